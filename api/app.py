@@ -1,0 +1,71 @@
+"""Composition root of the API: the list of routers and what stands under them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.config.compression import CompressionConfig
+
+from api import openapi
+from api.accounts import service as accounts
+from api.db import Database
+from api.edge import DEPENDENCIES, EXCEPTION_HANDLERS, admit
+from api.envelope import Envelope
+from api.keys import Keyring
+from api.routes import (
+    accounts as account_routes,
+)
+from api.routes import (
+    dev_provider,
+    factories,
+    ground,
+    inspection,
+    oauth,
+    sync,
+)
+from api.settings import Settings
+
+ROUTERS = [
+    *ground.ROUTES,
+    *oauth.ROUTES,
+    *account_routes.ROUTES,
+    *factories.ROUTES,
+    *inspection.ROUTES,
+    *sync.ROUTES,
+]
+
+
+def create_app(settings: Settings, database: Database | None = None) -> Litestar:
+    """The ASGI application. Without `database` it opens a pool of its own while it runs."""
+    accounts.check_settings(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        db = database or await Database.connect(settings.database_url, size=settings.pool_size)
+        app.state.db = db
+        async with accounts.running(app.state):
+            yield
+        if database is None:
+            await db.close()
+
+    app = Litestar(
+        [*ROUTERS, *(dev_provider.ROUTES if not settings.production else [])],
+        dependencies=DEPENDENCIES,
+        exception_handlers=EXCEPTION_HANDLERS,
+        guards=[admit],
+        lifespan=[lifespan],
+        openapi_config=openapi.config(settings),
+        compression_config=CompressionConfig(
+            backend="gzip", minimum_size=1024, gzip_compress_level=5
+        ),
+        request_max_body_size=settings.max_body_bytes,
+        logging_config=None,
+        include_in_schema=True,
+    )
+    app.state.settings = settings
+    app.state.db = database
+    app.state.keyring = Keyring.open(settings)
+    app.asgi_handler = Envelope(app.asgi_handler, settings.max_body_bytes)
+    return app

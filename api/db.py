@@ -1,0 +1,177 @@
+"""PostgreSQL: one pool, one transaction a write, rows straight into Structs.
+
+Services get a `Tx` and neither begin nor commit, so that the API, the worker, the commands and
+the tests run the same verbs. A Struct is built by position: column order is field order, which
+`tests/test_every_query.py` holds against the data base.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+import asyncpg
+
+from api import clock
+from api.permissions import NOBODY, Actor
+from api.problems import BY_CONSTRAINT, Overloaded, Problem
+
+T = TypeVar("T")
+Retry = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+Unreachable = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.DiskFullError,
+)
+
+
+class _Connection(asyncpg.Connection):
+    """A connection whose return to the pool costs no statement; we leave no session state."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+class Tx:
+    """Statements of one transaction, made by `actor` at `now` (read once)."""
+
+    __slots__ = ("_connection", "actor", "now", "request_id")
+
+    def __init__(self, connection: Any, actor: Actor, request_id: str = "") -> None:
+        self._connection = connection
+        self.actor = actor
+        self.now: datetime = clock.now()
+        self.request_id = request_id
+
+    async def one(self, kind: type[T], sql: str, *args: Any) -> T:
+        """Exactly one row; anything else is a fault of ours and a 500."""
+        rows = await self.all(kind, sql, *args)
+        if len(rows) != 1:
+            raise RuntimeError(f"{len(rows)} rows where one must be: {sql[:60]}")
+        return rows[0]
+
+    async def maybe_one(self, kind: type[T], sql: str, *args: Any) -> T | None:
+        try:
+            row = await self._connection.fetchrow(sql, *args)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise _problem(error) from error
+        return None if row is None else kind(*row)
+
+    async def all(self, kind: type[T], sql: str, *args: Any) -> list[T]:
+        try:
+            rows = await self._connection.fetch(sql, *args)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise _problem(error) from error
+        return [kind(*row) for row in rows]
+
+    async def value(self, sql: str, *args: Any) -> Any:
+        """The first column of the first row, or None."""
+        try:
+            return await self._connection.fetchval(sql, *args)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise _problem(error) from error
+
+    async def values(self, sql: str, *args: Any) -> list[Any]:
+        """The first column of every row."""
+        try:
+            return [row[0] for row in await self._connection.fetch(sql, *args)]
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise _problem(error) from error
+
+    async def run(self, sql: str, *args: Any) -> int:
+        """How many rows the statement touched."""
+        try:
+            status: str = await self._connection.execute(sql, *args)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise _problem(error) from error
+        tail = status.rpartition(" ")[2]
+        return int(tail) if tail.isdigit() else 0
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What happens inside is undone alone when it raises."""
+        async with self._connection.transaction():
+            yield
+
+
+def _problem(error: asyncpg.IntegrityConstraintViolationError) -> Exception:
+    """The one problem that names the violated constraint; else the error itself: a fault."""
+    found = BY_CONSTRAINT.get(error.constraint_name or "")
+    return error if found is None else found()
+
+
+class Database:
+    """The pool. `begin` for writes, `read` for reads, `retrying` for work that may be replayed."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+
+    @classmethod
+    async def connect(cls, url: str, *, size: int = 10, role: str = "superapp_app") -> Database:
+        """Opens the pool as `role`, which owns no table; raises `OSError` or `asyncpg` errors."""
+        settings = {"application_name": "superapp", "timezone": "UTC"}
+        if role:
+            settings["role"] = role
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=min(2, size),
+            max_size=size,
+            connection_class=_Connection,
+            statement_cache_size=512,
+            max_inactive_connection_lifetime=0,
+            server_settings=settings,
+            command_timeout=60,
+        )
+        return cls(pool)
+
+    async def close(self) -> None:
+        try:
+            await asyncio.wait_for(self.pool.close(), timeout=5)
+        except TimeoutError:
+            self.pool.terminate()
+
+    @asynccontextmanager
+    async def begin(self, actor: Actor = NOBODY, request_id: str = "") -> AsyncIterator[Tx]:
+        """One transaction, committed on leaving, rolled back by any exception.
+
+        What a Problem wants to survive is committed in a transaction of its own right after.
+        """
+        try:
+            async with self.pool.acquire() as connection, connection.transaction():
+                yield Tx(connection, actor, request_id)
+        except Problem as problem:
+            if problem.survivors:
+                async with self.begin(actor, request_id) as tx:
+                    for act in problem.survivors:
+                        await act(tx)
+            raise
+
+    @asynccontextmanager
+    async def read(self, actor: Actor = NOBODY, request_id: str = "") -> AsyncIterator[Tx]:
+        """Statements without a transaction block: each sees its own moment."""
+        async with self.pool.acquire() as connection:
+            yield Tx(connection, actor, request_id)
+
+    async def retrying(
+        self, work: Callable[[Tx], Awaitable[T]], actor: Actor, request_id: str = ""
+    ) -> T:
+        """`work` in one transaction, run again as a whole after a deadlock or serialization error.
+
+        Raises `Overloaded` after five tries.
+        """
+        for attempt in range(5):
+            try:
+                async with self.begin(actor, request_id) as tx:
+                    return await work(tx)
+            except Retry:
+                await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))
+        raise Overloaded()

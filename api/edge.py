@@ -1,0 +1,291 @@
+"""What every request passes: who asks, may they, one transaction, and problems as documents.
+
+The order: `Envelope` (request id, unpacking, log line) → `admit` (token → actor, verb → table)
+→ `open_tx` (GET: a connection without a transaction block; else one transaction, after the
+session was checked in the data base) → the handler → commit → the first byte of the answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import litestar
+import msgspec
+from litestar import MediaType, Request, Response
+from litestar.connection import ASGIConnection
+from litestar.di import NamedDependency, Provide
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+
+from api import logs, permissions
+from api.accounts import service as accounts
+from api.db import Database, Retry, Tx, Unreachable
+from api.permissions import NOBODY, PUBLIC, Actor, Session
+from api.problems import (
+    Invalid,
+    Malformed,
+    NoSuchPlace,
+    NotAllowed,
+    Overloaded,
+    Problem,
+    Refused,
+    SignInNeeded,
+    Stale,
+    TooLarge,
+    TooMany,
+    WrongMethod,
+)
+
+T = TypeVar("T")
+log = logging.getLogger("superapp.edge")
+
+InTx = NamedDependency[Tx]
+"""The one injected dependency: `tx: InTx`."""
+
+
+class Page(msgspec.Struct, Generic[T]):
+    """A page of a list; `next` is the cursor of the following one, null at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class ProblemDocument(msgspec.Struct):
+    """`application/problem+json` after RFC 9457; the facts of the problem are further fields."""
+
+    type: str
+    code: str
+    title: str
+    status: int
+    request_id: str = ""
+
+
+# --- routes -------------------------------------------------------------------------------------
+
+
+def _route(method: Callable[..., HTTPRouteHandler]) -> Callable[..., Any]:
+    def declare(
+        path: str,
+        *,
+        verb: str,
+        operation: str | None = None,
+        problems: Sequence[type[Problem]] = (),
+        status_code: int | None = None,
+        tags: Sequence[str] = (),
+        opt: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """A handler that needs `verb` and may answer `problems` besides those of the ground."""
+        if verb != PUBLIC and verb not in permissions.PERMISSIONS:
+            raise TypeError(f"{path}: the permission table has no verb {verb}")
+        options = {"verb": verb, "problems": tuple(problems)} | (opt or {})
+        return method(
+            path,
+            opt=options,
+            operation_id=operation or verb,
+            responses=_answers(verb, problems),
+            status_code=status_code,
+            tags=list(tags) or [verb.partition(".")[0]],
+            **kwargs,
+        )
+
+    return declare
+
+
+def _answers(verb: str, problems: Sequence[type[Problem]]) -> dict[int, ResponseSpec]:
+    ground: list[type[Problem]] = [Malformed, Refused, Overloaded]
+    if verb != PUBLIC:
+        ground += [SignInNeeded, NotAllowed]
+    by_status: dict[int, list[type[Problem]]] = {}
+    for problem in [*ground, *problems]:
+        by_status.setdefault(problem.status, []).append(problem)
+    return {
+        status: ResponseSpec(
+            ProblemDocument,
+            generate_examples=False,
+            description="; ".join(dict.fromkeys(f"`{p.code}` {p.en}" for p in found)),
+            media_type="application/problem+json",
+        )
+        for status, found in sorted(by_status.items())
+    }
+
+
+get = _route(litestar.get)
+post = _route(litestar.post)
+put = _route(litestar.put)
+patch = _route(litestar.patch)
+delete = _route(litestar.delete)
+
+
+# --- admission and the transaction --------------------------------------------------------------
+
+
+async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Puts the actor on the request and refuses a verb that the table does not give them."""
+    verb = handler.opt.get("verb")
+    connection.scope["user"] = actor = await _actor(connection, verb or PUBLIC)
+    if verb and verb != PUBLIC:
+        permissions.reaches(actor, verb)
+
+
+async def _actor(connection: ASGIConnection[Any, Any, Any, Any], verb: str) -> Actor:
+    header = connection.headers.get("authorization", "")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        return NOBODY
+    try:
+        return await accounts.authenticate(token.strip(), connection.app.state.db)
+    except Problem:
+        if verb == PUBLIC:
+            return NOBODY
+        raise
+
+
+async def open_tx(request: Request[Any, Any, Any]) -> AsyncGenerator[Tx, None]:
+    """A reader for GET; for everything else the one transaction, with the session still live."""
+    db: Database = request.app.state.db
+    actor: Actor = request.user
+    if request.method in ("GET", "HEAD"):
+        async with db.read(actor, logs.request_id.get()) as tx:
+            yield tx
+        return
+    async with db.begin(actor, logs.request_id.get()) as tx:
+        await admit_write(tx, request.route_handler.opt.get("verb", PUBLIC))
+        yield tx
+
+
+async def admit_write(tx: Tx, verb: str) -> None:
+    """Checks session and grants in the data base; a leaver's rights end with the next write."""
+    if isinstance(tx.actor, Session):
+        tx.actor = await accounts.check_live(tx, tx.actor)
+        if verb != PUBLIC:
+            permissions.reaches(tx.actor, verb)
+
+
+def if_match(request: Request[Any, Any, Any]) -> int:
+    """The record version that an edit was made on; raises `Malformed` when it is missing."""
+    value = request.headers.get("if-match", "").strip().removeprefix("W/").strip('"')
+    if not value.isascii() or not value.isdigit() or len(value) > 9:
+        raise Malformed(
+            reason="If-Match must carry the version of the record", where="header If-Match"
+        )
+    return int(value)
+
+
+def check_version(request: Request[Any, Any, Any], current: int) -> None:
+    """Raises `Stale` when the caller edited another version than `current`."""
+    if if_match(request) != current:
+        raise Stale(current=current)
+
+
+# --- problems as documents ----------------------------------------------------------------------
+
+
+def language(request: Request[Any, Any, Any]) -> str:
+    """Thai, unless the caller prefers English."""
+    wanted = request.headers.get("accept-language", "").lower()
+    th, en = wanted.find("th"), wanted.find("en")
+    return "en" if en >= 0 and (th < 0 or en < th) else "th"
+
+
+def answer_problem(request: Request[Any, Any, Any], problem: Problem) -> Response[bytes]:
+    document = problem.document(language(request))
+    document["request_id"] = logs.request_id.get()
+    headers = {"Content-Language": language(request)}
+    if isinstance(problem, TooMany | Overloaded):
+        headers["Retry-After"] = str(int(problem.facts.get("retry_after_s", 1)))
+    if isinstance(problem, WrongMethod):
+        headers["Allow"] = str(problem.facts.get("allow", ""))
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="superapp"'
+    return Response(
+        msgspec.json.encode(document, enc_hook=str),
+        status_code=problem.status,
+        media_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def _answer_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    return answer_problem(request, _from_framework(request, error))
+
+
+def _from_framework(request: Request[Any, Any, Any], error: HTTPException) -> Problem:
+    if isinstance(error, MethodNotAllowedException):
+        return WrongMethod(allow=(error.headers or {}).get("Allow", ""))
+    if isinstance(error, NotFoundException):
+        return NoSuchPlace()
+    if isinstance(error, ValidationException):
+        extra = error.extra if isinstance(error.extra, list) else []
+        where = [
+            {k: str(v) for k, v in item.items() if k in ("key", "source", "message")}
+            for item in extra
+            if isinstance(item, dict)
+        ]
+        reason = "; ".join(item.get("message", "") for item in where) or "wrong type"
+        return Malformed(reason=reason, where=where)
+    if error.status_code == 413:
+        return TooLarge(limit_bytes=request.app.request_max_body_size)
+    if error.status_code == 401:
+        return SignInNeeded()
+    if error.status_code == 404:
+        return NoSuchPlace()
+    if error.status_code < 500:
+        return Refused(reason=type(error).__name__)
+    return Overloaded()
+
+
+def _answer_unreachable(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.error("data base unreachable", extra={"facts": {"error": type(error).__name__}})
+    return answer_problem(request, Overloaded())
+
+
+def _answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.error("fault", exc_info=error)
+    body = {
+        "type": "about:blank",
+        "code": "ground/fault",
+        "title": "ระบบขัดข้อง เจ้าหน้าที่ได้รับแจ้งแล้ว"
+        if language(request) == "th"
+        else "Something went wrong on our side; it has been logged",
+        "status": 500,
+        "request_id": logs.request_id.get(),
+    }
+    return Response(
+        msgspec.json.encode(body), status_code=500, media_type="application/problem+json"
+    )
+
+
+EXCEPTION_HANDLERS: dict[int | type[Exception], Callable[..., Response[bytes]]] = {
+    Problem: answer_problem,
+    HTTPException: _answer_framework,
+    **dict.fromkeys((*Unreachable, *Retry), _answer_unreachable),
+    Exception: _answer_fault,
+}
+DEPENDENCIES = {"tx": Provide(open_tx)}
+
+__all__ = [
+    "DEPENDENCIES",
+    "EXCEPTION_HANDLERS",
+    "InTx",
+    "Invalid",
+    "MediaType",
+    "Page",
+    "admit",
+    "admit_write",
+    "check_version",
+    "delete",
+    "get",
+    "if_match",
+    "patch",
+    "post",
+    "put",
+]

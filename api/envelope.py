@@ -1,0 +1,133 @@
+"""The outermost layer: request id, bounded unpacking of bodies, one log line and one measurement.
+
+Wraps the whole application, so that a request no route matched is logged and counted too.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import zlib
+from typing import Any
+
+from litestar.types import ASGIApp, HTTPRequestEvent, Message, Receive, Scope, Send
+from prometheus_client import Counter, Histogram
+
+from api import ids, logs
+from api.problems import Malformed, TooLarge
+
+log = logging.getLogger("superapp.request")
+_GIVEN_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+SECONDS = Histogram(
+    "superapp_request_seconds",
+    "Time from the first byte of a request to the last of its answer",
+    ["operation"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+ANSWERS = Counter("superapp_answers", "Answers by operation and status", ["operation", "status"])
+_SECURITY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+]
+
+
+class Envelope:
+    """ASGI middleware around the application. `limit` bounds a body after decompression, bytes."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        request_id = given if _GIVEN_ID.fullmatch(given) else ids.new().hex
+        token = logs.request_id.set(request_id)
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                out: list[Any] = list(message.get("headers") or [])
+                out.append((b"x-request-id", request_id.encode()))
+                out += _SECURITY
+                if not any(name.lower() == b"cache-control" for name, _ in out):
+                    out.append((b"cache-control", b"no-store"))
+                message["headers"] = out
+            await send(message)
+
+        encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+        unpacked = receive if encoding in (b"identity", b"") else self._unpack(receive, encoding)
+        try:
+            await self.app(scope, unpacked, answer)
+        finally:
+            seconds = time.perf_counter() - started
+            handler: Any = scope.get("route_handler")
+            operation = str(getattr(handler, "operation_id", None) or "none")
+            SECONDS.labels(operation).observe(seconds)
+            ANSWERS.labels(operation, str(status)).inc()
+            log.info(
+                "request",
+                extra={
+                    "facts": {
+                        "operation": operation,
+                        "method": scope["method"],
+                        "status": status,
+                        "ms": round(seconds * 1000, 1),
+                        "account": getattr(scope.get("user"), "account", None),
+                    }
+                },
+            )
+            logs.request_id.reset(token)
+
+    def _unpack(self, receive: Receive, encoding: bytes) -> Receive:
+        """Delivers a gzip body as one plain message; a bomb ends at `limit`, a cut at `Malformed`.
+
+        The errors are raised where the body is read, inside the application, so they become
+        problem documents.
+        """
+        done = False
+
+        async def unpacked() -> Any:
+            nonlocal done
+            if done:
+                return await receive()
+            done = True
+            if encoding != b"gzip":
+                raise Malformed(
+                    reason="Content-Encoding must be gzip or identity",
+                    where="header Content-Encoding",
+                )
+            inflate = zlib.decompressobj(wbits=31)
+            body = bytearray()
+            while True:
+                message: Any = await receive()
+                if message["type"] != "http.request":
+                    return message
+                try:
+                    body += inflate.decompress(
+                        message.get("body", b""), self.limit + 1 - len(body)
+                    )
+                except zlib.error:
+                    raise Malformed(reason="the gzip body is damaged", where="body") from None
+                if len(body) > self.limit or inflate.unconsumed_tail:
+                    raise TooLarge(limit_bytes=self.limit)
+                if not message.get("more_body"):
+                    break
+            if not inflate.eof:
+                raise Malformed(reason="the gzip body is cut off", where="body")
+            event: HTTPRequestEvent = {
+                "type": "http.request",
+                "body": bytes(body),
+                "more_body": False,
+            }
+            return event
+
+        return unpacked

@@ -1,0 +1,87 @@
+"""`record` is the one line in every service verb: the audit trail and the phones' feed.
+
+In the verb's own transaction it appends the event and moves the record's one row in `change` for
+every scope that may see it. Feed scopes are texts: `province:11`, `company:<id>`,
+`account:<id>`, `all`. Facts carry no personal data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api import ids
+from api.db import Tx
+from api.permissions import Session, Worker
+
+_RECORD = """
+with happened as (
+    insert into event (id, at, name, kind, record, actor, account, session, request_id, facts)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb)
+)
+insert into change (kind, record, scope, xid, seq, gone)
+select $4, $5, s.scope, pg_current_xact_id(), nextval('change_seq'), s.gone
+from (
+    select unnest($11::text[]) as scope, false as gone
+    union all
+    select unnest($12::text[]), true
+) s
+on conflict (scope, kind, record) do update
+set xid = excluded.xid, seq = excluded.seq, gone = excluded.gone
+"""
+
+
+def actor_columns(tx: Tx) -> tuple[str, UUID | None, UUID | None]:
+    """(kind of actor, account, session) as the `event` table keeps them."""
+    actor = tx.actor
+    if isinstance(actor, Session):
+        return "session", actor.account, actor.session
+    return (actor.name if isinstance(actor, Worker) else "nobody"), None, None
+
+
+async def record(
+    tx: Tx,
+    name: str,
+    kind: str,
+    record: UUID,
+    *,
+    scopes: Sequence[str] = (),
+    gone: Sequence[str] = (),
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Appends event `name` about `record` and tells `scopes`; in `gone` it ceased to exist.
+
+    Must come last in a verb: an error of the statement is an error of the whole.
+    """
+    who, account, session = actor_columns(tx)
+    await tx.run(
+        _RECORD,
+        ids.new(),
+        tx.now,
+        name,
+        kind,
+        record,
+        who,
+        account,
+        session,
+        tx.request_id,
+        msgspec.json.encode(facts or {}).decode(),
+        list(scopes),
+        list(gone),
+    )
+
+
+def province(code: str) -> str:
+    """The feed scope of a province, by its two-digit DOPA code."""
+    return f"province:{code}"
+
+
+def company(id: UUID) -> str:
+    return f"company:{id}"
+
+
+def account(id: UUID) -> str:
+    return f"account:{id}"

@@ -1,0 +1,48 @@
+"""Rate limits as token buckets in the data base: they hold over restarts and several servers."""
+
+from __future__ import annotations
+
+import math
+
+from api.db import Tx
+from api.problems import TooMany
+
+
+class TooFast(
+    TooMany,
+    code="ground/too-fast",
+    th="เรียกบ่อยเกินไป กรุณารอ {retry_after_s} วินาที",
+    en="Too many requests; please wait {retry_after_s} seconds",
+):
+    """`retry_after_s` says when the next one is welcome."""
+
+
+async def take(tx: Tx, bucket: str, *, capacity: float, per_second: float) -> None:
+    """Takes one token of `bucket`, which holds `capacity` and refills at `per_second`.
+
+    Raises `TooFast`. `bucket` names purpose and a keyed hash or id, never an address or a CID in
+    clear. A token is given back when the transaction rolls back, so a limit on failing attempts
+    is taken in a transaction of its own.
+    """
+    left = await tx.value(
+        """
+        insert into rate_limit as r (bucket, tokens, at) values ($1, $2 - 1, $4)
+        on conflict (bucket) do update set
+            tokens = least($2, r.tokens
+                + greatest(0, extract(epoch from excluded.at - r.at)) * $3) - 1,
+            at = greatest(r.at, excluded.at)
+        where least($2, r.tokens + greatest(0, extract(epoch from excluded.at - r.at)) * $3) >= 1
+        returning tokens
+        """,
+        bucket,
+        float(capacity),
+        float(per_second),
+        tx.now,
+    )
+    if left is None:
+        raise TooFast(retry_after_s=max(1, math.ceil(1 / per_second)))
+
+
+async def sweep(tx: Tx) -> int:
+    """Removes buckets that nobody has touched for a day, by then full again."""
+    return await tx.run("delete from rate_limit where at < $1::timestamptz - interval '1 day'", tx.now)

@@ -1,0 +1,147 @@
+"""Who may do what: actors, roles, and one table from verb to roles and reach.
+
+`PERMISSIONS["visit.submit"][Role.inspector] == Reach.office` reads: an inspector may submit the
+visits of the provinces of their own office. What lies outside the reach does not exist for the
+caller (404, never 403). Dated authority (to sign, to seal, to unseal) is data beside this table.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from api.problems import NotAllowed, SignInNeeded
+
+
+class Role(StrEnum):
+    inspector = "inspector"  # พนักงานเจ้าหน้าที่ผู้ตรวจ
+    provincial_officer = "provincial_officer"  # desk and triage at an office
+    provincial_head = "provincial_head"  # อุตสาหกรรมจังหวัด
+    department = "department"  # กรอ., all provinces
+    ministry = "ministry"
+    administrator = "administrator"
+    auditor = "auditor"  # reads, writes nothing
+    local_officer = "local_officer"  # s.11/1: classes 1 and 2 of their own area
+    operator = "operator"  # acts for a factory through a company
+    citizen = "citizen"
+
+
+class Reach(StrEnum):
+    own = "own"  # what this account made or takes part in
+    company = "company"  # what belongs to the account's companies
+    office = "office"  # the provinces of the account's office
+    all = "all"
+
+
+class Session(msgspec.Struct, frozen=True, tag="session"):
+    """A signed-in person on one device."""
+
+    account: UUID
+    session: UUID
+    roles: frozenset[Role]
+    office: UUID | None = None
+    provinces: tuple[str, ...] = ()
+    companies: tuple[UUID, ...] = ()
+
+
+class Nobody(msgspec.Struct, frozen=True, tag="nobody"):
+    """A caller without a token."""
+
+
+class Worker(msgspec.Struct, frozen=True, tag="worker"):
+    """The system itself: timers, imports, seeding."""
+
+    name: str = "worker"
+
+
+Actor = Session | Nobody | Worker
+NOBODY = Nobody()
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Which rows a verb touches for an actor. `None` means no limit in that direction."""
+
+    provinces: tuple[str, ...] | None = ()
+    classes: tuple[int, ...] | None = None
+    companies: tuple[UUID, ...] = ()
+    account: UUID | None = None
+
+
+R = Role
+_OFFICERS: dict[Role, Reach] = {
+    R.inspector: Reach.office,
+    R.provincial_officer: Reach.office,
+    R.provincial_head: Reach.office,
+    R.department: Reach.all,
+}
+_READERS: dict[Role, Reach] = _OFFICERS | {R.ministry: Reach.all, R.auditor: Reach.all}
+_EVERYBODY: dict[Role, Reach] = dict.fromkeys(Role, Reach.all)
+
+PUBLIC = "public"
+
+PERMISSIONS: dict[str, dict[Role, Reach]] = {
+    # inspection
+    "checklist.read": _EVERYBODY,
+    "checklist.publish": {R.administrator: Reach.all},
+    "visit.read": _READERS | {R.local_officer: Reach.office},
+    "visit.plan": {
+        R.inspector: Reach.office,
+        R.provincial_officer: Reach.office,
+        R.provincial_head: Reach.office,
+        R.department: Reach.all,
+        R.local_officer: Reach.office,
+    },
+    "visit.record": {R.inspector: Reach.office, R.department: Reach.all},
+    "visit.settle": {R.inspector: Reach.office, R.department: Reach.all},
+    "visit.submit": {R.inspector: Reach.office, R.department: Reach.all},
+    "visit.review": {R.provincial_head: Reach.office, R.department: Reach.all},
+    "visit.cancel": {R.provincial_head: Reach.office, R.department: Reach.all},
+    "finding.read": _READERS | {R.local_officer: Reach.office},
+    "finding.confirm": {
+        R.provincial_officer: Reach.office,
+        R.provincial_head: Reach.office,
+        R.department: Reach.all,
+    },
+    "company_visit.read": {R.operator: Reach.company},
+    # sync
+    "sync.pull": _READERS | {R.operator: Reach.company},
+    "sync.push": {R.inspector: Reach.office, R.department: Reach.all},
+    "receipt.read": {R.inspector: Reach.own, R.department: Reach.own},
+    # ground
+    "deadline.read": _READERS,
+    "special_day.edit": {R.administrator: Reach.all},
+}
+
+
+def reaches(actor: Actor, verb: str) -> frozenset[Reach]:
+    """Every reach that the actor's roles give for `verb`.
+
+    Raises `SignInNeeded` for nobody and `NotAllowed` where no role has the verb.
+    """
+    if isinstance(actor, Worker):
+        return frozenset((Reach.all,))
+    if isinstance(actor, Nobody):
+        raise SignInNeeded()
+    table = PERMISSIONS[verb]
+    found = frozenset(table[role] for role in actor.roles if role in table)
+    if not found:
+        raise NotAllowed(verb=verb)
+    return found
+
+
+def scope(actor: Actor, verb: str) -> Scope:
+    """The rows that `actor` may touch under `verb`; raises as `reaches` does."""
+    found = reaches(actor, verb)
+    if Reach.all in found:
+        return Scope(provinces=None)
+    assert isinstance(actor, Session)
+    table = PERMISSIONS[verb]
+    wide = any(table.get(r) is Reach.office and r is not R.local_officer for r in actor.roles)
+    return Scope(
+        provinces=actor.provinces if Reach.office in found else (),
+        classes=(1, 2) if Reach.office in found and not wide else None,
+        companies=actor.companies if Reach.company in found else (),
+        account=actor.account,
+    )

@@ -1,0 +1,64 @@
+"""What differs between installations, read once from the environment (`SUPERAPP_*`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Each field `x` is read from `SUPERAPP_X`; the defaults are those of `make up`."""
+
+    env: str = "development"
+    """`development`, `test` or `production`; production refuses the development sign-in."""
+    database_url: str = ""
+    """A PostgreSQL ≥ 17 of one's own; empty: the embedded one."""
+    owner_database_url: str = ""
+    """The role that owns the tables and migrates; empty: the same as `database_url`."""
+    data_dir: str = ""
+    """Where the embedded PostgreSQL and the keyring live; empty: chosen by the launcher."""
+    keyring: str = ""
+    """The keyring file; empty: `keyring.json` in the data folder."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str = ""
+    """What clients see, without a trailing slash; empty: http://host:port."""
+    providers: str = ""
+    """A JSON file of OpenID Connect providers; see docs/sign-in.md."""
+    trusted_proxies: str = ""
+    """Addresses whose X-Forwarded-For counts; empty: nobody's."""
+    pool_size: int = 10
+    max_body_bytes: int = 8 * 1024 * 1024
+    """Of one request, after decompression."""
+    review_working_days: int = 7
+    """Working days that a submitted visit may wait for its review before it escalates."""
+    gate_distance_m: float = 500.0
+    """Beyond this from the registered position the start of a visit is flagged."""
+    clock_skew_s: float = 300.0
+    """A phone's clock further ahead than this is flagged."""
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> Settings:
+        """Raises `msgspec.ValidationError` naming the variable that cannot be read."""
+        given = {
+            name: environ[f"SUPERAPP_{name.upper()}"]
+            for name in cls.__struct_fields__
+            if environ.get(f"SUPERAPP_{name.upper()}")
+        }
+        if "port" not in given and environ.get("PORT"):
+            given["port"] = environ["PORT"]
+        return msgspec.convert(given, cls, strict=False)
+
+    @property
+    def base_url(self) -> str:
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production"
+
+    @property
+    def migrations(self) -> Path:
+        return Path(__file__).parent.parent / "migrations"

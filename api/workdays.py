@@ -1,0 +1,60 @@
+"""Thai working days: the maintained `holidays` calendar and the table of special days over it.
+
+A special day is declared by cabinet, often late: `working = false` adds a holiday, `true` takes
+one away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+
+import holidays
+import msgspec
+
+from api.clock import BANGKOK
+from api.db import Tx
+
+
+class SpecialDay(msgspec.Struct):
+    """A day that cabinet made a holiday (`working` false) or a working day (true)."""
+
+    day: date
+    working: bool
+    name_th: str
+    name_en: str = ""
+
+
+@lru_cache(maxsize=64)
+def _holidays(year: int) -> frozenset[date]:
+    return frozenset(holidays.country_holidays("TH", years=year))
+
+
+def is_working(day: date, special: Mapping[date, bool]) -> bool:
+    """Monday to Friday, no public holiday, unless `special` (day → working) says otherwise."""
+    if day in special:
+        return special[day]
+    return day.weekday() < 5 and day not in _holidays(day.year)
+
+
+def after(day: date, working_days: int, special: Mapping[date, bool]) -> date:
+    """The `working_days`-th working day after `day`; `day` itself does not count."""
+    left = working_days
+    while left > 0:
+        day += timedelta(days=1)
+        left -= is_working(day, special)
+    return day
+
+
+def end_of(day: date) -> datetime:
+    """The moment at which the Bangkok day `day` has passed."""
+    return datetime.combine(day + timedelta(days=1), datetime.min.time(), BANGKOK)
+
+
+async def special_days(tx: Tx, since: date) -> dict[date, bool]:
+    """The special days from `since` on: day → is it worked."""
+    found = await tx.all(
+        SpecialDay, "select day, working, name_th, name_en from special_day where day >= $1", since
+    )
+    return {item.day: item.working for item in found}

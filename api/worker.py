@@ -1,0 +1,55 @@
+"""Composition root of the worker: fires due clocks and sweeps, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+from api import deadlines, limits, logs
+from api.db import Database, Unreachable
+from api.permissions import Worker
+from api.reactions import DEADLINES
+from api.settings import Settings
+
+log = logging.getLogger("superapp.worker")
+PAUSE_S = 5.0
+
+
+async def work(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S) -> None:
+    """Scans until `stopping` is set; what it has begun it finishes. A lost data base is waited for."""
+    rounds = 0
+    while not stopping.is_set():
+        try:
+            await deadlines.fire_due(db, DEADLINES)
+            if rounds % 720 == 0:
+                async with db.begin(Worker("sweep")) as tx:
+                    await limits.sweep(tx)
+            rounds += 1
+        except Unreachable as error:
+            log.warning("data base unreachable", extra={"facts": {"error": type(error).__name__}})
+        try:
+            await asyncio.wait_for(stopping.wait(), pause_s)
+        except TimeoutError:
+            continue
+
+
+async def run(settings: Settings) -> None:
+    """Works with a pool of its own until TERM or Ctrl-C."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(name, stopping.set)
+        except NotImplementedError:  # Windows has no signal handlers on its loop
+            pass
+    db = await Database.connect(settings.database_url, size=2)
+    try:
+        await work(db, stopping)
+    finally:
+        await db.close()
+
+
+def main(settings: Settings) -> None:
+    logs.set_up()
+    asyncio.run(run(settings))
