@@ -1,0 +1,70 @@
+# Everything runs from .venv, which the first target that needs it creates.
+BIN := .venv/bin
+PORT ?= 8000
+CODE := $(wildcard api reader_bridge demo bench)
+export PORT
+
+.PHONY: help up demo test test-long check fix bench docs openapi lock clean peers
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: .venv/.installed ## start everything on 127.0.0.1:8000 (PORT=8001 make up)
+	@exec $(BIN)/superapp up
+
+demo: .venv/.installed ## play one inspection day against a throw-away server
+	@exec $(BIN)/python -m demo
+
+test: .venv/.developer peers ## run every test but the long trials
+	$(BIN)/python -m pytest -q $(ARGS)
+
+test-long: .venv/.developer peers ## run the long trials: kill -9, thousands of histories
+	$(BIN)/python -m pytest -q -m long $(ARGS)
+
+check: .venv/.developer ## lint, formatting, types, imports, the committed OpenAPI
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/superapp openapi --check
+
+fix: .venv/.developer ## apply what ruff can repair and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.installed ## measure against the targets (make bench ONLY=push)
+	@exec $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+docs: .venv/.installed ## write the state diagrams and the problem catalogue into docs/
+	$(BIN)/superapp docs
+
+openapi: .venv/.installed ## write openapi/*.json from the routes
+	$(BIN)/superapp openapi
+
+lock: ## pin the newest releases that pyproject.toml allows (needs uv)
+	uv pip compile $(LOCK_OPTIONS) --upgrade -o requirements/base.lock
+	uv pip compile $(LOCK_OPTIONS) --upgrade --group dev -c requirements/base.lock -o requirements/dev.lock
+
+LOCK_OPTIONS := pyproject.toml requirements/build.in --quiet --universal --python-version 3.11 \
+	--generate-hashes --only-binary :all: --no-emit-index-url --custom-compile-command "make lock"
+
+clean: ## remove .venv and caches, never the data folder
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf tests/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.installed: requirements/base.lock pyproject.toml requirements/install
+	@requirements/install base
+	@touch $@
+
+.venv/.developer: requirements/dev.lock pyproject.toml requirements/install
+	@requirements/install dev
+	@touch .venv/.installed $@
+
+# Programs in JavaScript that some tests talk to; without node these tests are skipped.
+peers: $(if $(shell command -v npm),$(patsubst %,tests/node_modules/.installed,$(wildcard tests/package.json)))
+
+tests/node_modules/.installed: tests/package.json $(wildcard tests/package-lock.json)
+	@cd tests && if npm install --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund \
+		--loglevel=error; then touch node_modules/.installed; \
+		else echo "npm could not install; the tests that need it are skipped" >&2; fi
