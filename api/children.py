@@ -59,7 +59,7 @@ def follow_parent(ending: int = signal.SIGTERM) -> None:
 
 
 def stop(child: subprocess.Popen[bytes], *signals: int, patience: float = 30.0) -> None:
-    """Sends each signal in turn, `patience` seconds apart, and at last SIGKILL, until it is gone."""
+    """Sends each signal in turn, waiting `patience` seconds after each, and at last SIGKILL."""
     for number in signals:
         if child.poll() is not None:
             break

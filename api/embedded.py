@@ -200,7 +200,7 @@ class EmbeddedPostgres:
         run = self.home / "run"
         if len(os.fsencode(run)) > LONGEST_SOCKET_FOLDER and not self._tcp:
             name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
-            run = Path("/tmp") / f"superapp-{os.geteuid()}-{name}"
+            run = Path("/tmp", f"superapp-{os.geteuid()}-{name}")  # noqa: S108 (checked below)
         self._own(run)
         found, owner = run.lstat(), self._as.get("user", None if self._tcp else os.geteuid())
         if run.is_symlink() or owner not in (None, found.st_uid):
@@ -221,7 +221,9 @@ class EmbeddedPostgres:
             password.write_text(secrets.token_urlsafe(24))
             command += ["--auth=scram-sha-256", f"--pwfile={password}"]
         else:
-            command += ["--auth=trust"]  # only over the socket, in a folder that others cannot enter
+            command += [
+                "--auth=trust"
+            ]  # only over the socket, in a folder that others cannot enter
         if not self.durable:
             command += ["--no-sync"]
         single = [str(self.bin / "postgres"), "--single", "-D", str(new), "postgres"]
@@ -282,7 +284,7 @@ def _binaries() -> Path:
 def _temporary_home() -> Path:
     place = Path(tempfile.gettempdir())
     if is_root() and not _open_to_nobody(place):
-        place = Path("/tmp")
+        place = Path("/tmp")  # noqa: S108
     for old in place.glob("superapp-throwaway-*"):  # of runs that were killed
         with contextlib.suppress(OSError, EmbeddedPostgresError):
             if time.time() - old.stat().st_mtime > 60:

@@ -40,7 +40,7 @@ async def migrate(url: str, folder: Path = FOLDER) -> list[str]:
 
     Raises `MigrationError` for an unfit server, a changed, missing or late file, or failing SQL.
     """
-    files = {path.name: _read(path) for path in sorted(folder.glob("*.sql"))}
+    files = {path.name: _read(path) for path in sorted(folder.glob("*.sql"))}  # noqa: ASYNC240
     connection = await asyncpg.connect(url)
     try:
         await connection.execute("set idle_in_transaction_session_timeout = 0")
@@ -95,7 +95,7 @@ def _sha256(text: str) -> str:
 
 
 def _to_apply(files: dict[str, str], applied: dict[str, str]) -> list[str]:
-    """In order. Names after the last one here are a newer version's: an old server may still run."""
+    """In order. Applied names after the last one here are a newer version's: they are let be."""
     for name, sha256 in applied.items():
         if name not in files and files and name < max(files):
             raise MigrationError(f"{name} was applied to this data base but is missing here.")
@@ -107,7 +107,7 @@ def _to_apply(files: dict[str, str], applied: dict[str, str]) -> list[str]:
     todo = [name for name in files if name not in applied]
     if todo and applied and todo[0] < max(applied):
         raise MigrationError(
-            f"{todo[0]} comes before {max(applied)}, which is already applied. Give it a later name."
+            f"{todo[0]} comes before {max(applied)}, which is already applied. Rename it."
         )
     return todo
 
@@ -115,7 +115,7 @@ def _to_apply(files: dict[str, str], applied: dict[str, str]) -> list[str]:
 @asynccontextmanager
 async def _lock(connection: Connection) -> AsyncIterator[None]:
     """Polls: a session that *waits* for the lock deadlocks with CREATE INDEX CONCURRENTLY."""
-    while not await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
+    while not await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):  # noqa: ASYNC110
         await asyncio.sleep(0.1)
     try:
         yield

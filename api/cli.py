@@ -1,0 +1,264 @@
+"""The command `superapp`: composition root of everything started from a terminal.
+
+Commands import what they need when they run, so that `superapp --help` and `superapp number` stay
+quick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import asyncpg
+import click
+import msgspec
+
+from api import children
+from api.embedded import EmbeddedPostgres, EmbeddedPostgresError, default_home
+from api.migrate import MigrationError
+from api.migrate import migrate as apply_migrations
+from api.settings import Settings
+from api.supervisor import KeepsEnding, Team
+
+OPENAPI = Path(__file__).resolve().parent.parent / "openapi"
+MENDABLE = (
+    EmbeddedPostgresError,
+    KeepsEnding,
+    MigrationError,
+    ConnectionError,
+    socket.gaierror,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """The Super App of the Ministry of Industry."""
+
+
+@main.command()
+@click.option("--port", type=int, help="Where to listen; 0 takes any free port. [PORT, 8000]")
+def up(port: int | None) -> None:
+    """Start everything: PostgreSQL, migrations, sample data, the API and the worker."""
+    if "MAKELEVEL" in os.environ:
+        children.follow_parent()
+    settings = _settings(port)
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: stopping.append(number))
+    listening = _listen(settings)
+    address = listening.getsockname()
+    environment = os.environ | {
+        "SUPERAPP_PORT": str(address[1]),
+        "SUPERAPP_DATA_DIR": settings.data_dir or str(default_home()),
+    }
+    with contextlib.ExitStack() as stack, _explained():
+        postgres: EmbeddedPostgres | None = None
+        if not settings.database_url:
+            home = Path(environment["SUPERAPP_DATA_DIR"])
+            click.echo(f"PostgreSQL: {home}", err=True)
+            postgres = stack.enter_context(EmbeddedPostgres(home))
+            environment["SUPERAPP_DATABASE_URL"] = postgres.url()
+        else:
+            Path(environment["SUPERAPP_DATA_DIR"]).mkdir(parents=True, exist_ok=True)
+        settings = Settings.load(environment)
+        _prepare(settings)
+        if not stopping:
+            team = Team(environment, listening, postgres)
+            stack.callback(team.stop)
+            team.start()
+            if team.wait_until_ready(stopping):
+                click.echo(_welcome(settings))
+            team.watch(stopping)
+
+
+@main.command()
+@click.option("--port", type=int, help="Where to listen. [PORT, 8000]")
+@click.option("--fd", type=int, hidden=True, help="A listening socket inherited from `up`.")
+def serve(port: int | None, fd: int | None) -> None:
+    """Serve the API alone, on a data base that is already migrated."""
+    import uvicorn
+
+    from api.app import create_app
+
+    settings = _settings(port)
+    with _explained():
+        _needs_database(settings)
+        app = create_app(settings)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            loop="uvloop" if find_spec("uvloop") else "asyncio",
+            http="httptools",
+            ws="websockets-sansio",
+            # Its default trusts X-Forwarded-For from loopback: a way round the rate limits.
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies or None,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+            lifespan="on",
+        )
+    )
+    if fd is None:
+        server.run()
+    else:
+        server.run(sockets=[socket.socket(fileno=fd)])
+
+
+@main.command()
+def worker() -> None:
+    """Run the worker alone: clocks that come due, reactions, sweeps."""
+    from api import worker as program
+
+    settings = _settings()
+    with _explained():
+        _needs_database(settings)
+        program.main(settings)
+
+
+@main.command()
+def migrate() -> None:
+    """Apply the migrations that are not applied yet."""
+    with _explained(), _database() as settings:
+        for name in asyncio.run(apply_migrations(_owner_url(settings))):
+            click.echo(name)
+
+
+@main.command()
+def seed() -> None:
+    """Load the reference data and, outside production, the small sample."""
+    with _explained(), _database() as settings:
+        _prepare(settings)
+
+
+@main.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file is out of date.")
+def openapi(check: bool) -> None:
+    """Write openapi/*.json from the routes, or compare."""
+    from api import handbook
+
+    stale = []
+    for name, text in handbook.contract().items():
+        path = OPENAPI / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if not check:
+                path.write_text(text, encoding="utf-8")
+    if stale and check:
+        raise click.ClickException(f"Out of date: {', '.join(stale)}. Run: make openapi")
+    click.echo(f"{'Written' if stale else 'Up to date'}: {', '.join(stale) or OPENAPI.name}")
+
+
+@main.command()
+def docs() -> None:
+    """Write docs/states.md and docs/problems.md from the code."""
+    from api import handbook
+
+    for path in handbook.write():
+        click.echo(path)
+
+
+def _welcome(settings: Settings) -> str:
+    """What a person needs first, in Thai and then in English."""
+    url = settings.base_url
+    from api import seed as program
+
+    lines = [
+        "",
+        f"พร้อมใช้งานที่ {url} (หยุดด้วย Ctrl-C)",
+        f"  เอกสาร API  {url}/docs",
+        f"  สถานะระบบ   {url}/ready",
+        "",
+        f"Ready at {url} (Ctrl-C stops it)",
+        f"  API documentation  {url}/docs",
+        f"  readiness          {url}/ready",
+        f"  data               {settings.data_dir}",
+    ]
+    if not settings.production:
+        lines += ["", "บัญชีตัวอย่าง / Sample accounts (development sign-in):"]
+        lines += [f"  {name:<14} {th} / {en}" for name, th, en in program.SAMPLE_ACCOUNTS]
+    lines += ["", "ลองต่อไป / Next:  make demo   ·   make test   ·   superapp --help"]
+    return "\n".join(lines)
+
+
+def _settings(port: int | None = None) -> Settings:
+    environment = dict(os.environ)
+    if port is not None:
+        environment["SUPERAPP_PORT"] = str(port)
+    try:
+        return Settings.load(environment)
+    except msgspec.ValidationError as error:
+        raise click.ClickException(f"A SUPERAPP_* variable cannot be read: {error}") from error
+
+
+def _needs_database(settings: Settings) -> None:
+    if not settings.database_url:
+        raise click.ClickException("Set SUPERAPP_DATABASE_URL, or use: superapp up")
+
+
+def _owner_url(settings: Settings) -> str:
+    return settings.owner_database_url or settings.database_url
+
+
+@contextlib.contextmanager
+def _database() -> Iterator[Settings]:
+    """The settings with a data base that runs: one's own, or the embedded one for this while."""
+    settings = _settings()
+    if settings.database_url:
+        yield settings
+        return
+    home = Path(settings.data_dir or default_home())
+    with EmbeddedPostgres(home) as postgres:
+        yield Settings.load(
+            os.environ | {"SUPERAPP_DATABASE_URL": postgres.url(), "SUPERAPP_DATA_DIR": str(home)}
+        )
+
+
+def _prepare(settings: Settings) -> None:
+    """Migrates and seeds; both may run as often as wanted."""
+    from api import seed as program
+
+    for name in asyncio.run(apply_migrations(_owner_url(settings))):
+        click.echo(f"migrated {name}", err=True)
+    asyncio.run(program.seed(_owner_url(settings), settings))
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    if sys.platform != "win32":
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        raise click.ClickException(
+            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}). "
+            "Choose another port: PORT=8001 make up"
+        ) from error
+    listening.listen(2048)
+    return listening
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """What a person can mend is said in a sentence, without a trace."""
+    try:
+        yield
+    except MENDABLE as error:
+        raise click.ClickException(f"{error}") from error
+
+
+if __name__ == "__main__":
+    main()
