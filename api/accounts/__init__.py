@@ -1,0 +1,1 @@
+"""People, companies, officers, offices, authorities and sessions, and how they sign in."""
