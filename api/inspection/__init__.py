@@ -1,0 +1,1 @@
+"""Inspection: the standard checklist and its rules, plans, visits, findings, orders."""
