@@ -163,15 +163,22 @@ class EmbeddedPostgres:
             self.log.replace(self.log.with_suffix(".log.1"))
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(self.bin / "postgres"), "-D", str(self.data), *options]
+        end = time.monotonic() + 30
+        self._spawn(command)
+        while not _is_ready(pid_file, self.process):
+            if not self.alive():
+                tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
+                if "pre-existing shared memory block" not in tail or time.monotonic() > end:
+                    raise EmbeddedPostgresError(f"No PostgreSQL: the log {self.log} ends:\n{tail}")
+                time.sleep(0.2)  # sessions of a server that was killed are still ending
+                self._spawn(command)
+            time.sleep(0.01)
+
+    def _spawn(self, command: list[str]) -> None:
         with self.log.open("ab") as log:
             self.process = children.spawn(
                 command, ending=signal.SIGINT, stdout=log, stderr=log, **self._where()
             )
-        while not _is_ready(pid_file, self.process.pid if children.by_kernel else None):
-            if not self.alive():
-                tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
-                raise EmbeddedPostgresError(f"PostgreSQL did not start; {self.log} ends:\n{tail}")
-            time.sleep(0.01)
 
     def stop(self) -> None:
         """Fast shutdown (open transactions are rolled back); immediate after 30 s."""
@@ -331,13 +338,14 @@ def _lock(home: Path) -> IO[str]:
     return file
 
 
-def _is_ready(pid_file: Path, pid: int | None) -> bool:
+def _is_ready(pid_file: Path, process: subprocess.Popen[bytes] | None) -> bool:
     """Line 1 of postmaster.pid is the process, line 8 its status (miscadmin.h)."""
     try:
         lines = pid_file.read_text().splitlines()
     except OSError:
         return False
-    return len(lines) > 7 and lines[7].strip() == "ready" and pid in (None, int(lines[0]))
+    ours = process is not None and (not children.by_kernel or lines[:1] == [str(process.pid)])
+    return ours and len(lines) > 7 and lines[7].strip() == "ready"
 
 
 def _wait_for_predecessor(pid_file: Path, data: Path) -> None:

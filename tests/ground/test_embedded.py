@@ -18,6 +18,7 @@ import pytest
 
 from api import children, embedded
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tests.ground.processes import gone
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
 as_root = pytest.mark.skipif(not embedded.is_root(), reason="needs root, to become someone else")
@@ -37,27 +38,6 @@ def home() -> Iterator[Path]:
     place = embedded._temporary_home()
     yield place / "data"
     shutil.rmtree(place, ignore_errors=True)
-
-
-def processes_on(home: Path) -> list[int]:
-    """Every PostgreSQL process whose working folder or command line lies in `home`."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            command = (entry / "cmdline").read_bytes()
-            where = str((entry / "cwd").readlink())
-            if os.fsencode(home / "postgres") in command or where.startswith(str(home)):
-                found.append(int(entry.name))
-    return found
-
-
-def gone(home: Path, within_s: float = 10.0) -> bool:
-    end = time.monotonic() + within_s
-    while processes_on(home):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 LAUNCHER = """
