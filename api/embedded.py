@@ -99,9 +99,9 @@ class EmbeddedPostgres:
     def __enter__(self) -> Self:
         created = not self.home.exists()
         self.home.mkdir(parents=True, exist_ok=True)
+        if created:
+            self.home.chmod(0o755 if is_root() else 0o700)
         if is_root():
-            if created:
-                self.home.chmod(0o755)
             _must_be_open_to_nobody(self.home)
         self._lock = _lock(self.home)
         try:
