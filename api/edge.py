@@ -71,7 +71,10 @@ class ProblemDocument(msgspec.Struct):
 # --- routes -------------------------------------------------------------------------------------
 
 
-def _route(method: Callable[..., HTTPRouteHandler]) -> Callable[..., Any]:
+Declare = Callable[[Callable[..., Any]], HTTPRouteHandler]
+
+
+def _route(method: Callable[..., Any]) -> Callable[..., Declare]:
     def declare(
         path: str,
         *,
@@ -82,12 +85,12 @@ def _route(method: Callable[..., HTTPRouteHandler]) -> Callable[..., Any]:
         tags: Sequence[str] = (),
         opt: dict[str, Any] | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> Declare:
         """A handler that needs `verb` and may answer `problems` besides those of the ground."""
         if verb != PUBLIC and verb not in permissions.PERMISSIONS:
             raise TypeError(f"{path}: the permission table has no verb {verb}")
         options = {"verb": verb, "problems": tuple(problems)} | (opt or {})
-        return method(
+        declared: Declare = method(
             path,
             opt=options,
             operation_id=operation or verb,
@@ -96,6 +99,7 @@ def _route(method: Callable[..., HTTPRouteHandler]) -> Callable[..., Any]:
             tags=list(tags) or [verb.partition(".")[0]],
             **kwargs,
         )
+        return declared
 
     return declare
 

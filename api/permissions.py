@@ -78,6 +78,7 @@ _OFFICERS: dict[Role, Reach] = {
 }
 _READERS: dict[Role, Reach] = _OFFICERS | {R.ministry: Reach.all, R.auditor: Reach.all}
 _EVERYBODY: dict[Role, Reach] = dict.fromkeys(Role, Reach.all)
+_OWN: dict[Role, Reach] = dict.fromkeys(Role, Reach.own)
 
 PUBLIC = "public"
 
@@ -109,6 +110,30 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "sync.pull": _READERS | {R.operator: Reach.company},
     "sync.push": {R.inspector: Reach.office, R.department: Reach.all},
     "receipt.read": {R.inspector: Reach.own, R.department: Reach.own},
+    # accounts
+    "account.me": _OWN,
+    "profile.read": _OWN,
+    "session.list": _OWN,
+    "session.end": _OWN | {R.administrator: Reach.all},
+    "session.sign_out": _OWN,
+    "office.read": _EVERYBODY,
+    "officer.read": _READERS | {R.administrator: Reach.all, R.local_officer: Reach.office},
+    "officer.edit": {R.administrator: Reach.all},
+    "officer.import": {R.administrator: Reach.all},
+    "account.suspend": {R.administrator: Reach.all},
+    "account.restore": {R.administrator: Reach.all},
+    "authority.read": dict.fromkeys(_READERS, Reach.own)
+    | {R.administrator: Reach.all, R.auditor: Reach.all},
+    "authority.grant": {R.administrator: Reach.all},
+    "authority.revoke": {R.administrator: Reach.all},
+    "company.edit": {R.administrator: Reach.all},
+    "company_member.read": {
+        R.operator: Reach.company,
+        R.administrator: Reach.all,
+        R.auditor: Reach.all,
+    },
+    "company_member.add": {R.operator: Reach.company, R.administrator: Reach.all},
+    "company_member.remove": {R.operator: Reach.company, R.administrator: Reach.all},
     # ground
     "deadline.read": _READERS,
     "special_day.edit": {R.administrator: Reach.all},

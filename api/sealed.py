@@ -85,11 +85,54 @@ async def new_key(tx: Tx) -> UUID:
     return id
 
 
+def hold_row(id: UUID, kid: str, wrapped: bytes | None) -> None:
+    """Takes a data key that a caller's own statement has read; saves one statement later."""
+    if id not in _held and wrapped is not None:
+        _hold(id, AESGCM(_unwrap(_DataKey(id, kid, wrapped))))
+
+
 async def seal(tx: Tx, key: UUID, cell: Cell, value: str) -> bytes:
     """`value` sealed under data key `key` for `cell`. Raises `Erased` when the key is destroyed."""
     cipher = (await _ciphers(tx, [key]))[key]
     nonce = secrets.token_bytes(_NONCE)
     return VERSION + key.bytes + nonce + cipher.encrypt(nonce, value.encode(), cell.aad())
+
+
+async def seal_bytes(tx: Tx, key: UUID, cell: Cell, value: bytes) -> bytes:
+    """As `seal`, for bytes that are kept as evidence of what was sent."""
+    cipher = (await _ciphers(tx, [key]))[key]
+    nonce = secrets.token_bytes(_NONCE)
+    return VERSION + key.bytes + nonce + cipher.encrypt(nonce, value, cell.aad())
+
+
+async def unseal_bytes(tx: Tx, cell: Cell, blob: bytes) -> bytes:
+    """Opens what `seal_bytes` sealed, for the system's own comparison: nobody gets to see it."""
+    key = _key_of(blob)
+    cipher = (await _ciphers(tx, [key]))[key]
+    return cipher.decrypt(blob[17:_HEAD], blob[_HEAD:], cell.aad())
+
+
+def seal_under_ring(cell: Cell, value: bytes) -> bytes:
+    """For bytes that belong to no known record: sealed under the keyring's wrap key itself.
+
+    `key tag (4) | nonce (12) | ciphertext and tag`. Lost with that wrap key when it is retired.
+    """
+    key = keys.ring().active(Purpose.wrap)
+    nonce = secrets.token_bytes(_NONCE)
+    cipher = keys.ring().cipher(key.kid)
+    return key.tag + nonce + cipher.encrypt(nonce, value, b"ring|" + cell.aad())
+
+
+def unseal_under_ring(cell: Cell, blob: bytes) -> bytes:
+    """Opens what `seal_under_ring` sealed. Raises ValueError; record the event yourself."""
+    for key in keys.ring().usable(Purpose.wrap):
+        if key.tag == blob[:4]:
+            nonce, rest = blob[4 : 4 + _NONCE], blob[4 + _NONCE :]
+            try:
+                return keys.ring().cipher(key.kid).decrypt(nonce, rest, b"ring|" + cell.aad())
+            except InvalidTag:
+                break
+    raise ValueError(f"a value sealed under the keyring does not open in {cell.table}")
 
 
 async def unseal(tx: Tx, sealed: Sealed, *, purpose: str) -> str:

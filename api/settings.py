@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What clients see, without a trailing slash; empty: http://host:port."""
     providers: str = ""
     """A JSON file of OpenID Connect providers; see docs/sign-in.md."""
+    dev_sign_in: str = ""
+    """`on`, `off`; empty: on in development and tests. Sample accounts by a click, loopback only."""
     trusted_proxies: str = ""
     """Addresses whose X-Forwarded-For counts; empty: nobody's."""
     pool_size: int = 10
@@ -62,3 +65,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def migrations(self) -> Path:
         return Path(__file__).parent.parent / "migrations"
+
+
+_current: Settings | None = None
+
+
+def use(settings: Settings) -> None:
+    """Makes `settings` those of this process; the composition roots call it once."""
+    global _current
+    _current = settings
+
+
+def current() -> Settings:
+    """The settings of this process; without a root, those of the environment."""
+    global _current
+    if _current is None:
+        _current = Settings.load(os.environ)
+    return _current

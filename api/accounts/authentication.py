@@ -35,8 +35,13 @@ async def authenticate(token: str, db: Database) -> Session:
     held = _sessions.get(claims.sid)
     if held is not None and time.monotonic() - held[0] < FACTS_FOR_S:
         return held[1]
-    async with db.read() as tx:
-        return await _session(tx, claims.sid, claims.sub)
+    try:
+        async with db.read() as tx:
+            return await _session(tx, claims.sid, claims.sub)
+    except DeviceWiped:
+        async with db.begin() as tx:
+            await note_wipe(tx, claims.sid)
+        raise
 
 
 async def check_live(tx: Tx, session: Session) -> Session:
@@ -44,12 +49,21 @@ async def check_live(tx: Tx, session: Session) -> Session:
 
     Raises `SessionEnded` or `DeviceWiped` when it no longer counts.
     """
-    return await _session(tx, session.session, session.account)
+    try:
+        return await _session(tx, session.session, session.account)
+    except DeviceWiped as problem:
+        raise problem.surviving(lambda later: note_wipe(later, session.session)) from None
 
 
 def forget(session: UUID) -> None:
     """Drops what this process remembers of a session; other processes lag by up to 30 s."""
     _sessions.pop(session, None)
+
+
+def forget_account(account: UUID) -> None:
+    """Drops the remembered sessions of an account whose rights have changed."""
+    for id in [id for id, (_, held) in _sessions.items() if held.account == account]:
+        del _sessions[id]
 
 
 def forget_all() -> None:
@@ -91,7 +105,7 @@ async def _session(tx: Tx, id: UUID, account: UUID) -> Session:
     facts = await queries.facts(tx, id)
     if facts is not None and facts.wipe:
         forget(id)
-        raise DeviceWiped().surviving(lambda later: note_wipe(later, id))
+        raise DeviceWiped()
     if facts is None or facts.ended or facts.status != Status.active or facts.account != account:
         forget(id)
         raise SessionEnded()

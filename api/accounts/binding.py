@@ -6,7 +6,7 @@ import unicodedata
 from uuid import UUID
 
 from api import events, ids, sealed
-from api.accounts import queries
+from api.accounts import officer_queries, queries
 from api.accounts.model import (
     AccountSuspended,
     BoundElsewhere,
@@ -46,7 +46,7 @@ async def bind(tx: Tx, identity: Identity) -> UUID:
         raise AccountSuspended()
     await queries.insert_identity(tx, identity.issuer, subject, account)
     if officer is not None and officer.account is None:
-        await queries.bind_officer(tx, officer.id, account)
+        await officer_queries.bind_officer(tx, officer.id, account)
         await apply_listing(tx, officer, account)
         await events.record(tx, "officer.bound", "officer", officer.id, facts={"account": account})
     elif officer is not None and officer.account != account:
@@ -69,7 +69,7 @@ async def apply_listing(tx: Tx, officer: Officer, account: UUID) -> None:
     roles = [] if officer.ended_at is not None else sorted(officer.roles)
     by = tx.actor.account if isinstance(tx.actor, Session) else None
     office = officer.office if roles else None
-    await queries.set_roles(tx, account, [ids.new() for _ in roles], roles, office, by)
+    await officer_queries.set_roles(tx, account, [ids.new() for _ in roles], roles, office, by)
 
 
 async def _listed(tx: Tx, identity: Identity, cid: str | None) -> Officer | None:
@@ -79,7 +79,7 @@ async def _listed(tx: Tx, identity: Identity, cid: str | None) -> Officer | None
     cids = sealed.indexes("cid", cid) if cid else []
     if not (cids or emails):
         return None
-    found = await queries.find_officers(tx, cids, [], emails)
+    found = await officer_queries.find_officers(tx, cids, [], emails)
     if len(found) > 1:
         raise BoundElsewhere()
     if found and found[0].ended_at is not None and found[0].account is None:
@@ -89,7 +89,7 @@ async def _listed(tx: Tx, identity: Identity, cid: str | None) -> Officer | None
 
 async def _is_officer(tx: Tx, officer: Officer | None, known: UUID | None) -> bool:
     if officer is None and known is not None:
-        officer = await queries.officer_of_account(tx, known)
+        officer = await officer_queries.officer_of_account(tx, known)
     return officer is not None and officer.ended_at is None
 
 
@@ -100,7 +100,7 @@ async def _account(tx: Tx, identity: Identity, cid: str | None, officer: Officer
     found = None
     if cid is not None:
         found = await queries.person_by_cid(tx, sealed.indexes("cid", cid))
-    elif officer is not None and (index := await queries.officer_cid(tx, officer.id)):
+    elif officer is not None and (index := await officer_queries.officer_cid(tx, officer.id)):
         found = await queries.person_by_cid(tx, [index])  # listed by both, came by e-mail
     if found is not None:
         await _complete(tx, found, identity, cid)

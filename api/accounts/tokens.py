@@ -120,7 +120,7 @@ def secret() -> str:
 
 def challenge_of(verifier: str) -> str:
     """The S256 code challenge (RFC 7636 §4.2)."""
-    return _b64(hashlib.sha256(verifier.encode()).digest())
+    return b64(hashlib.sha256(verifier.encode()).digest())
 
 
 def proves(verifier: str, challenge: str) -> bool:
@@ -183,5 +183,5 @@ def _key_from(token: str) -> bytes:
     return hashlib.sha256(b"superapp lock\0" + token.encode()).digest()
 
 
-def _b64(raw: bytes) -> str:
+def b64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
