@@ -179,11 +179,11 @@ def _welcome(settings: Settings) -> str:
         "",
         f"พร้อมใช้งานที่ {url} (หยุดด้วย Ctrl-C)",
         f"  เอกสาร API  {url}/docs",
-        f"  สถานะระบบ   {url}/ready",
+        f"  สถานะระบบ   {url}/health/ready",
         "",
         f"Ready at {url} (Ctrl-C stops it)",
         f"  API documentation  {url}/docs",
-        f"  readiness          {url}/ready",
+        f"  readiness          {url}/health/ready",
         f"  data               {settings.data_dir}",
     ]
     if not settings.production:

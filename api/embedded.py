@@ -76,14 +76,14 @@ def default_home() -> Path:
 class EmbeddedPostgres:
     """A running PostgreSQL 18 in `home` (default: `default_home()`), for as long as the `with`.
 
-    `throwaway`: a fresh temporary folder, removed at the end. `durable=False` (tests) turns fsync
-    off. Raises `EmbeddedPostgresError`. Start it from the main thread (see `children.spawn`).
+    `throwaway`: a fresh temporary folder, removed at the end. `fsync=False` (tests) gives up
+    durability. Raises `EmbeddedPostgresError`. Start it from the main thread (see `children.spawn`).
     """
 
     def __init__(
-        self, home: Path | None = None, *, throwaway: bool = False, durable: bool = True
+        self, home: Path | None = None, *, throwaway: bool = False, fsync: bool = True
     ) -> None:
-        self.throwaway, self.durable = throwaway, durable
+        self.throwaway, self.fsync = throwaway, fsync
         self.home = (home or (_temporary_home() if throwaway else default_home())).absolute()
         self.data = self.home / "postgres"
         self.log = self.home / "postgres.log"
@@ -151,7 +151,7 @@ class EmbeddedPostgres:
             )
         pid_file = self.data / "postmaster.pid"
         _wait_for_predecessor(pid_file, self.data)
-        settings = SETTINGS | {"fsync": "on" if self.durable else "off"}
+        settings = SETTINGS | {"fsync": "on" if self.fsync else "off"}
         if self._tcp:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
@@ -231,7 +231,7 @@ class EmbeddedPostgres:
             command += [
                 "--auth=trust"
             ]  # only over the socket, in a folder that others cannot enter
-        if not self.durable:
+        if not self.fsync:
             command += ["--no-sync"]
         single = [str(self.bin / "postgres"), "--single", "-D", str(new), "postgres"]
         for step, words in ((command, None), (single, f"create database {USER}\n".encode())):
@@ -294,7 +294,7 @@ def _temporary_home() -> Path:
         place = Path("/tmp")  # noqa: S108
     for old in place.glob("superapp-throwaway-*"):  # of runs that were killed
         with contextlib.suppress(OSError, EmbeddedPostgresError):
-            if time.time() - old.stat().st_mtime > 60:
+            if (old / "lock").exists() and time.time() - old.stat().st_mtime > 60:
                 with _lock(old):
                     shutil.rmtree(old, ignore_errors=True)
     home = Path(tempfile.mkdtemp(prefix="superapp-throwaway-", dir=place))

@@ -52,7 +52,7 @@ if user:
     os.setgroups([])
     os.setgid(int(user))
     os.setuid(int(user))
-with embedded.EmbeddedPostgres(home, durable=False) as postgres:
+with embedded.EmbeddedPostgres(home, fsync=False) as postgres:
     print(postgres.url(), flush=True)
     time.sleep(60)
 """
@@ -80,12 +80,12 @@ def kill(launcher: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:
 
 
 async def test_a_second_start_keeps_the_data(home: Path) -> None:
-    with EmbeddedPostgres(home, durable=False) as postgres:
+    with EmbeddedPostgres(home, fsync=False) as postgres:
         connection = await asyncpg.connect(postgres.url())
         await connection.execute("create table note as select 'โรงงาน' as said")
         await connection.close()
     assert gone(home)
-    with EmbeddedPostgres(home, durable=False) as postgres:
+    with EmbeddedPostgres(home, fsync=False) as postgres:
         connection = await asyncpg.connect(postgres.url())
         assert await connection.fetchval("select said from note") == "โรงงาน"
         await connection.close()
@@ -108,7 +108,7 @@ async def test_it_is_set_up_for_thai_and_for_durability(home: Path) -> None:
 
 
 async def test_the_log_holds_no_values_of_a_failed_statement(home: Path) -> None:
-    with EmbeddedPostgres(home, durable=False) as postgres:
+    with EmbeddedPostgres(home, fsync=False) as postgres:
         connection = await asyncpg.connect(postgres.url())
         await connection.execute("create table person (cid text primary key)")
         for _ in range(2):
@@ -122,9 +122,9 @@ async def test_the_log_holds_no_values_of_a_failed_statement(home: Path) -> None
 
 def test_two_launchers_on_one_folder_the_second_is_told_who_holds_it(home: Path) -> None:
     with (
-        EmbeddedPostgres(home, durable=False),
+        EmbeddedPostgres(home, fsync=False),
         pytest.raises(EmbeddedPostgresError, match=f"in use by process {os.getpid()}"),
-        EmbeddedPostgres(home, durable=False),
+        EmbeddedPostgres(home, fsync=False),
     ):
         pass
     assert gone(home)
@@ -161,7 +161,7 @@ async def test_a_plain_user_starts_it_too_and_owns_the_data(fresh: Path) -> None
 @as_root
 def test_as_root_the_data_is_nobodys_and_no_folder_above_is_loosened(fresh: Path) -> None:
     before = fresh.parent.stat().st_mode
-    with EmbeddedPostgres(fresh, durable=False) as postgres:
+    with EmbeddedPostgres(fresh, fsync=False) as postgres:
         assert postgres.process
         status = Path(f"/proc/{postgres.process.pid}/status").read_text()
         assert (fresh / "postgres").stat().st_mode & 0o777 == 0o700
@@ -175,20 +175,20 @@ def test_as_root_a_folder_that_nobody_may_not_enter_is_refused_not_opened(tmp_pa
     tmp_path.chmod(0o700)
     with (
         pytest.raises(EmbeddedPostgresError, match="nobody, who may not enter"),
-        EmbeddedPostgres(tmp_path / "data", durable=False),
+        EmbeddedPostgres(tmp_path / "data", fsync=False),
     ):
         pass
     assert tmp_path.stat().st_mode & 0o777 == 0o700
 
 
 async def test_a_pid_file_left_by_a_power_loss_is_survived(home: Path) -> None:
-    with EmbeddedPostgres(home, durable=False) as postgres:
+    with EmbeddedPostgres(home, fsync=False) as postgres:
         pid_file = postgres.data / "postmaster.pid"
         left = pid_file.read_text().split("\n")
     stranger = subprocess.Popen(["sleep", "60"])
     pid_file.write_text("\n".join([str(stranger.pid), *left[1:]]))
     try:
-        with EmbeddedPostgres(home, durable=False) as postgres:
+        with EmbeddedPostgres(home, fsync=False) as postgres:
             connection = await asyncpg.connect(postgres.url())
             assert await connection.fetchval("select 1") == 1
             await connection.close()
@@ -218,7 +218,7 @@ async def test_kill_9_of_postgres_itself_loses_nothing_and_start_brings_it_back(
 
 
 def test_a_throwaway_leaves_no_folder() -> None:
-    with EmbeddedPostgres(throwaway=True, durable=False) as postgres:
+    with EmbeddedPostgres(throwaway=True, fsync=False) as postgres:
         home = postgres.home
         assert home.exists()
     assert not home.exists()
@@ -227,7 +227,7 @@ def test_a_throwaway_leaves_no_folder() -> None:
 async def test_a_folder_too_deep_for_a_socket_gets_a_short_private_one(fresh: Path) -> None:
     deep = fresh / ("d" * 60) / ("e" * 60)
     deep.parent.mkdir(parents=True)
-    with EmbeddedPostgres(deep, durable=False) as postgres:
+    with EmbeddedPostgres(deep, fsync=False) as postgres:
         assert len(str(postgres.run)) < embedded.LONGEST_SOCKET_FOLDER
         assert postgres.run.stat().st_mode & 0o777 == 0o700
         connection = await asyncpg.connect(postgres.url())
@@ -238,7 +238,7 @@ async def test_a_folder_too_deep_for_a_socket_gets_a_short_private_one(fresh: Pa
 
 
 async def test_a_database_is_created_from_a_template_and_dropped(home: Path) -> None:
-    with EmbeddedPostgres(home, durable=False) as postgres:
+    with EmbeddedPostgres(home, fsync=False) as postgres:
         url = await postgres.create_database("one")
         connection = await asyncpg.connect(url)
         await connection.execute("create table note (id int)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -12,12 +12,6 @@ import pytest
 from api import ids
 from api.embedded import EmbeddedPostgres
 from api.migrate import FOLDER, MigrationError, migrate
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(throwaway=True, durable=False) as running:
-        yield running
 
 
 @pytest.fixture
