@@ -9,6 +9,7 @@ from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 
 from api import openapi
+from api import settings as config
 from api.accounts import service as accounts
 from api.db import Database
 from api.edge import DEPENDENCIES, EXCEPTION_HANDLERS, admit
@@ -39,6 +40,7 @@ ROUTERS = [
 
 def create_app(settings: Settings, database: Database | None = None) -> Litestar:
     """The ASGI application. Without `database` it opens a pool of its own while it runs."""
+    config.use(settings)
     accounts.check_settings(settings)
 
     @asynccontextmanager
@@ -66,6 +68,6 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
     )
     app.state.settings = settings
     app.state.db = database
-    app.state.keyring = Keyring.open(settings)
+    app.state.keyring = Keyring.open(settings.keyring_path)
     app.asgi_handler = Envelope(app.asgi_handler, settings.max_body_bytes)
     return app

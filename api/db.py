@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 import asyncpg
 
@@ -96,6 +97,17 @@ class Tx:
         tail = status.rpartition(" ")[2]
         return int(tail) if tail.isdigit() else 0
 
+    async def lock(self, records: Iterable[UUID]) -> None:
+        """Holds `records` until the transaction ends, always taken in one order.
+
+        Advisory, so that a record may be locked before it exists. What is read must be read by a
+        later statement: this one's snapshot is older than the locks.
+        """
+        keys = sorted({int.from_bytes(r.bytes[8:], "big", signed=True) for r in records})
+        await self._connection.fetch(
+            "select pg_advisory_xact_lock(k) from unnest($1::bigint[]) as k", keys
+        )
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """What happens inside is undone alone when it raises."""
@@ -173,5 +185,6 @@ class Database:
                 async with self.begin(actor, request_id) as tx:
                     return await work(tx)
             except Retry:
-                await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))
+                jitter = random.uniform(0, 0.02 * 2**attempt)  # noqa: S311 - no secret
+                await asyncio.sleep(jitter)
         raise Overloaded()

@@ -16,7 +16,6 @@ import msgspec
 from api.db import Database, Tx, Unreachable
 from api.permissions import Worker
 
-
 log = logging.getLogger("superapp.deadlines")
 
 

@@ -11,6 +11,7 @@ import time
 import zlib
 from typing import Any
 
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPRequestEvent, Message, Receive, Scope, Send
 from prometheus_client import Counter, Histogram
 
@@ -41,7 +42,7 @@ class Envelope:
         self.limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
@@ -78,7 +79,7 @@ class Envelope:
                 extra={
                     "facts": {
                         "operation": operation,
-                        "method": scope["method"],
+                        "method": scope.get("method"),
                         "status": status,
                         "ms": round(seconds * 1000, 1),
                         "account": getattr(scope.get("user"), "account", None),
@@ -112,9 +113,7 @@ class Envelope:
                 if message["type"] != "http.request":
                     return message
                 try:
-                    body += inflate.decompress(
-                        message.get("body", b""), self.limit + 1 - len(body)
-                    )
+                    body += inflate.decompress(message.get("body", b""), self.limit + 1 - len(body))
                 except zlib.error:
                     raise Malformed(reason="the gzip body is damaged", where="body") from None
                 if len(body) > self.limit or inflate.unconsumed_tail:

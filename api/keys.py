@@ -36,7 +36,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import clock
-from api.settings import Settings
 
 if sys.platform == "win32":
     import msvcrt
@@ -133,13 +132,11 @@ class Keyring:
         self._read()
 
     @classmethod
-    def open(cls, where: Settings | Path) -> Keyring:
-        """The keyring at a path or as the settings say, made on first use.
+    def open(cls, path: Path) -> Keyring:
+        """The keyring at `path`, made on first use; two starts at once make only one.
 
-        Two starts at once make only one. Raises KeyringError when the file is open to others, is
-        broken or lacks a purpose.
+        Raises KeyringError when the file is open to others, is broken or lacks a purpose.
         """
-        path = path_of(where) if isinstance(where, Settings) else where
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             fresh = [_fresh(purpose, State.active) for purpose in Purpose]
@@ -304,15 +301,6 @@ class Keyring:
         self._signers.clear()
         self._stamp = (about.st_mtime_ns, about.st_ino)
         self._looked = time.monotonic()
-
-
-def path_of(settings: Settings) -> Path:
-    """Where the settings place the keyring. Raises KeyringError when they do not say."""
-    if settings.keyring:
-        return Path(settings.keyring)
-    if settings.data_dir:
-        return Path(settings.data_dir) / "keyring.json"
-    raise KeyringError("where is the keyring? Set SUPERAPP_KEYRING or SUPERAPP_DATA_DIR")
 
 
 _ring: Keyring | None = None

@@ -45,4 +45,6 @@ async def take(tx: Tx, bucket: str, *, capacity: float, per_second: float) -> No
 
 async def sweep(tx: Tx) -> int:
     """Removes buckets that nobody has touched for a day, by then full again."""
-    return await tx.run("delete from rate_limit where at < $1::timestamptz - interval '1 day'", tx.now)
+    return await tx.run(
+        "delete from rate_limit where at < $1::timestamptz - interval '1 day'", tx.now
+    )

@@ -29,7 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     providers: str = ""
     """A JSON file of OpenID Connect providers; see docs/sign-in.md."""
     dev_sign_in: str = ""
-    """`on`, `off`; empty: on in development and tests. Sample accounts by a click, loopback only."""
+    """`on`, `off`; empty: on in development and tests. Sample accounts, on loopback only."""
     trusted_proxies: str = ""
     """Addresses whose X-Forwarded-For counts; empty: nobody's."""
     pool_size: int = 10
@@ -57,6 +57,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def base_url(self) -> str:
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def keyring_path(self) -> Path:
+        return (
+            Path(self.keyring) if self.keyring else Path(self.data_dir or ".data", "keyring.json")
+        )
 
     @property
     def production(self) -> bool:

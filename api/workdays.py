@@ -52,9 +52,42 @@ def end_of(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), datetime.min.time(), BANGKOK)
 
 
+class DayEdit(msgspec.Struct, forbid_unknown_fields=True):
+    """What cabinet declared of a day."""
+
+    working: bool
+    name_th: str
+    name_en: str = ""
+
+
+async def special_day_list(tx: Tx, since: date) -> list[SpecialDay]:
+    return await tx.all(
+        SpecialDay,
+        """
+        select day, working, name_th, name_en from special_day where day >= $1 order by day
+        """,
+        since,
+    )
+
+
 async def special_days(tx: Tx, since: date) -> dict[date, bool]:
     """The special days from `since` on: day → is it worked."""
-    found = await tx.all(
-        SpecialDay, "select day, working, name_th, name_en from special_day where day >= $1", since
+    return {item.day: item.working for item in await special_day_list(tx, since)}
+
+
+async def declare(tx: Tx, day: date, edit: DayEdit) -> SpecialDay:
+    """Writes a special day; a second declaration takes the place of the first."""
+    await tx.run(
+        """
+        insert into special_day (day, working, name_th, name_en, declared_at)
+        values ($1, $2, $3, $4, $5)
+        on conflict (day) do update set working = excluded.working, name_th = excluded.name_th,
+            name_en = excluded.name_en, declared_at = excluded.declared_at
+        """,
+        day,
+        edit.working,
+        edit.name_th,
+        edit.name_en,
+        tx.now,
     )
-    return {item.day: item.working for item in found}
+    return SpecialDay(day, edit.working, edit.name_th, edit.name_en)

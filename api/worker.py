@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 
-from api import deadlines, limits, logs
+from api import deadlines, keys, limits, logs
+from api import settings as config
 from api.db import Database, Unreachable
 from api.permissions import Worker
 from api.reactions import DEADLINES
@@ -17,7 +19,7 @@ PAUSE_S = 5.0
 
 
 async def work(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S) -> None:
-    """Scans until `stopping` is set; what it has begun it finishes. A lost data base is waited for."""
+    """Scans until `stopping` is set and finishes what it began; waits for a lost data base."""
     rounds = 0
     while not stopping.is_set():
         try:
@@ -39,10 +41,8 @@ async def run(settings: Settings) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        try:
+        with contextlib.suppress(NotImplementedError):  # Windows has none on its loop
             loop.add_signal_handler(name, stopping.set)
-        except NotImplementedError:  # Windows has no signal handlers on its loop
-            pass
     db = await Database.connect(settings.database_url, size=2)
     try:
         await work(db, stopping)
@@ -52,4 +52,6 @@ async def run(settings: Settings) -> None:
 
 def main(settings: Settings) -> None:
     logs.set_up()
+    config.use(settings)
+    keys.use(keys.Keyring.open(settings.keyring_path))
     asyncio.run(run(settings))

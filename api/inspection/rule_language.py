@@ -188,7 +188,10 @@ class LimitBase(Data, frozen=True, kw_only=True):
 
 
 class Exemption(Data, frozen=True):
-    """Other bounds for some categories, in place of the range's own."""
+    """Other bounds for some categories, in place of the range's own.
+
+    `legal` is what the exception rests on; a breach beyond it still cites the limit.
+    """
 
     categories: tuple[str, ...]
     min: Num | None = None

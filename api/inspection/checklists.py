@@ -1,0 +1,89 @@
+"""Published checklists: the newest, a version compiled once a process, and publishing a new one."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from api import events, ids, permissions
+from api.db import Tx
+from api.inspection import queries, rules, standard
+from api.inspection.model import ChecklistInvalid, ChecklistLine, ChecklistNotFound, Site
+from api.permissions import Session
+
+_compiled: dict[UUID, rules.Compiled] = {}
+
+
+async def compiled(tx: Tx, id: UUID) -> rules.Compiled:
+    """The rules of a published version; a version never changes, so it is kept."""
+    found = _compiled.get(id)
+    if found is None:
+        row = await queries.checklist_by_id(tx, id)
+        found = _compiled[id] = rules.compile(standard.decode(row.content))
+    return found
+
+
+async def newest(tx: Tx) -> ChecklistLine:
+    """The version for new visits; raises `ChecklistNotFound` on an empty data base."""
+    found = await queries.newest_checklist(tx)
+    if found is None:
+        raise ChecklistNotFound()
+    return found
+
+
+def subject_of(site: Site) -> str:
+    """The facts that rules look at (openapi/rules.md), as JSON; what is unknown is left out."""
+    facts: dict[str, object] = {"registered": site.registered and site.licence is not None}
+    if site.class_ is not None:
+        facts["class"] = site.class_
+    if site.category is not None:
+        facts["categories"] = [site.category, *(site.other_categories or [])]
+    if site.horsepower is not None:
+        facts["horsepower"] = site.horsepower
+    if site.workers is not None:
+        facts["workers"] = site.workers
+    if site.lat is not None and site.lng is not None:
+        facts["position"] = {"lat": site.lat, "lng": site.lng}
+    if site.in_estate is not None:
+        facts["in_estate"] = site.in_estate
+    return msgspec.json.encode(facts).decode()
+
+
+async def publish(tx: Tx, content: standard.Standard, note: str = "") -> ChecklistLine:
+    """Publishes `content` as the next version; visits that have begun keep theirs.
+
+    Raises `ChecklistInvalid` with every fault, and where its version is not the next number.
+    """
+    permissions.reaches(tx.actor, "checklist.publish")
+    await tx.lock([UUID(int=0x5C0)])  # one publisher at a time: numbers have no gaps
+    last = await queries.newest_checklist(tx)
+    number = last.number + 1 if last else 1
+    wrong = standard.faults(content)
+    if content.version != number:
+        wrong = [f"version must be {number}", *wrong]
+    if wrong:
+        raise ChecklistInvalid(reason=wrong[0], faults=wrong)
+    id = ids.new()
+    by = tx.actor.account if isinstance(tx.actor, Session) else None
+    await queries.insert_checklist(
+        tx,
+        id,
+        number,
+        standard.encode(content).decode(),
+        standard.content_hash(content),
+        by,
+        note,
+    )
+    await events.record(
+        tx, "checklist.published", "checklist", id, scopes=["all"], facts={"number": number}
+    )
+    found = await queries.newest_checklist(tx)
+    assert found is not None
+    return found
+
+
+async def load_standard(tx: Tx) -> None:
+    """Publishes the product's own version 1 where nothing is published yet."""
+    if await queries.newest_checklist(tx) is None:
+        await publish(tx, standard.load_standard_1(), "version 1, built from the law")

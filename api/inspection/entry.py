@@ -1,0 +1,88 @@
+"""What is odd about an entry at the gate: clock, place, hours. Flags, never refusals. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+from astral import Observer
+from astral.sun import sun
+
+from api.clock import BANGKOK, bangkok_date
+from api.factories.earth import distance
+from api.inspection.model import Position, Start, WorkingHours
+from api.inspection.rule_values import Flag
+
+STALE = timedelta(minutes=10)
+LONG_AGO = timedelta(days=31)
+
+
+def clock_flags(claimed: datetime | None, now: datetime, skew_s: float, what: str) -> list[Flag]:
+    """A claimed time ahead of ours by more than `skew_s`, or more than a month back."""
+    if claimed is None:
+        return []
+    ahead = (claimed - now).total_seconds()
+    if ahead > skew_s:
+        return [Flag("clock.ahead", {"of": what, "seconds": round(ahead)})]
+    if now - claimed > LONG_AGO:
+        return [Flag("clock.long_ago", {"of": what, "days": (now - claimed).days})]
+    return []
+
+
+def position_flags(
+    position: Position | None,
+    at: datetime,
+    registered: tuple[float, float] | None,
+    limit_m: float,
+) -> list[Flag]:
+    """A mock position, one taken at another time, or one far from the registered position."""
+    if position is None:
+        return [Flag("position.missing")]
+    flags = []
+    if position.mock:
+        flags.append(Flag("position.mock"))
+    if not (-90 <= position.lat <= 90 and -180 <= position.lng <= 180):
+        return [*flags, Flag("position.impossible")]
+    if position.taken_at is not None and abs(position.taken_at - at) > STALE:
+        minutes = round(abs(position.taken_at - at).total_seconds() / 60)
+        flags.append(Flag("position.other_time", {"minutes": minutes}))
+    if registered is None:
+        flags.append(Flag("position.none_registered"))
+    else:
+        metres = distance(position.lat, position.lng, *registered)
+        if metres > limit_m + (position.accuracy_m or 0):
+            flags.append(Flag("position.far", {"metres": round(metres), "limit": limit_m}))
+    return flags
+
+
+def hours_flags(start: Start, registered: tuple[float, float] | None) -> list[Flag]:
+    """Factory Act s.35(1): entry between sunrise and sunset, or in the place's working hours."""
+    where = registered or (13.75, 100.5)
+    if start.position is not None and -66 < start.position.lat < 66:
+        where = (start.position.lat, start.position.lng)
+    day = bangkok_date(start.at)
+    try:
+        light = sun(Observer(*where), date=day, tzinfo=BANGKOK)
+        daylight = light["sunrise"] <= start.at.astimezone(BANGKOK) <= light["sunset"]
+    except ValueError:  # no sunrise there that day: not a place in Thailand
+        daylight = False
+    if daylight or (start.working_hours and within(start.at, start.working_hours)):
+        return []
+    local = start.at.astimezone(BANGKOK)
+    return [Flag("hours.outside", {"at": f"{local:%H:%M}", "law": "พ.ร.บ.โรงงาน ม.35(1)"})]
+
+
+def within(at: datetime, hours: WorkingHours) -> bool:
+    """Whether `at` lies in the plant's hours; a shift may pass midnight. False if unreadable."""
+    try:
+        start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)
+    except ValueError:
+        return False
+    moment = at.astimezone(BANGKOK).time().replace(tzinfo=None)
+    if start <= end:
+        return start <= moment <= end
+    return moment >= start or moment <= end
+
+
+def earliest(*moments: datetime | None) -> datetime:
+    """The first of the given moments; there must be one."""
+    return min(m for m in moments if m is not None).astimezone(UTC)

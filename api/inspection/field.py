@@ -1,0 +1,552 @@
+"""The field's verbs: what a phone's operations do to a visit.
+
+Each runs inside the push's one transaction, on a visit that the push has locked and loaded
+(`hold`). Bad data is kept and flagged, never thrown away; only what cannot be understood or is
+not the caller's to do is refused with a Problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api import deadlines, events, ids, permissions, sealed, settings, workdays
+from api.clock import bangkok_date
+from api.db import Tx
+from api.inspection import checklists, entry, merge, queries, rules, service
+from api.inspection.model import (
+    MOVES,
+    AddResult,
+    Answer,
+    Finding,
+    FindingState,
+    NotAwaiting,
+    NothingToSettle,
+    NotLead,
+    NotOnTeam,
+    NotStarted,
+    PremisesUnknown,
+    RecordVisit,
+    SettleAnswer,
+    SubmitVisit,
+    TeamUnknown,
+    Version,
+    VisitNotFound,
+    VisitRow,
+    VisitSealed,
+    VisitState,
+)
+from api.inspection.rule_values import Flag
+from api.permissions import Session
+
+_flags = msgspec.json.Decoder(list[Flag])
+_subject = msgspec.json.Decoder(dict[str, Any])
+
+
+class Held(msgspec.Struct):
+    """A visit under the push's lock, with all versions of its answers and its findings."""
+
+    visit: VisitRow
+    versions: dict[str, list[Version]]
+    findings: dict[str, Finding]
+
+
+class Applied(msgspec.Struct):
+    """What became of an operation that was stored: what is odd, and which items conflict."""
+
+    flags: list[Flag]
+    conflicts: list[str]
+
+
+async def hold(tx: Tx, visits: Sequence[UUID]) -> dict[UUID, Held]:
+    """Loads the visits that the caller may record; they must be locked already."""
+    rows = await queries.visits(tx, visits, permissions.scope(tx.actor, "visit.record"))
+    held = {row.id: Held(row, {}, {}) for row in rows}
+    touched = [row.id for row in rows if row.entries]
+    if touched:
+        for visit, versions in (await queries.answers(tx, touched)).items():
+            for version in versions:
+                held[visit].versions.setdefault(version.item, []).append(version)
+        for finding in await queries.findings_of(tx, touched):
+            held[finding.visit].findings[finding.item] = finding
+    for row in rows:
+        sealed.hold_row(row.data_key, row.kid, row.wrapped)
+    return held
+
+
+# --- visit.record -------------------------------------------------------------------------------
+
+
+async def record_visit(
+    tx: Tx, op: RecordVisit, visits: dict[UUID, Held], odd: Sequence[Flag]
+) -> Applied:
+    """Merges what a phone noted: the start, answers by item, outcome, who represented the factory.
+
+    Raises `VisitNotFound`, `PremisesUnknown`, `NotOnTeam`, `TeamUnknown`, `VisitSealed`.
+    """
+    actor = _officer(tx, "visit.record")
+    held = visits.get(op.visit)
+    if held is None:
+        held = visits[op.visit] = await _unplanned(tx, op, actor)
+    visit = held.visit
+    _on_team(visit, actor)
+    flags = list(odd)
+    subject = _subject.decode(visit.subject)
+    if visit.state is VisitState.planned:
+        visit.state = _move("start", visit.state)
+    else:
+        if visit.state in (VisitState.submitted, VisitState.in_review):
+            flags.append(Flag("arrived.late", {"state": visit.state}))
+        visit.state = _move("record", visit.state)
+    started = _enter(tx, op, visit, subject, flags)
+    flags += _claims(tx, op, visit)
+    name = _conclude(op, visit, actor, flags)
+    at = op.start and op.start.working_hours
+    sealed_name = None
+    if name:
+        cell = sealed.Cell("visit", "representative_name", visit.id)
+        sealed_name = await sealed.seal(tx, visit.data_key, cell, name)
+    compiled = await checklists.compiled(tx, visit.checklist)
+    subject["visit_date"] = bangkok_date(visit.started_at or tx.now).isoformat()
+    versions = _versions(tx, op, actor, held, compiled, subject, flags)
+    findings, conflicts = await _settle_findings(
+        tx, held, {v.item for v in versions}, compiled, subject, flags
+    )
+    _add_flags(visit, flags)
+    await queries.save_entry(
+        tx,
+        visit,
+        started=started,
+        working_hours=msgspec.json.encode(at).decode() if at else None,
+        representative_name=sealed_name,
+    )
+    if versions or findings:
+        await queries.insert_entry(tx, visit.id, versions, findings)
+    for v in versions:
+        flags += [Flag(f.code, {"item": v.item, **f.facts}) for f in v.flags]
+    await _tell(tx, visit, "visit.recorded", {"operation": op.id, "answers": len(versions)})
+    return Applied(flags, conflicts)
+
+
+async def _unplanned(tx: Tx, op: RecordVisit, actor: Session) -> Held:
+    """A visit that nobody planned, made by the first record that names its premises."""
+    if op.premises is None:
+        raise VisitNotFound(visit=op.visit)
+    site = await queries.site(tx, op.premises, op.licence)
+    if site is None:
+        raise PremisesUnknown()
+    scope = permissions.scope(tx.actor, "visit.record")
+    if scope.provinces is not None and site.province not in scope.provinces:
+        raise PremisesUnknown()
+    lead = op.lead or actor.account
+    team = sorted({lead, actor.account, *op.team})
+    if await queries.officers(tx, team, site.province) != len(team):
+        raise TeamUnknown()
+    await queries.insert_visit(
+        tx,
+        id=op.visit,
+        premises=site.premises,
+        licence=site.licence,
+        company=site.company,
+        province=site.province,
+        class_=site.class_,
+        checklist=(await checklists.newest(tx)).id,
+        reason=op.reason,
+        announced=False,
+        planned_on=None,
+        note="",
+        follows=None,
+        lead=lead,
+        team=team,
+        subject=checklists.subject_of(site),
+        data_key=await sealed.new_key(tx),
+        created_by=actor.account,
+    )
+    rows = await queries.visits(tx, [op.visit], scope)
+    if not rows:
+        raise VisitNotFound(visit=op.visit)
+    return Held(rows[0], {}, {})
+
+
+def _enter(
+    tx: Tx, op: RecordVisit, visit: VisitRow, subject: Mapping[str, Any], flags: list[Flag]
+) -> str | None:
+    """Takes the claim of the entry into `visit`; the earliest claim stands. Returns it as JSON."""
+    start = op.start
+    if start is None:
+        if visit.started_at is None:
+            visit.started_at = tx.now
+            flags.append(Flag("start.missing"))
+        return None
+    conf = settings.current()
+    place = subject.get("position")
+    registered = (place["lat"], place["lng"]) if place else None
+    flags += entry.clock_flags(start.at, tx.now, conf.clock_skew_s, "start")
+    flags += entry.position_flags(start.position, start.at, registered, conf.gate_distance_m)
+    flags += entry.hours_flags(start, registered)
+    if visit.has_start and visit.started_at != start.at:
+        flags.append(Flag("start.differs", {"claimed": start.at}))
+        if visit.started_at is not None and visit.started_at < start.at:
+            return None
+    visit.started_at, visit.has_start = start.at, True
+    return msgspec.json.encode(start).decode()
+
+
+def _claims(tx: Tx, op: RecordVisit, visit: VisitRow) -> list[Flag]:
+    """What is odd about the claimed times of the answers, told once for all of them."""
+    moments = [a.answered_at for a in op.answers if a.answered_at is not None]
+    if not moments:
+        return []
+    skew = settings.current().clock_skew_s
+    flags = entry.clock_flags(max(moments), tx.now, skew, "answers")
+    flags += [
+        f
+        for f in entry.clock_flags(min(moments), tx.now, skew, "answers")
+        if f.code == "clock.long_ago"
+    ]
+    floor = (visit.started_at or tx.now) - timedelta(minutes=10)
+    if early := sum(m < floor for m in moments):
+        flags.append(Flag("time.before_start", {"answers": early}))
+    return flags
+
+
+def _conclude(op: RecordVisit, visit: VisitRow, actor: Session, flags: list[Flag]) -> str | None:
+    """Outcome and representative are the lead's to say; returns the name to seal."""
+    if op.outcome is None and op.ended_at is None and op.representative is None:
+        return None
+    if actor.account != visit.lead:
+        flags.append(Flag("conclusion.not_lead"))
+        return None
+    visit.outcome = op.outcome or visit.outcome
+    visit.ended_at = op.ended_at or visit.ended_at
+    if op.representative is None:
+        return None
+    visit.representative = op.representative.presence
+    return op.representative.name
+
+
+def _versions(
+    tx: Tx,
+    op: RecordVisit,
+    actor: Session,
+    held: Held,
+    compiled: rules.Compiled,
+    subject: Mapping[str, Any],
+    flags: list[Flag],
+) -> list[Version]:
+    """The operation's answers as versions with their verdicts, added to `held`."""
+    latest: dict[str, Answer] = {}
+    for answer in op.answers:
+        if answer.item in latest:
+            flags.append(Flag("answer.twice", {"item": answer.item}))
+        latest[answer.item] = answer
+    if not latest:
+        return []
+    returned = held.visit.returned_items if held.visit.state is VisitState.returned else []
+    known = {item: merge.standing(found)[0].value for item, found in held.versions.items()}
+    known.update((item, answer.value) for item, answer in latest.items())
+    verdicts = dict(rules.evaluate_visit(compiled, subject, known, latest))
+    now, author, made = tx.now, actor.account, list[Version]()
+    for item, answer in latest.items():
+        verdict = verdicts.get(item)
+        odd = list(verdict.flags) if verdict else [Flag("value.missing")]
+        if returned and item not in returned:
+            odd.append(Flag("answer.not_returned"))
+        before = held.versions.setdefault(item, [])
+        if answer.base is not None and all(v.operation != answer.base for v in before):
+            odd.append(Flag("base.unknown"))
+        version = Version(
+            item=item,
+            operation=op.id,
+            author=author,
+            answered_at=answer.answered_at,
+            received_at=now,
+            value=answer.value,
+            outcome=verdict.outcome if verdict else "unreadable",
+            supersedes=() if answer.base is None else (answer.base,),
+            note=answer.note,
+            reason=answer.reason,
+            licence=answer.licence,
+            flags=odd,
+        )
+        if version.outcome != "fail" and not answer.reason and _fails(before, version):
+            odd.append(Flag("change.without_reason"))
+        before.append(version)
+        made.append(version)
+    return made
+
+
+def _fails(before: Sequence[Version], version: Version) -> bool:
+    """Whether `version` puts something milder in the place of a fail."""
+    return any(
+        v.outcome == "fail" and (v.operation in version.supersedes or v.author == version.author)
+        for v in before
+    )
+
+
+# --- findings -----------------------------------------------------------------------------------
+
+
+async def _settle_findings(
+    tx: Tx,
+    held: Held,
+    items: set[str],
+    compiled: rules.Compiled,
+    subject: Mapping[str, Any],
+    flags: list[Flag],
+) -> tuple[list[Finding], list[str]]:
+    """The findings that change because `items` changed, and which of `items` conflict.
+
+    A function of all versions, so that it does not matter which phone was first. An item whose
+    answers conflict has its finding as long as one of them fails.
+    """
+    touched = set(items)
+    for item in items:
+        touched |= compiled.dependents.get(item, frozenset())
+    heads = {i: merge.standing(v) for i, v in held.versions.items() if v}
+    known = {item: standing[0].value for item, standing in heads.items()}
+    conflicts = sorted(item for item in items if len(heads[item]) > 1)
+    licences: dict[UUID, UUID | None] | None = None
+    changed: list[Finding] = []
+    for item in sorted(touched & heads.keys()):
+        draft, at_fault = None, heads[item][0]
+        for head in heads[item]:
+            verdict = _verdict(compiled, item, head, subject, known)
+            found = compiled.item(item)
+            draft = rules.finding_of(found, verdict) if found and verdict else None
+            if draft is not None:
+                at_fault = head
+                break
+        before = held.findings.get(item)
+        if draft is None:
+            if before is not None and before.state in (
+                FindingState.open,
+                FindingState.needs_confirmation,
+            ):
+                before.state = FindingState.withdrawn
+                changed.append(before)
+            continue
+        licence, company = held.visit.licence, held.visit.company
+        if at_fault.licence is not None and at_fault.licence != licence:
+            if licences is None:
+                licences = await queries.licences_at(tx, held.visit.premises)
+            if at_fault.licence in licences:
+                licence, company = at_fault.licence, licences[at_fault.licence]
+            else:
+                flags.append(Flag("licence.elsewhere", {"item": item}))
+        state = (
+            FindingState.needs_confirmation if draft.ref_status == "recalled" else FindingState.open
+        )
+        if before is not None and before.state is not FindingState.withdrawn:
+            state = before.state
+        finding = Finding(
+            id=before.id if before else ids.new(),
+            visit=held.visit.id,
+            item=item,
+            premises=held.visit.premises,
+            licence=licence,
+            company=company,
+            state=state,
+            severity=draft.severity,
+            critical=draft.critical,
+            confidential=draft.confidential,
+            in_conflict=len(heads[item]) > 1,
+            legal_ref=draft.legal_ref,
+            ref_status=draft.ref_status,
+            basis=draft.basis,
+            limit_id=draft.limit,
+            penalty=draft.penalty,
+            facts=msgspec.json.encode(draft.facts).decode(),
+            created_at=before.created_at if before else tx.now,
+            version=before.version if before else 1,
+        )
+        if before != finding:
+            held.findings[item] = finding
+            changed.append(finding)
+    return changed, conflicts
+
+
+def _verdict(
+    compiled: rules.Compiled,
+    item: str,
+    head: Version,
+    subject: Mapping[str, Any],
+    known: Mapping[str, Any],
+) -> rules.Verdict | None:
+    answers = known if known[item] is head.value else {**known, item: head.value}
+    for _, verdict in rules.evaluate_visit(compiled, subject, answers, (item,)):
+        return verdict
+    return None
+
+
+# --- settle, submit, laboratory -----------------------------------------------------------------
+
+
+async def settle_answer(
+    tx: Tx, op: SettleAnswer, visits: dict[UUID, Held], odd: Sequence[Flag]
+) -> Applied:
+    """The lead's decision takes the place of every answer in conflict.
+
+    Raises `NotLead`, `NothingToSettle`, `VisitSealed`, `VisitNotFound`.
+    """
+    actor = _officer(tx, "visit.settle")
+    held = _find(visits, op.visit)
+    if held.visit.lead != actor.account:
+        raise NotLead(visit=op.visit)
+    held.visit.state = _move("settle", held.visit.state)
+    heads = merge.standing(held.versions.get(op.item, []) or [])
+    if len(heads) < 2 or not {v.operation for v in heads} <= set(op.supersedes):
+        raise NothingToSettle(item=op.item, standing=[v.operation for v in heads])
+    answer = Answer(
+        item=op.item,
+        value=op.value,
+        answered_at=op.answered_at,
+        reason=op.reason,
+        note=op.note,
+    )
+    return await _replace(tx, op.id, answer, held, odd, tuple(op.supersedes), "visit.settled")
+
+
+async def add_result(
+    tx: Tx, op: AddResult, visits: dict[UUID, Held], odd: Sequence[Flag]
+) -> Applied:
+    """A laboratory's result in the place of an answer that awaited it; no amendment.
+
+    Raises `NotAwaiting`, `NotOnTeam`, `VisitSealed`, `VisitNotFound`.
+    """
+    actor = _officer(tx, "visit.record")
+    held = _find(visits, op.visit)
+    _on_team(held.visit, actor)
+    held.visit.state = _move("add_result", held.visit.state)
+    heads = merge.standing(held.versions.get(op.item, []) or [])
+    waiting = [v.operation for v in heads if v.outcome == "pending"]
+    if not waiting:
+        raise NotAwaiting(item=op.item)
+    answer = Answer(
+        item=op.item,
+        value=op.value,
+        answered_at=op.reported_at,
+        reason=f"{op.laboratory} {op.report_no}".strip() or None,
+        note=op.note,
+    )
+    return await _replace(tx, op.id, answer, held, odd, tuple(waiting), "visit.result_added")
+
+
+async def _replace(
+    tx: Tx,
+    operation: UUID,
+    answer: Answer,
+    held: Held,
+    odd: Sequence[Flag],
+    supersedes: tuple[UUID, ...],
+    event: str,
+) -> Applied:
+    """One answer that supersedes several others; shared by settling and laboratory results."""
+    actor, flags = _officer(tx, "visit.record"), list(odd)
+    compiled = await checklists.compiled(tx, held.visit.checklist)
+    subject = _subject.decode(held.visit.subject)
+    subject["visit_date"] = bangkok_date(held.visit.started_at or tx.now).isoformat()
+    op = RecordVisit(id=operation, visit=held.visit.id, answers=[answer])
+    made = _versions(tx, op, actor, held, compiled, subject, flags)
+    made[0].supersedes = supersedes
+    findings, conflicts = await _settle_findings(tx, held, {answer.item}, compiled, subject, flags)
+    _add_flags(held.visit, flags)
+    await queries.save_entry(
+        tx, held.visit, started=None, working_hours=None, representative_name=None
+    )
+    await queries.insert_entry(tx, held.visit.id, made, findings)
+    flags += [Flag(f.code, {"item": answer.item, **f.facts}) for f in made[0].flags]
+    await _tell(tx, held.visit, event, {"operation": operation, "item": answer.item})
+    return Applied(flags, conflicts)
+
+
+async def submit_visit(
+    tx: Tx, op: SubmitVisit, visits: dict[UUID, Held], odd: Sequence[Flag]
+) -> Applied:
+    """The team has finished: the visit goes to its review, whose clock starts.
+
+    Missing answers and open conflicts are flagged for the head, not refused: a phone that comes
+    back after fourteen days must not be stuck. Raises `NotLead`, `NotStarted`, `VisitSealed`.
+    """
+    actor = _officer(tx, "visit.submit")
+    held = _find(visits, op.visit)
+    visit = held.visit
+    if visit.lead != actor.account:
+        raise NotLead(visit=op.visit)
+    if visit.state is VisitState.planned:
+        raise NotStarted(visit=op.visit)
+    visit.state = _move("submit", visit.state)
+    flags = list(odd)
+    compiled = await checklists.compiled(tx, visit.checklist)
+    subject = _subject.decode(visit.subject)
+    heads = {i: merge.standing(v) for i, v in held.versions.items() if v}
+    known = {item: standing[0].value for item, standing in heads.items()}
+    if visit.outcome in (None, "inspected"):
+        if visit.outcome is None:
+            flags.append(Flag("outcome.missing"))
+        if absent := rules.missing(compiled, subject, known):
+            flags.append(Flag("items.missing", {"items": absent}))
+    conflicts = sorted(item for item, standing in heads.items() if len(standing) > 1)
+    if conflicts:
+        flags.append(Flag("conflict.open", {"items": conflicts}))
+    _add_flags(visit, flags)
+    await queries.submit(tx, visit.id, actor.account, op.ended_at, visit.flags)
+    await start_review(tx, visit.id)
+    await _tell(tx, visit, "visit.submitted", {"operation": op.id})
+    return Applied(flags, conflicts)
+
+
+async def start_review(tx: Tx, visit: UUID) -> None:
+    """Starts the clock `visit.review`: so many Thai working days from today."""
+    today = bangkok_date(tx.now)
+    special = await workdays.special_days(tx, today)
+    last = workdays.after(today, settings.current().review_working_days, special)
+    await deadlines.start(tx, "visit.review", visit, workdays.end_of(last))
+
+
+# --- shared -------------------------------------------------------------------------------------
+
+
+def _officer(tx: Tx, verb: str) -> Session:
+    permissions.reaches(tx.actor, verb)
+    assert isinstance(tx.actor, Session)
+    return tx.actor
+
+
+def _find(visits: Mapping[UUID, Held], visit: UUID) -> Held:
+    held = visits.get(visit)
+    if held is None:
+        raise VisitNotFound(visit=visit)
+    return held
+
+
+def _on_team(visit: VisitRow, actor: Session) -> None:
+    if actor.account not in visit.team:
+        raise NotOnTeam(visit=visit.id)
+
+
+def _move(verb: str, state: VisitState) -> VisitState:
+    to = MOVES.get((verb, state))
+    if to is None:
+        raise VisitSealed(state=state)
+    return to
+
+
+def _add_flags(visit: VisitRow, flags: Sequence[Flag]) -> None:
+    """Adds to the visit's flags those that are not there yet."""
+    if not flags:
+        return
+    known = _flags.decode(visit.flags)
+    visit.flags = msgspec.json.encode(known + [f for f in flags if f not in known]).decode()
+
+
+async def _tell(tx: Tx, visit: VisitRow, event: str, facts: Mapping[str, Any]) -> None:
+    await events.record(
+        tx, event, "visit", visit.id, scopes=[events.province(visit.province)], facts=facts
+    )
+    if visit.state is VisitState.accepted:
+        await service.show_companies(tx, visit)

@@ -1,0 +1,86 @@
+"""The current answer as a function of all versions ever sent: a multi-value register per item.
+
+A version names in `supersedes` what its author had seen. What nobody superseded stands. Several
+that stand with one value agree; with different values they conflict, and both are kept. The same
+set of versions gives the same answers whatever the order of arrival, so that phones and servers
+converge (Shapiro et al. 2011, multi-value register). Pure: no clock, no data base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import msgspec
+
+from api.inspection.model import CurrentAnswer, Version
+
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+
+
+def standing(versions: list[Version]) -> list[Version]:
+    """The versions of one item that nothing superseded, one for each different value.
+
+    A later answer of the same author replaces their own earlier one even where the phone forgot
+    to say so. The latest first; what a conflict amounts to is not decided here.
+    """
+    if len(versions) == 1:
+        return versions
+    superseded = {operation for v in versions for operation in v.supersedes}
+    heads = [v for v in versions if v.operation not in superseded]
+    latest: dict[object, Version] = {}
+    for v in heads:
+        mine = latest.get(v.author)
+        if mine is None or _moment(v) > _moment(mine):
+            latest[v.author] = v
+    by_value: dict[bytes, Version] = {}
+    for v in sorted(latest.values(), key=_moment):
+        by_value[_value_key(v)] = v
+    return sorted(by_value.values(), key=_moment, reverse=True)
+
+
+def current(versions: Iterable[Version]) -> dict[str, CurrentAnswer]:
+    """Item → the answer as it stands."""
+    by_item: dict[str, list[Version]] = {}
+    for v in versions:
+        by_item.setdefault(v.item, []).append(v)
+    return {item: current_of(found) for item, found in sorted(by_item.items())}
+
+
+def current_of(versions: list[Version]) -> CurrentAnswer:
+    """The answer that `versions`, all of one item and not empty, amount to."""
+    heads = standing(versions)
+    standing_now = {v.operation for v in heads}
+    was_fail = any(v.outcome == "fail" and v.operation not in standing_now for v in versions)
+    answer = _answer(heads[0], was_fail)
+    if len(heads) > 1:
+        answer.conflict = True
+        answer.others = [_answer(v, was_fail) for v in heads[1:]]
+    return answer
+
+
+def _answer(v: Version, was_fail: bool) -> CurrentAnswer:
+    return CurrentAnswer(
+        item=v.item,
+        value=v.value,
+        outcome=v.outcome,
+        operation=v.operation,
+        author=v.author,
+        answered_at=v.answered_at,
+        note=v.note,
+        reason=v.reason,
+        licence=v.licence,
+        flags=v.flags,
+        was_fail=was_fail and v.outcome != "fail",
+    )
+
+
+def _moment(v: Version) -> tuple[datetime, bytes]:
+    return (v.answered_at or _BEFORE_ALL, v.operation.bytes)
+
+
+def _value_key(v: Version) -> bytes:
+    value = v.value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 7 and 7.0 are one number
+    return msgspec.json.encode((value, v.licence), order="sorted")

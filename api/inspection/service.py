@@ -1,0 +1,345 @@
+"""The desk's verbs on visits and findings, and what each reader may see of them.
+
+What arrives from phones is in `field.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api import deadlines, events, permissions, sealed
+from api.db import Tx
+from api.inspection import checklists, merge, queries
+from api.inspection.model import (
+    FINDING_MOVES,
+    MOVES,
+    AlreadyPlanned,
+    CompanyFinding,
+    CompanyVisit,
+    ConflictOpen,
+    Finding,
+    FindingNotFound,
+    FindingState,
+    FindingView,
+    PlanVisit,
+    PremisesUnknown,
+    TeamUnknown,
+    Visit,
+    VisitNotFound,
+    VisitRow,
+    VisitSealed,
+    VisitState,
+    WrongFindingState,
+)
+from api.inspection.rule_values import Flag
+from api.permissions import Session
+from api.problems import Stale
+
+REVIEW = "visit.review"
+_SHOWN = (VisitState.accepted, VisitState.closed)
+_facts = msgspec.json.Decoder(dict[str, Any])
+_flags = msgspec.json.Decoder(list[Flag])
+
+
+# --- verbs --------------------------------------------------------------------------------------
+
+
+async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit) -> Visit:
+    """Plans a visit under the sender's id; the same plan again is the same visit.
+
+    Raises `PremisesUnknown`, `TeamUnknown`, `AlreadyPlanned`.
+    """
+    scope = permissions.scope(tx.actor, "visit.plan")
+    await tx.lock([id])
+    team = sorted({plan.lead, *plan.team})
+    by = tx.actor.account if isinstance(tx.actor, Session) else None
+    before = await queries.plan_of(tx, id)
+    if before is not None:
+        if before.created_by != by:
+            raise VisitNotFound(visit=id)
+        same = (before.reason, before.announced, before.planned_on, before.lead, before.team)
+        if same != (plan.reason, plan.announced, plan.planned_on, plan.lead, team):
+            raise AlreadyPlanned(visit=id)
+        return await read_visit(tx, id)
+    site = await queries.site(tx, plan.premises, plan.licence)
+    if site is None or (scope.provinces is not None and site.province not in scope.provinces):
+        raise PremisesUnknown()
+    if scope.classes is not None and site.class_ not in scope.classes:
+        raise PremisesUnknown()
+    if await queries.officers(tx, team, site.province) != len(team):
+        raise TeamUnknown()
+    await queries.insert_visit(
+        tx,
+        id=id,
+        premises=site.premises,
+        licence=site.licence,
+        company=site.company,
+        province=site.province,
+        class_=site.class_,
+        checklist=(await checklists.newest(tx)).id,
+        reason=plan.reason,
+        announced=plan.announced,
+        planned_on=plan.planned_on,
+        note=plan.note,
+        follows=plan.follows,
+        lead=plan.lead,
+        team=team,
+        subject=checklists.subject_of(site),
+        data_key=await sealed.new_key(tx),
+        created_by=by,
+    )
+    if plan.announced and site.company is not None:
+        await _show(tx, id, [site.company])
+    await events.record(
+        tx,
+        "visit.planned",
+        "visit",
+        id,
+        scopes=[events.province(site.province)],
+        facts={"premises": site.premises},
+    )
+    return await read_visit(tx, id)
+
+
+async def take_up_review(tx: Tx, id: UUID, version: int) -> Visit:
+    """The head begins the review."""
+    visit = await _reviewed(tx, id, version, "take_up")
+    await queries.move(tx, id, visit.state, by=_account(tx))
+    return await _moved(tx, visit, "visit.review_begun")
+
+
+async def return_visit(tx: Tx, id: UUID, version: int, items: Sequence[str], note: str) -> Visit:
+    """Part of the visit goes back to the phone: `items` are to be answered again."""
+    visit = await _reviewed(tx, id, version, "return")
+    await queries.move(tx, id, visit.state, by=_account(tx), note=note, items=items)
+    await deadlines.meet(tx, REVIEW, id)
+    return await _moved(tx, visit, "visit.returned", {"items": list(items)})
+
+
+async def accept_visit(tx: Tx, id: UUID, version: int, note: str) -> Visit:
+    """The result stands; from here the factory sees it. Raises `ConflictOpen`."""
+    visit = await _reviewed(tx, id, version, "accept")
+    answers = merge.current((await queries.answers(tx, [id]))[id])
+    if conflicts := [a.item for a in answers.values() if a.conflict]:
+        raise ConflictOpen(count=len(conflicts), items=conflicts)
+    await queries.move(tx, id, visit.state, by=_account(tx), note=note)
+    await deadlines.meet(tx, REVIEW, id)
+    await show_companies(tx, visit)
+    return await _moved(tx, visit, "visit.accepted")
+
+
+async def close_visit(tx: Tx, id: UUID, version: int, note: str) -> Visit:
+    """Nothing more is expected of this visit."""
+    visit = await _reviewed(tx, id, version, "close")
+    await queries.move(tx, id, visit.state, by=_account(tx), note=note)
+    await show_companies(tx, visit)
+    return await _moved(tx, visit, "visit.closed")
+
+
+async def cancel_visit(tx: Tx, id: UUID, version: int, note: str) -> Visit:
+    """The visit does not take place, or does not count."""
+    visit = await _reviewed(tx, id, version, "cancel", "visit.cancel")
+    await queries.move(tx, id, visit.state, by=_account(tx), note=note)
+    if visit.announced:
+        await show_companies(tx, visit)
+    return await _moved(tx, visit, "visit.cancelled")
+
+
+async def escalate_review(tx: Tx, id: UUID) -> None:
+    """The clock `visit.review` ran out: the visit says so, and the department sees it."""
+    rows = await queries.visits(tx, [id], permissions.scope(tx.actor, "visit.read"))
+    if not rows or rows[0].state not in (VisitState.submitted, VisitState.in_review):
+        return
+    await queries.flag_visit(tx, id, Flag("review.overdue"))
+    await events.record(
+        tx,
+        "visit.review_overdue",
+        "visit",
+        id,
+        scopes=[events.province(rows[0].province)],
+    )
+
+
+async def confirm_finding(tx: Tx, id: UUID, version: int) -> FindingView:
+    """An officer confirms the legal reference of a finding, so that it may carry an order."""
+    scope = permissions.scope(tx.actor, "finding.confirm")
+    finding = await queries.finding(tx, id, scope)
+    if finding is None:
+        raise FindingNotFound(finding=id)
+    await tx.lock([finding.visit])
+    finding = await queries.finding(tx, id, scope)
+    if finding is None:
+        raise FindingNotFound(finding=id)
+    if finding.version != version:
+        raise Stale(current=finding.version)
+    to = FINDING_MOVES.get(("confirm", finding.state))
+    if to is None:
+        raise WrongFindingState(state=finding.state)
+    await queries.set_finding_state(tx, id, to, _account(tx))
+    visit = await _row(tx, finding.visit, "visit.read")
+    if visit.state in _SHOWN:
+        await show_companies(tx, visit)
+    await events.record(
+        tx,
+        "finding.confirmed",
+        "visit",
+        visit.id,
+        scopes=[events.province(visit.province)],
+        facts={"finding": id, "item": finding.item},
+    )
+    found = await queries.finding(tx, id, scope)
+    assert found is not None
+    return finding_view(found)
+
+
+# --- what readers see ---------------------------------------------------------------------------
+
+
+async def read_visit(tx: Tx, id: UUID) -> Visit:
+    """A visit as officers see it; raises `VisitNotFound` outside the caller's scope."""
+    await _row(tx, id, "visit.read")
+    return (await visit_views(tx, [id]))[0]
+
+
+async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
+    """The officers' view of visits that the caller was already found to see."""
+    answers = await queries.answers(tx, ids)
+    findings: dict[UUID, list[FindingView]] = {}
+    for f in await queries.findings_of(tx, ids):
+        findings.setdefault(f.visit, []).append(finding_view(f))
+    return [
+        Visit(
+            id=h.id,
+            premises=h.premises,
+            name=h.name,
+            licence=h.licence,
+            licence_number=h.number_shown,
+            province=h.province,
+            class_=h.class_,
+            checklist=h.checklist,
+            state=h.state,
+            reason=h.reason,
+            announced=h.announced,
+            planned_on=h.planned_on,
+            note=h.note,
+            follows=h.follows,
+            lead=h.lead,
+            team=h.team,
+            started_at=h.started_at,
+            start=_facts.decode(h.started) if h.started else None,
+            outcome=h.outcome,
+            ended_at=h.ended_at,
+            representative=h.representative,
+            submitted_at=h.submitted_at,
+            accepted_at=h.accepted_at,
+            review_note=h.review_note,
+            returned_items=h.returned_items,
+            subject=_facts.decode(h.subject),
+            flags=_flags.decode(h.flags),
+            answers=list(merge.current(answers[h.id]).values()),
+            findings=findings.get(h.id, []),
+            version=h.version,
+        )
+        for h in await queries.headers(tx, ids)
+    ]
+
+
+async def read_company_visit(tx: Tx, id: UUID) -> CompanyVisit:
+    """A visit as its factory sees it; raises `VisitNotFound` for every other company."""
+    companies = permissions.scope(tx.actor, "company_visit.read").companies
+    found = await company_visit_views(tx, companies, [id])
+    if not found:
+        raise VisitNotFound(visit=id)
+    return found[0]
+
+
+async def company_visit_views(
+    tx: Tx,
+    companies: Sequence[UUID],
+    ids: Sequence[UUID] | None = None,
+    *,
+    before: UUID | None = None,
+    limit: int = 100,
+) -> list[CompanyVisit]:
+    """The factory's view: never the reason, never confidential items, nothing before acceptance."""
+    rows = await queries.company_visits(tx, companies, ids=ids, before=before, limit=limit)
+    shown = [r.id for r in rows if r.state in _SHOWN]
+    findings: dict[UUID, list[CompanyFinding]] = {}
+    texts: dict[str, tuple[str, str]] = {}
+    if shown:
+        compiled = {h.id: h.checklist for h in await queries.headers(tx, shown)}
+        for number in set(compiled.values()):
+            row = await queries.checklist(tx, number)
+            assert row is not None
+            for item in (await checklists.compiled(tx, row.id)).standard.items:
+                texts[f"{number}{item.code}"] = (item.text.th, item.text.en)
+        for f in await queries.findings_of(tx, shown):
+            mine = f.company in companies or f.company is None
+            if f.confidential or not mine or f.state is FindingState.withdrawn:
+                continue
+            th, en = texts[f"{compiled[f.visit]}{f.item}"]
+            findings.setdefault(f.visit, []).append(
+                CompanyFinding(f.id, f.item, th, en, f.state, f.severity, f.legal_ref)
+            )
+    return [
+        CompanyVisit(**msgspec.structs.asdict(r), findings=findings.get(r.id, [])) for r in rows
+    ]
+
+
+def finding_view(f: Finding) -> FindingView:
+    fields = msgspec.structs.asdict(f)
+    fields["facts"] = _facts.decode(f.facts)
+    fields.pop("premises")
+    return FindingView(**fields)
+
+
+# --- shared -------------------------------------------------------------------------------------
+
+
+def _account(tx: Tx) -> UUID | None:
+    return tx.actor.account if isinstance(tx.actor, Session) else None
+
+
+async def _row(tx: Tx, id: UUID, verb: str) -> VisitRow:
+    rows = await queries.visits(tx, [id], permissions.scope(tx.actor, verb))
+    if not rows:
+        raise VisitNotFound(visit=id)
+    return rows[0]
+
+
+async def _reviewed(
+    tx: Tx, id: UUID, version: int, move: str, verb: str = "visit.review"
+) -> VisitRow:
+    """The visit, locked, on the version that the caller saw, with the state it moves to."""
+    await tx.lock([id])
+    visit = await _row(tx, id, verb)
+    if visit.version != version:
+        raise Stale(current=visit.version)
+    to = MOVES.get((move, visit.state))
+    if to is None:
+        raise VisitSealed(state=visit.state)
+    visit.state = to
+    return visit
+
+
+async def _moved(tx: Tx, visit: VisitRow, event: str, facts: dict[str, Any] | None = None) -> Visit:
+    await events.record(
+        tx, event, "visit", visit.id, scopes=[events.province(visit.province)], facts=facts
+    )
+    return (await visit_views(tx, [visit.id]))[0]
+
+
+async def show_companies(tx: Tx, visit: VisitRow) -> None:
+    """Moves the factory's own record of the visit, for every company that it concerns."""
+    found = {f.company for f in await queries.findings_of(tx, [visit.id])} | {visit.company}
+    await _show(tx, visit.id, sorted(c for c in found if c is not None))
+
+
+async def _show(tx: Tx, visit: UUID, companies: Sequence[UUID]) -> None:
+    if companies:
+        scopes = [events.company(c) for c in companies]
+        await events.record(tx, "visit.shown", "company_visit", visit, scopes=scopes)

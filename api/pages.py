@@ -1,0 +1,38 @@
+"""The small page at `/`: what runs here and where to go. No script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from html import escape
+
+from api.settings import Settings
+
+_HOME = """<!doctype html>
+<html lang="th"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Super App – กระทรวงอุตสาหกรรม</title>
+<style>
+body{{font:1.05rem/1.6 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem;
+color:#1c2733}}
+h1{{font-size:1.5rem;margin-bottom:.2rem}}small{{color:#5a6875}}li{{margin:.35rem 0}}
+a{{color:#0b5cad}}code{{background:#eef2f6;padding:.1rem .3rem;border-radius:.2rem}}
+</style>
+<h1>ระบบ Super App กระทรวงอุตสาหกรรม</h1>
+<small>Super App API of the Ministry of Industry · {env}</small>
+<p>ระบบหลังบ้านสำหรับการตรวจโรงงาน ทะเบียนโรงงาน และการรายงานของโรงงาน<br>
+<small>The system behind factory inspections, the factory register and what factories see.</small>
+<ul>
+<li><a href="/docs">เอกสาร API แบบทดลองใช้ได้</a> <small>Interactive API documentation</small>
+<li><a href="/docs/openapi.json">OpenAPI 3.1</a>
+<li><a href="/health/ready">สถานะระบบ</a> <small>Readiness</small>
+<li><a href="/.well-known/oauth-authorization-server">การเข้าสู่ระบบของแอป</a>
+<small>Sign-in for apps (RFC 8414)</small>
+<li><a href="/.well-known/jwks.json">กุญแจสาธารณะ</a> <small>Public keys: tokens and receipts</small>
+{dev}</ul>
+"""
+_DEV = """<li><a href="/dev/idp/accounts">บัญชีตัวอย่าง</a>
+<small>Sample accounts of the development sign-in (never in production)</small>
+"""
+
+
+def home(settings: Settings) -> str:
+    """The page, Thai first."""
+    return _HOME.format(env=escape(settings.env), dev="" if settings.production else _DEV)

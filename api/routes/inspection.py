@@ -1,0 +1,234 @@
+"""Visits, findings and checklists over HTTP; the factory's own view of its visits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from api import permissions
+from api.edge import InTx, Page, get, if_match, post, put
+from api.inspection import checklists, queries, service, standard
+from api.inspection.model import (
+    AlreadyPlanned,
+    ChecklistInvalid,
+    ChecklistLine,
+    ChecklistNotFound,
+    CompanyVisit,
+    ConflictOpen,
+    FindingNotFound,
+    FindingView,
+    PlanVisit,
+    PremisesUnknown,
+    TeamUnknown,
+    Visit,
+    VisitLine,
+    VisitNotFound,
+    VisitSealed,
+    VisitState,
+    WrongFindingState,
+)
+from api.inspection.pack import VisitPack, visit_pack
+from api.permissions import Session
+from api.problems import Stale
+
+AnyRequest = Request[Any, Any, Any]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=200)]
+
+
+class Note(msgspec.Struct, forbid_unknown_fields=True):
+    """A remark for the record."""
+
+    note: str = ""
+
+
+class Return(msgspec.Struct, forbid_unknown_fields=True):
+    """Which items are to be answered again, and why."""
+
+    items: list[str]
+    note: str = ""
+
+
+class Publish(msgspec.Struct, forbid_unknown_fields=True):
+    """A new version of the checklist; `content` after openapi/rules.schema.json."""
+
+    content: standard.Standard
+    note: str = ""
+
+
+@put(
+    "/v1/visits/{visit:uuid}",
+    verb="visit.plan",
+    problems=[PremisesUnknown, TeamUnknown, AlreadyPlanned, VisitNotFound],
+)
+async def plan_visit(tx: InTx, visit: FromPath[UUID], data: JSONBody[PlanVisit]) -> Visit:
+    """Plans a visit under the sender's id; sent twice it is planned once."""
+    return await service.plan_visit(tx, visit, data)
+
+
+@get("/v1/visits", verb="visit.read", operation="visit.list")
+async def list_visits(
+    tx: InTx,
+    state: FromQuery[list[VisitState] | None] = None,
+    premises: FromQuery[UUID | None] = None,
+    mine: FromQuery[bool] = False,
+    overdue: FromQuery[bool] = False,
+    cursor: FromQuery[UUID | None] = None,
+    limit: FromQuery[Limit] = 50,
+) -> Page[VisitLine]:
+    """Visits of the caller's provinces, the newest first. `overdue`: the review clock ran out."""
+    account = tx.actor.account if mine and isinstance(tx.actor, Session) else None
+    found = await queries.visit_lines(
+        tx,
+        permissions.scope(tx.actor, "visit.read"),
+        states=state,
+        premises=premises,
+        mine=account,
+        overdue=overdue,
+        before=cursor,
+        limit=limit,
+    )
+    return Page(found, str(found[-1].id) if len(found) == limit else None)
+
+
+@get("/v1/visits/{visit:uuid}", verb="visit.read", problems=[VisitNotFound])
+async def read_visit(tx: InTx, visit: FromPath[UUID]) -> Visit:
+    """One visit with its current answers, conflicts and findings."""
+    return await service.read_visit(tx, visit)
+
+
+@get(
+    "/v1/visits/{visit:uuid}/pack",
+    verb="visit.read",
+    operation="visit.pack",
+    problems=[VisitNotFound],
+)
+async def read_pack(tx: InTx, visit: FromPath[UUID]) -> VisitPack:
+    """All that a phone needs for one visit without signal, the checklist included."""
+    return await visit_pack(tx, visit)
+
+
+def _review(action: str, problems: list[Any]) -> Any:
+    return post(
+        f"/v1/visits/{{visit:uuid}}/{action}",
+        verb="visit.cancel" if action == "cancel" else "visit.review",
+        operation=f"visit.{action.replace('-', '_')}",
+        problems=[VisitNotFound, VisitSealed, Stale, *problems],
+        status_code=200,
+    )
+
+
+@_review("take-up", [])
+async def take_up(request: AnyRequest, tx: InTx, visit: FromPath[UUID]) -> Visit:
+    """The head begins the review. If-Match carries the version."""
+    return await service.take_up_review(tx, visit, if_match(request))
+
+
+@_review("return", [])
+async def return_visit(
+    request: AnyRequest, tx: InTx, visit: FromPath[UUID], data: JSONBody[Return]
+) -> Visit:
+    """Sends items back to the phone. If-Match carries the version."""
+    return await service.return_visit(tx, visit, if_match(request), data.items, data.note)
+
+
+@_review("accept", [ConflictOpen])
+async def accept_visit(
+    request: AnyRequest, tx: InTx, visit: FromPath[UUID], data: JSONBody[Note]
+) -> Visit:
+    """The result stands; the factory sees it from now on. If-Match carries the version."""
+    return await service.accept_visit(tx, visit, if_match(request), data.note)
+
+
+@_review("close", [])
+async def close_visit(
+    request: AnyRequest, tx: InTx, visit: FromPath[UUID], data: JSONBody[Note]
+) -> Visit:
+    """Nothing more is expected of the visit. If-Match carries the version."""
+    return await service.close_visit(tx, visit, if_match(request), data.note)
+
+
+@_review("cancel", [])
+async def cancel_visit(
+    request: AnyRequest, tx: InTx, visit: FromPath[UUID], data: JSONBody[Note]
+) -> Visit:
+    """The visit does not take place. If-Match carries the version."""
+    return await service.cancel_visit(tx, visit, if_match(request), data.note)
+
+
+@post(
+    "/v1/findings/{finding:uuid}/confirm",
+    verb="finding.confirm",
+    problems=[FindingNotFound, WrongFindingState, Stale],
+    status_code=200,
+)
+async def confirm_finding(request: AnyRequest, tx: InTx, finding: FromPath[UUID]) -> FindingView:
+    """Confirms the legal reference, so that the finding may carry an order. If-Match: version."""
+    return await service.confirm_finding(tx, finding, if_match(request))
+
+
+@get("/v1/company/visits", verb="company_visit.read", operation="company_visit.list")
+async def list_company_visits(
+    tx: InTx, cursor: FromQuery[UUID | None] = None, limit: FromQuery[Limit] = 50
+) -> Page[CompanyVisit]:
+    """The visits that the caller's own companies may know of, the newest first."""
+    companies = permissions.scope(tx.actor, "company_visit.read").companies
+    found = await service.company_visit_views(tx, companies, before=cursor, limit=limit)
+    return Page(found, str(found[-1].id) if len(found) == limit else None)
+
+
+@get(
+    "/v1/company/visits/{visit:uuid}",
+    verb="company_visit.read",
+    problems=[VisitNotFound],
+)
+async def read_company_visit(tx: InTx, visit: FromPath[UUID]) -> CompanyVisit:
+    """One visit as its factory sees it: state, outcome and findings."""
+    return await service.read_company_visit(tx, visit)
+
+
+@get("/v1/checklists", verb="checklist.read", operation="checklist.list")
+async def list_checklists(tx: InTx) -> list[ChecklistLine]:
+    """Every published version, the newest first."""
+    return await queries.checklists(tx)
+
+
+@get("/v1/checklists/{number:int}", verb="checklist.read", problems=[ChecklistNotFound])
+async def read_checklist(tx: InTx, number: FromPath[int]) -> Response[bytes]:
+    """One version whole, after openapi/rules.schema.json. It never changes: keep it."""
+    row = await queries.checklist(tx, number) if 0 < number < 1 << 31 else None
+    if row is None:
+        raise ChecklistNotFound()
+    return Response(
+        row.content.encode(),
+        media_type="application/json",
+        headers={"ETag": f'"{row.content_hash}"', "Cache-Control": "private, max-age=31536000"},
+    )
+
+
+@post("/v1/checklists", verb="checklist.publish", problems=[ChecklistInvalid])
+async def publish_checklist(tx: InTx, data: JSONBody[Publish]) -> ChecklistLine:
+    """Publishes the next version; visits that have begun keep theirs."""
+    return await checklists.publish(tx, data.content, data.note)
+
+
+ROUTES = [
+    plan_visit,
+    list_visits,
+    read_visit,
+    read_pack,
+    take_up,
+    return_visit,
+    accept_visit,
+    close_visit,
+    cancel_visit,
+    confirm_finding,
+    list_company_visits,
+    read_company_visit,
+    list_checklists,
+    read_checklist,
+    publish_checklist,
+]

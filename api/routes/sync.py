@@ -1,0 +1,94 @@
+"""The phone's sync over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+from litestar.params import FromQuery
+
+from api import logs
+from api.db import Database, Tx
+from api.edge import InTx, Page, admit_write, get, post
+from api.problems import Malformed
+from api.sync import feed, service
+from api.sync.model import (
+    CursorInvalid,
+    Pull,
+    Push,
+    PushResults,
+    Receipt,
+    Result,
+    TooManyOperations,
+)
+
+_push = msgspec.json.Decoder(Push)
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+
+
+@post("/v1/sync", verb="sync.push", problems=[TooManyOperations], status_code=200)
+async def push(request: Request[Any, Any, Any]) -> PushResults:
+    """Stores what the phone noted; a result for each operation, also where some are rejected.
+
+    Decoded here and not by the framework, so that one operation that cannot be understood does
+    not fail the others; run again as a whole after a deadlock.
+    """
+    try:
+        operations = _push.decode(await request.body()).operations
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Malformed(reason=str(error)[:200], where="body") from None
+    except RecursionError:
+        raise Malformed(reason="nested too deeply", where="body") from None
+    db: Database = request.app.state.db
+
+    async def work(tx: Tx) -> list[Result]:
+        await admit_write(tx, "sync.push")
+        return await service.push(tx, operations)
+
+    return PushResults(await db.retrying(work, request.user, logs.request_id.get()))
+
+
+@get("/v1/sync", verb="sync.pull", problems=[CursorInvalid])
+async def pull(
+    tx: InTx,
+    cursor: FromQuery[str | None] = None,
+    kinds: FromQuery[list[str] | None] = None,
+    limit: FromQuery[Limit] = feed.PAGE,
+) -> Pull:
+    """What changed in the caller's scopes since `cursor`; `kinds=visit` pulls visits first."""
+    return await feed.pull(tx, cursor, kinds, limit)
+
+
+@get("/v1/sync/receipts", verb="receipt.read", operation="receipt.list", problems=[CursorInvalid])
+async def list_receipts(
+    tx: InTx, cursor: FromQuery[str | None] = None, limit: FromQuery[Limit] = 500
+) -> Page[Receipt]:
+    """The signed receipts of everything that the caller ever sent, oldest first."""
+    found = await service.receipts(tx, _after(cursor), limit)
+    last = found[-1] if len(found) == limit else None
+    return Page(found, last and _cursor(last.received_at, last.id))
+
+
+def _cursor(at: datetime, id: UUID) -> str:
+    return base64.urlsafe_b64encode(f"{at.isoformat()}|{id}".encode()).decode()
+
+
+def _after(cursor: str | None) -> tuple[datetime, UUID] | None:
+    if not cursor:
+        return None
+    try:
+        at, _, id = base64.urlsafe_b64decode(cursor).decode().partition("|")
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None:
+            raise ValueError
+        return moment, UUID(id)
+    except (ValueError, binascii.Error):
+        raise CursorInvalid() from None
+
+
+ROUTES = [push, pull, list_receipts]

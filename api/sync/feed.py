@@ -1,0 +1,125 @@
+"""Pull: what changed in the caller's scopes since the cursor, each record as it stands now."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api import events, permissions
+from api.db import Tx
+from api.factories import service as factories
+from api.inspection import queries as inspection_queries
+from api.inspection import service as inspection
+from api.permissions import Reach, Role, Session
+from api.places import provinces
+from api.sync import queries
+from api.sync.model import Change, ChangeRow, Cursor, CursorInvalid, Pull
+
+PAGE = 500
+_cursor = msgspec.json.Decoder(Cursor)
+_encoder = msgspec.json.Encoder()
+_epoch: str | None = None
+
+
+async def pull(
+    tx: Tx, cursor: str | None, kinds: Sequence[str] | None = None, limit: int = PAGE
+) -> Pull:
+    """The next page after `cursor`; without one, from the beginning.
+
+    A cursor of another epoch (a restored dump) or of other scopes (the account moved to another
+    office) begins anew and says `reset`. Raises `CursorInvalid`.
+    """
+    scopes = await scopes_of(tx)
+    epoch = await _this_epoch(tx)
+    digest = hashlib.sha256("\n".join([*scopes, *(kinds or ())]).encode()).hexdigest()[:16]
+    at = _read(cursor) if cursor else Cursor(epoch, digest, 0, 0)
+    reset = (at.epoch, at.scopes) != (epoch, digest)
+    if reset:
+        at = Cursor(epoch, digest, 0, 0)
+    rows = await queries.changes(tx, scopes, kinds, at.xid, at.seq, limit)
+    if not rows:
+        return Pull([], _write(at), more=False, reset=reset)
+    end = Cursor(epoch, digest, rows[-1].xid, rows[-1].seq)
+    return Pull(await _records(tx, scopes, rows), _write(end), more=len(rows) == limit, reset=reset)
+
+
+async def scopes_of(tx: Tx) -> list[str]:
+    """The feed scopes that the caller may read, sorted."""
+    actor = tx.actor
+    reaches = permissions.reaches(actor, "sync.pull")
+    assert isinstance(actor, Session)
+    found = {"all", events.account(actor.account)}
+    if Reach.all in reaches:
+        found |= {events.province(p.code) for p in await provinces(tx)}
+    if Reach.office in reaches:
+        found |= {events.province(code) for code in actor.provinces}
+    if Role.operator in actor.roles:
+        found |= {events.company(id) for id in actor.companies}
+    return sorted(found)
+
+
+async def _this_epoch(tx: Tx) -> str:
+    global _epoch
+    if _epoch is None:
+        _epoch = await queries.epoch(tx)
+    return _epoch
+
+
+Loader = Callable[[Tx, list[UUID]], Awaitable[Sequence[Any]]]
+
+
+async def _company_visits(tx: Tx, ids: list[UUID]) -> Sequence[Any]:
+    assert isinstance(tx.actor, Session)
+    return await inspection.company_visit_views(tx, tx.actor.companies, ids, limit=len(ids))
+
+
+LOADERS: dict[str, Loader] = {
+    "visit": inspection.visit_views,
+    "company_visit": _company_visits,
+    "factory": factories.for_phones,
+    "checklist": inspection_queries.checklist_lines,
+}
+
+
+async def _records(tx: Tx, scopes: list[str], rows: Sequence[ChangeRow]) -> list[Change]:
+    """The records in the order of the feed; one that is no longer there is `gone`.
+
+    What left one scope of the caller for another of theirs is not gone.
+    """
+    left = [row.record for row in rows if row.gone]
+    still = await queries.visible(tx, scopes, left) if left else set()
+    wanted: dict[str, list[UUID]] = {}
+    for row in rows:
+        if not row.gone or (row.kind, row.record) in still:
+            wanted.setdefault(row.kind, []).append(row.record)
+    found: dict[tuple[str, UUID], msgspec.Raw] = {}
+    for kind, ids in wanted.items():
+        for record in await LOADERS[kind](tx, ids):
+            found[kind, record.id] = msgspec.Raw(_encoder.encode(record))
+    changes = []
+    for row in rows:
+        record = found.get((row.kind, row.record))
+        if record is None:
+            changes.append(Change(row.kind, row.record, gone=True))
+        else:
+            changes.append(Change(row.kind, row.record, record=record))
+    return changes
+
+
+def _write(cursor: Cursor) -> str:
+    return base64.urlsafe_b64encode(_encoder.encode(cursor)).decode().rstrip("=")
+
+
+def _read(text: str) -> Cursor:
+    try:
+        found = _cursor.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, msgspec.MsgspecError):
+        raise CursorInvalid() from None
+    if not (0 <= found.xid < 1 << 63 and 0 <= found.seq < 1 << 63):
+        raise CursorInvalid()
+    return found

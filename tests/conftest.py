@@ -1,0 +1,102 @@
+"""One real PostgreSQL for the run, a seeded template, and a data base of its own for the tests.
+
+`tx` is rolled back after each test. `world` speaks HTTP to the application as sample people, and
+commits; its tests make records of their own and count only those.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from litestar import Litestar
+
+from api import keys, seed, settings
+from api.app import create_app
+from api.db import Database, Tx
+from api.embedded import EmbeddedPostgres
+from api.migrate import migrate
+from api.permissions import Worker
+from api.settings import Settings
+from tests.world import World
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(throwaway=True, fsync=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> keys.Keyring:
+    path: Path = tmp_path_factory.mktemp("keys") / "keyring.json"
+    os.environ["SUPERAPP_KEYRING"] = str(path)
+    return keys.use(keys.Keyring.open(path))
+
+
+@pytest_asyncio.fixture(scope="session")
+async def template(postgres: EmbeddedPostgres, keyring: keys.Keyring) -> str:
+    """A migrated and seeded data base that others are copied from."""
+    url = await postgres.create_database("template_superapp")
+    await migrate(url)
+    await seed.seed(url, Settings(env="test", keyring=str(keyring_path())))
+    return "template_superapp"
+
+
+def keyring_path() -> Path:
+    return Path(os.environ["SUPERAPP_KEYRING"])
+
+
+@pytest_asyncio.fixture(scope="session")
+async def conf(postgres: EmbeddedPostgres, template: str) -> Settings:
+    url = await postgres.create_database("superapp_test", template)
+    found = Settings(
+        env="test", database_url=url, keyring=str(keyring_path()), public_url="http://testserver"
+    )
+    settings.use(found)
+    return found
+
+
+@pytest_asyncio.fixture(scope="session")
+async def db(conf: Settings) -> AsyncIterator[Database]:
+    database = await Database.connect(conf.database_url, size=20)
+    yield database
+    await database.close()
+
+
+@pytest_asyncio.fixture
+async def tx(db: Database) -> AsyncIterator[Tx]:
+    """A transaction of the worker's that is rolled back."""
+    try:
+        async with db.begin(Worker("test")) as found:
+            yield found
+            raise _Undo
+    except _Undo:
+        pass
+
+
+class _Undo(Exception):
+    pass
+
+
+@pytest_asyncio.fixture(scope="session")
+async def app(conf: Settings, db: Database) -> AsyncIterator[Litestar]:
+    found = create_app(conf, db)
+    async with found.lifespan():
+        yield found
+
+
+@pytest_asyncio.fixture(scope="session")
+async def http(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 40000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        yield client
+
+
+@pytest_asyncio.fixture(scope="session")
+async def world(db: Database, http: httpx.AsyncClient) -> World:
+    return await World.open(db, http)

@@ -1,0 +1,148 @@
+"""The people of the tests: each speaks HTTP as one signed-in sample account."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import msgspec
+
+from api import ids
+from api.accounts import seed as accounts
+from api.accounts.samples import SAMPLES
+from api.clock import bangkok_date
+from api.db import Database
+from api.permissions import Worker
+
+
+class Person:
+    """`await world.inspector.get("/v1/visits")`: a request as this person."""
+
+    def __init__(self, http: httpx.AsyncClient, key: str, account: UUID | None, token: str) -> None:
+        self.http, self.key, self.account, self.token = http, key, account, token
+
+    async def request(
+        self, method: str, path: str, *, version: int | None = None, **kwargs: Any
+    ) -> httpx.Response:
+        headers = dict(kwargs.pop("headers", {}))
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
+        return await self.http.request(method, path, headers=headers, **kwargs)
+
+    async def get(self, path: str, **kwargs: Any) -> httpx.Response:
+        return await self.request("GET", path, **kwargs)
+
+    async def post(self, path: str, **kwargs: Any) -> httpx.Response:
+        return await self.request("POST", path, **kwargs)
+
+    async def put(self, path: str, **kwargs: Any) -> httpx.Response:
+        return await self.request("PUT", path, **kwargs)
+
+    async def push(self, *operations: dict[str, Any]) -> list[dict[str, Any]]:
+        """Pushes the operations; every answer must be a 200 with a result for each."""
+        answer = await self.post("/v1/sync", content=encode({"operations": operations}))
+        assert answer.status_code == 200, answer.text
+        results: list[dict[str, Any]] = answer.json()["results"]
+        assert len(results) == len(operations)
+        return results
+
+
+class World:
+    """All sample people by key, and what tests need to make records of their own."""
+
+    def __init__(self, db: Database, http: httpx.AsyncClient, people: dict[str, Person]) -> None:
+        self.db, self.http, self.people = db, http, people
+        self.nobody = Person(http, "nobody", None, "")
+
+    @classmethod
+    async def open(cls, db: Database, http: httpx.AsyncClient) -> World:
+        people = {}
+        for sample in SAMPLES:
+            async with db.begin(Worker("test")) as tx:
+                account = await accounts.account(tx, sample.key)
+                _, tokens = await accounts.sign_in(tx, sample.key)
+            people[sample.key] = Person(http, sample.key, account, tokens.access_token)
+        return cls(db, http, people)
+
+    def __getattr__(self, name: str) -> Person:
+        try:
+            return self.__dict__["people"][name.replace("_", "-")]  # type: ignore[no-any-return]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __getitem__(self, key: str) -> Person:
+        return self.people[key]
+
+    async def premises(
+        self, *, class_: int = 3, province: str = "11", company: bool | None = None, nth: int = 0
+    ) -> UUID:
+        """A sample site with one operating licence; `company`: held by the operator's company."""
+        async with self.db.read() as tx:
+            found = await tx.values(
+                """
+                select l.premises_id from licence l join premises p on p.id = l.premises_id
+                where l.licence_class = $1 and p.province = $2 and l.status = 'operating'
+                    and ($3::boolean is null or (l.operator_company is not null) = $3)
+                    and (select count(*) from licence o where o.premises_id = p.id) = 1
+                order by l.key
+                """,
+                class_,
+                province,
+                company,
+            )
+        return found[nth]  # type: ignore[no-any-return]
+
+    async def plan(self, premises: UUID | None = None, **plan: Any) -> UUID:
+        """A visit planned by the head, with both inspectors on the team."""
+        visit = ids.new()
+        body = {
+            "premises": premises or await self.premises(),
+            "planned_on": bangkok_date(now()).isoformat(),
+            "lead": self["inspector"].account,
+            "team": [self["inspector-2"].account],
+        } | plan
+        answer = await self["provincial-head"].put(f"/v1/visits/{visit}", content=encode(body))
+        assert answer.status_code == 200, answer.text
+        return visit
+
+    async def begun(self, premises: UUID | None = None, **plan: Any) -> UUID:
+        """A planned visit that the lead has started at the gate."""
+        visit = await self.plan(premises, **plan)
+        (result,) = await self["inspector"].push(record(visit, start=gate()))
+        assert result["status"] in ("stored", "flagged"), result
+        return visit
+
+
+def encode(body: Any) -> bytes:
+    return msgspec.json.encode(body, enc_hook=str)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def record(visit: UUID, *, id: UUID | None = None, **parts: Any) -> dict[str, Any]:
+    """A `visit.record` operation with a fresh id."""
+    return {"op": "visit.record", "id": id or ids.new(), "visit": visit, **parts}
+
+
+def submit(visit: UUID) -> dict[str, Any]:
+    return {"op": "visit.submit", "id": ids.new(), "visit": visit, "ended_at": now()}
+
+
+def answer(item: str, value: Any, **more: Any) -> dict[str, Any]:
+    return {"item": item, "value": value, "answered_at": now(), **more}
+
+
+def gate(at: datetime | None = None, lat: float = 13.6, lng: float = 100.6) -> dict[str, Any]:
+    """An entry at the gate in the plant's hours, a moment ago."""
+    at = at or now() - timedelta(minutes=1)
+    return {
+        "at": at,
+        "position": {"lat": lat, "lng": lng, "accuracy_m": 8, "taken_at": at},
+        "working_hours": {"start": "00:00", "end": "23:59"},
+    }
