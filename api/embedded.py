@@ -77,7 +77,7 @@ class EmbeddedPostgres:
     """A running PostgreSQL 18 in `home` (default: `default_home()`), for as long as the `with`.
 
     `throwaway`: a fresh temporary folder, removed at the end. `fsync=False` (tests) gives up
-    durability. Raises `EmbeddedPostgresError`. Start it from the main thread (see `children.spawn`).
+    durability. Raises `EmbeddedPostgresError`. To be started from the main thread: children.spawn.
     """
 
     def __init__(
