@@ -59,7 +59,7 @@ def discovery(issuer: str) -> Discovery:
         authorization_endpoint=f"{issuer}/authorize",
         token_endpoint=f"{issuer}/token",
         jwks_uri=f"{issuer}/jwks",
-        id_token_signing_alg_values_supported=["EdDSA"],
+        id_token_signing_alg_values_supported=("EdDSA",),
         authorization_response_iss_parameter_supported=True,
     )
 

@@ -365,7 +365,7 @@ def _identity(provider: Provider, claims: dict[str, Any]) -> Identity:
         value = claims.get(name) if name else None
         return value.strip() or None if isinstance(value, str) else None
 
-    def joined(names: list[str]) -> str | None:
+    def joined(names: tuple[str, ...]) -> str | None:
         return " ".join(found for n in names if (found := text(n))) or None
 
     verified = claims.get("email_verified") is True

@@ -36,7 +36,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     token_endpoint: str
     jwks_uri: str
     userinfo_endpoint: str | None = None
-    id_token_signing_alg_values_supported: list[str] = ["RS256"]
+    id_token_signing_alg_values_supported: tuple[str, ...] = ("RS256",)
     authorization_response_iss_parameter_supported: bool = False
 
 
@@ -55,11 +55,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     kind: Literal["person", "officer"] = "person"
     label_th: str
     label_en: str = ""
-    scopes: list[str] = ["openid"]
+    scopes: tuple[str, ...] = ("openid",)
     cid_claim: str = ""
     email_claim: str = ""
-    name_th_claims: list[str] = []
-    name_en_claims: list[str] = []
+    name_th_claims: tuple[str, ...] = ()
+    name_en_claims: tuple[str, ...] = ()
     userinfo: bool = False
     metadata: Metadata | None = None
 
@@ -124,9 +124,9 @@ def load(settings: Settings) -> dict[str, Provider]:
                 client_auth="none",
                 label_th="บัญชีตัวอย่าง (สำหรับพัฒนาเท่านั้น)",
                 label_en="Sample accounts (development only)",
-                scopes=["openid", "pid", "name"],
+                scopes=("openid", "pid", "name"),
                 cid_claim="pid",
-                name_th_claims=["given_name", "family_name"],
+                name_th_claims=("given_name", "family_name"),
             )
         )
     if settings.providers:

@@ -84,7 +84,7 @@ SAMPLES: Final = (
         roles=(Role.provincial_officer,),
     ),
     Sample(
-        key="provincial-head",
+        key="head",
         cid="1999900000056",
         given_name="หัวหน้า",
         what_th="อุตสาหกรรมจังหวัดสมุทรปราการ",

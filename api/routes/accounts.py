@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter, RawBody
 
 from api import logs
 from api.accounts import officer_queries, service, signin
@@ -131,7 +131,7 @@ async def edit_officer(tx: InTx, id: FromPath[UUID], data: JSONBody[OfficerEntry
     status_code=200,
     tags=["accounts"],
 )
-async def import_officers(tx: InTx, body: bytes) -> ImportReport:
+async def import_officers(tx: InTx, body: RawBody) -> ImportReport:
     """The list as CSV with the columns `office,name,position,roles,cid,number,email,ended`."""
     return await service.import_officers(tx, body)
 

@@ -8,7 +8,7 @@ import msgspec
 from litestar import MediaType, Request, Response
 from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException
-from litestar.params import URLEncodedBody
+from litestar.params import FromPath, URLEncodedBody
 
 from api import keys, limits, logs, sealed
 from api.accounts import pages, signin, tokens
@@ -41,14 +41,20 @@ class ServerMetadata(msgspec.Struct, kw_only=True):
     token_endpoint: str
     revocation_endpoint: str
     jwks_uri: str
-    response_types_supported: list[str] = ["code"]
-    response_modes_supported: list[str] = ["query"]
-    grant_types_supported: list[str] = ["authorization_code", "refresh_token"]
-    code_challenge_methods_supported: list[str] = ["S256"]
-    token_endpoint_auth_methods_supported: list[str] = ["none"]
-    revocation_endpoint_auth_methods_supported: list[str] = ["none"]
+    response_types_supported: tuple[str, ...] = ("code",)
+    response_modes_supported: tuple[str, ...] = ("query",)
+    grant_types_supported: tuple[str, ...] = (
+        "authorization_code",
+        "refresh_token",
+    )
+    code_challenge_methods_supported: tuple[str, ...] = ("S256",)
+    token_endpoint_auth_methods_supported: tuple[str, ...] = ("none",)
+    revocation_endpoint_auth_methods_supported: tuple[str, ...] = ("none",)
     authorization_response_iss_parameter_supported: bool = True
-    ui_locales_supported: list[str] = ["th", "en"]
+    ui_locales_supported: tuple[str, ...] = (
+        "th",
+        "en",
+    )
 
 
 class TokenForm(msgspec.Struct, kw_only=True):
@@ -189,7 +195,7 @@ def _authorize_request(given: dict[str, str], repeated: bool) -> signin.Authoriz
     problems=[SignInLost],
     tags=["sign-in"],
 )
-async def callback(request: Web, provider: str) -> Response[Any]:
+async def callback(request: Web, provider: FromPath[str]) -> Response[Any]:
     """Where an identity provider sends the browser back; goes on to the client's redirect."""
     state: Any = request.app.state
     party: RelyingParty = state.relying_party
