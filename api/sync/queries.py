@@ -79,8 +79,19 @@ async def insert_refused(
 
 
 async def epoch(tx: Tx) -> str:
-    """Names this cluster's line of transaction ids: a restored dump has another one."""
-    value: str = await tx.value("select system_identifier::text from pg_control_system()")
+    """Names the line of transaction ids that cursors count in: cluster, data base, timeline.
+
+    A dump restored elsewhere has another cluster, one restored beside it another data base, and
+    a recovery to a point in time another timeline.
+    """
+    value: str = await tx.value(
+        """
+        select concat_ws('.', system_identifier,
+            (select oid from pg_database where datname = current_database()),
+            left(pg_walfile_name(pg_current_wal_lsn()), 8))
+        from pg_control_system()
+        """
+    )
     return value
 
 
