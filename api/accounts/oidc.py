@@ -49,6 +49,8 @@ _ONLY_SIGNATURE: Final[Options] = {  # the claims are checked below, by our own 
     "verify_iat": False,
     "verify_aud": False,
     "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
 }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import itertools
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -14,7 +16,8 @@ import pytest
 import pytest_asyncio
 from litestar import Litestar
 
-from api.accounts import providers, seed, service, tokens
+from api import keys
+from api.accounts import authentication, providers, seed, service, tokens
 from api.accounts.oidc import RelyingParty
 from api.db import Database
 from api.edge import DEPENDENCIES, EXCEPTION_HANDLERS, admit
@@ -36,6 +39,16 @@ def _own_issuer(conf: Settings) -> Iterator[None]:
     tokens.use(BASE)
     yield
     tokens.use(conf.base_url)
+
+
+@pytest.fixture
+def spare(keyring: Keyring, tmp_path: Path) -> Iterator[Keyring]:
+    """A copy of the keyring in use for one test, which may rotate and retire as it likes."""
+    path = tmp_path / "keyring.json"
+    shutil.copy2(keyring.path, path)
+    yield keys.use(Keyring.open(path))
+    keys.use(keyring)
+    authentication.forget_all()
 
 
 @dataclass
