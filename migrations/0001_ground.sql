@@ -11,6 +11,14 @@ end
 $$;
 grant superapp_app to current_user;
 grant usage on schema public to superapp_app;
+do $$
+begin
+    -- How far a long writer of another role holds the phones' feed back (readiness, /metrics).
+    grant pg_read_all_stats to superapp_app;
+exception when insufficient_privilege then
+    raise notice 'pg_read_all_stats cannot be granted: the feed lag shows own sessions only';
+end
+$$;
 
 create extension if not exists pg_trgm;
 create extension if not exists btree_gist;

@@ -6,6 +6,7 @@ commits; its tests make records of their own and count only those.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -86,8 +87,21 @@ class _Undo(Exception):
 @pytest_asyncio.fixture(scope="session")
 async def app(conf: Settings, db: Database) -> AsyncIterator[Litestar]:
     found = create_app(conf, db)
-    async with found.lifespan():
-        yield found
+    running, stopping = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with found.lifespan():  # entered and left by one task, as anyio wants it
+            running.set()
+            await stopping.wait()
+
+    task = asyncio.create_task(live())
+    waiting = asyncio.create_task(running.wait())
+    await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    yield found
+    stopping.set()
+    await task
 
 
 @pytest_asyncio.fixture(scope="session")

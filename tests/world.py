@@ -105,7 +105,7 @@ class World:
             "lead": self["inspector"].account,
             "team": [self["inspector-2"].account],
         } | plan
-        answer = await self["provincial-head"].put(f"/v1/visits/{visit}", content=encode(body))
+        answer = await self["head"].put(f"/v1/visits/{visit}", content=encode(body))
         assert answer.status_code == 200, answer.text
         return visit
 

@@ -96,7 +96,7 @@ async def record_visit(
     _on_team(visit, actor)
     flags = list(odd)
     subject = _subject.decode(visit.subject)
-    if visit.state is VisitState.planned:
+    if visit.state == VisitState.planned:
         visit.state = _move("start", visit.state)
     else:
         if visit.state in (VisitState.submitted, VisitState.in_review):
@@ -246,7 +246,7 @@ def _versions(
         latest[answer.item] = answer
     if not latest:
         return []
-    returned = held.visit.returned_items if held.visit.state is VisitState.returned else []
+    returned = held.visit.returned_items if held.visit.state == VisitState.returned else []
     known = {item: merge.standing(found)[0].value for item, found in held.versions.items()}
     known.update((item, answer.value) for item, answer in latest.items())
     verdicts = dict(rules.evaluate_visit(compiled, subject, known, latest))
@@ -341,7 +341,7 @@ async def _settle_findings(
         state = (
             FindingState.needs_confirmation if draft.ref_status == "recalled" else FindingState.open
         )
-        if before is not None and before.state is not FindingState.withdrawn:
+        if before is not None and before.state != FindingState.withdrawn:
             state = before.state
         finding = Finding(
             id=before.id if before else ids.new(),
@@ -477,7 +477,7 @@ async def submit_visit(
     visit = held.visit
     if visit.lead != actor.account:
         raise NotLead(visit=op.visit)
-    if visit.state is VisitState.planned:
+    if visit.state == VisitState.planned:
         raise NotStarted(visit=op.visit)
     visit.state = _move("submit", visit.state)
     flags = list(odd)
@@ -548,5 +548,5 @@ async def _tell(tx: Tx, visit: VisitRow, event: str, facts: Mapping[str, Any]) -
     await events.record(
         tx, event, "visit", visit.id, scopes=[events.province(visit.province)], facts=facts
     )
-    if visit.state is VisitState.accepted:
+    if visit.state == VisitState.accepted:
         await service.show_companies(tx, visit)

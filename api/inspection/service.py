@@ -279,7 +279,7 @@ async def company_visit_views(
                 texts[f"{number}{item.code}"] = (item.text.th, item.text.en)
         for f in await queries.findings_of(tx, shown):
             mine = f.company in companies or f.company is None
-            if f.confidential or not mine or f.state is FindingState.withdrawn:
+            if f.confidential or not mine or f.state == FindingState.withdrawn:
                 continue
             th, en = texts[f"{compiled[f.visit]}{f.item}"]
             findings.setdefault(f.visit, []).append(

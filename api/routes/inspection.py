@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api import permissions
 from api.edge import InTx, Page, get, if_match, post, put
@@ -72,7 +72,7 @@ async def plan_visit(tx: InTx, visit: FromPath[UUID], data: JSONBody[PlanVisit])
 @get("/v1/visits", verb="visit.read", operation="visit.list")
 async def list_visits(
     tx: InTx,
-    state: FromQuery[list[VisitState] | None] = None,
+    states: Annotated[list[VisitState] | None, QueryParameter(name="state")] = None,
     premises: FromQuery[UUID | None] = None,
     mine: FromQuery[bool] = False,
     overdue: FromQuery[bool] = False,
@@ -84,7 +84,7 @@ async def list_visits(
     found = await queries.visit_lines(
         tx,
         permissions.scope(tx.actor, "visit.read"),
-        states=state,
+        states=states,
         premises=premises,
         mine=account,
         overdue=overdue,
