@@ -21,7 +21,9 @@ import click
 import msgspec
 
 from api import children
+from api.accounts.providers import ProviderError
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError, default_home
+from api.keys import Keyring, KeyringError
 from api.migrate import MigrationError
 from api.migrate import migrate as apply_migrations
 from api.settings import Settings
@@ -31,7 +33,9 @@ OPENAPI = Path(__file__).resolve().parent.parent / "openapi"
 MENDABLE = (
     EmbeddedPostgresError,
     KeepsEnding,
+    KeyringError,
     MigrationError,
+    ProviderError,
     ConnectionError,
     socket.gaierror,
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -170,6 +174,71 @@ def docs() -> None:
         click.echo(path)
 
 
+@main.group("keys")
+def keyring() -> None:
+    """The keyring: what seals personal data and signs tokens and receipts."""
+
+
+@keyring.command("list")
+def list_keys() -> None:
+    """Show the keys by id, purpose and state; never a secret."""
+    with _explained():
+        for key in _keyring().list():
+            click.echo(f"{key.kid:<28} {key.purpose:<8} {key.state:<12} {key.created:%Y-%m-%d}")
+
+
+@keyring.command()
+@click.argument("purpose", type=click.Choice(["wrap", "index", "token", "receipt"]))
+def rotate(purpose: str) -> None:
+    """Make a new active key; the one before still opens and verifies. Servers notice by themselves.
+
+    After `wrap`, run `superapp keys rewrap`; after `index`, new entries use the new key.
+    """
+    from api.keys import Purpose
+
+    with _explained():
+        click.echo(_keyring().rotate(Purpose(purpose)).kid)
+
+
+@keyring.command()
+@click.argument("kid")
+@click.confirmation_option(prompt="What only this key opens is lost for good. Retire it?")
+def retire(kid: str) -> None:
+    """Forget the secret of a key that is no longer active."""
+    with _explained():
+        _keyring().retire(kid)
+
+
+@keyring.command()
+def rewrap() -> None:
+    """Wrap every person's data key under the active wrap key; then the old one may be retired."""
+    from api import keys, sealed
+    from api.db import Database
+    from api.permissions import Worker
+
+    async def work(url: str) -> int:
+        db, total = await Database.connect(url, size=1, role=""), 0
+        try:
+            while True:
+                async with db.begin(Worker("rewrap")) as tx:
+                    done = await sealed.rewrap(tx)
+                total += done
+                if not done:
+                    return total
+        finally:
+            await db.close()
+
+    with _explained(), _database() as settings:
+        keys.use(_keyring())
+        click.echo(f"{asyncio.run(work(_owner_url(settings)))} data keys wrapped again")
+
+
+def _keyring() -> Keyring:
+    settings = _settings()
+    home = Path(settings.data_dir or default_home())
+    return Keyring.open(Path(settings.keyring) if settings.keyring else home / "keyring.json")
+
+
 def _welcome(settings: Settings) -> str:
     """What a person needs first, in Thai and then in English."""
     url = settings.base_url
@@ -188,7 +257,7 @@ def _welcome(settings: Settings) -> str:
     ]
     if not settings.production:
         lines += ["", "บัญชีตัวอย่าง / Sample accounts (development sign-in):"]
-        lines += [f"  {name:<14} {th} / {en}" for name, th, en in program.SAMPLE_ACCOUNTS]
+        lines += [f"  {name:<20} {th} / {en}" for name, th, en in program.SAMPLE_ACCOUNTS]
     lines += ["", "ลองต่อไป / Next:  make demo   ·   make test   ·   superapp --help"]
     return "\n".join(lines)
 
