@@ -9,6 +9,7 @@ import signal
 
 from api import deadlines, keys, limits, logs
 from api import settings as config
+from api.accounts import session_queries as sessions
 from api.db import Database, Unreachable
 from api.permissions import Worker
 from api.reactions import DEADLINES
@@ -27,6 +28,7 @@ async def work(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S) 
             if rounds % 720 == 0:
                 async with db.begin(Worker("sweep")) as tx:
                     await limits.sweep(tx)
+                    await sessions.sweep(tx)
             rounds += 1
         except Unreachable as error:
             log.warning("data base unreachable", extra={"facts": {"error": type(error).__name__}})
