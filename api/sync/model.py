@@ -87,7 +87,7 @@ class Change(msgspec.Struct, omit_defaults=True):
     kind: str
     id: UUID
     gone: bool = False
-    record: msgspec.Raw = msgspec.Raw(b"null")
+    record: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Pull(msgspec.Struct):
