@@ -128,10 +128,9 @@ def query_of(answer: httpx.Response) -> dict[str, str]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def site(db: Database, keyring: Keyring) -> AsyncIterator[Litestar]:
+async def site(db: Database, conf: Settings, keyring: Keyring) -> AsyncIterator[Litestar]:
     """The routes of this feature alone, at a loopback address."""
     settings = Settings(env="test")
-    before = tokens.issuer()
     found = Litestar(
         [*oauth.ROUTES, *accounts.ROUTES, *dev_provider.ROUTES],
         dependencies=DEPENDENCIES,
@@ -150,7 +149,7 @@ async def site(db: Database, keyring: Keyring) -> AsyncIterator[Litestar]:
         )
         await found.state.relying_party.aclose()
         found.state.relying_party = party
-        tokens.use(before)
+        tokens.use(conf.base_url)
         yield found
 
 
