@@ -8,7 +8,7 @@ session was checked in the data base) → the handler → commit → the first b
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import litestar
@@ -27,6 +27,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from api import logs, permissions
 from api.accounts import service as accounts
+from api.accounts.model import DeviceWiped, SessionEnded, TokenExpired, TokenRefused
 from api.db import Database, Retry, Tx, Unreachable
 from api.permissions import NOBODY, PUBLIC, Actor, Session
 from api.problems import (
@@ -84,9 +85,13 @@ def _route(method: Callable[..., Any]) -> Callable[..., Declare]:
         status_code: int | None = None,
         tags: Sequence[str] = (),
         opt: dict[str, Any] | None = None,
+        answers: Mapping[int, ResponseSpec] | None = None,
         **kwargs: Any,
     ) -> Declare:
-        """A handler that needs `verb` and may answer `problems` besides those of the ground."""
+        """A handler that needs `verb` and may answer `problems` besides those of the ground.
+
+        `answers` says what leaves in another form than a problem document, by status.
+        """
         if verb != PUBLIC and verb not in permissions.PERMISSIONS:
             raise TypeError(f"{path}: the permission table has no verb {verb}")
         options = {"verb": verb, "problems": tuple(problems)} | (opt or {})
@@ -94,7 +99,7 @@ def _route(method: Callable[..., Any]) -> Callable[..., Declare]:
             path,
             opt=options,
             operation_id=operation or verb,
-            responses=_answers(verb, problems),
+            responses=_answers(verb, problems) | dict(answers or {}),
             status_code=status_code,
             tags=list(tags) or [verb.partition(".")[0]],
             **kwargs,
@@ -107,7 +112,7 @@ def _route(method: Callable[..., Any]) -> Callable[..., Declare]:
 def _answers(verb: str, problems: Sequence[type[Problem]]) -> dict[int, ResponseSpec]:
     ground: list[type[Problem]] = [Malformed, Refused, Overloaded]
     if verb != PUBLIC:
-        ground += [SignInNeeded, NotAllowed]
+        ground += [SignInNeeded, TokenExpired, TokenRefused, SessionEnded, DeviceWiped, NotAllowed]
     by_status: dict[int, list[type[Problem]]] = {}
     for problem in [*ground, *problems]:
         by_status.setdefault(problem.status, []).append(problem)

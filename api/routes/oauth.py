@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from litestar import MediaType, Request, Response
 from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIType, Operation, Schema
+from litestar.openapi.spec import Parameter as OpenAPIParameter
 from litestar.params import FromPath, URLEncodedBody
 
 from api import keys, limits, logs, sealed
@@ -76,6 +80,50 @@ class RevokeForm(msgspec.Struct, kw_only=True):
     token_type_hint: str = ""
 
 
+class OAuthErrorDocument(msgspec.Struct, kw_only=True):
+    """RFC 6749 §5.2 with the fields of a problem document; `code` is the stable one."""
+
+    error: str
+    error_description: str
+    type: str
+    code: str
+    title: str
+    status: int
+    request_id: str
+
+
+def _oauth_answers(*statuses: int) -> dict[int, ResponseSpec]:
+    said = "RFC 6749 §5.2; `code` names the problem"
+    return {
+        s: ResponseSpec(OAuthErrorDocument, generate_examples=False, description=said)
+        for s in statuses
+    }
+
+
+_PAGE = ResponseSpec(
+    str,
+    generate_examples=False,
+    description="A page that asks which provider to use",
+    media_type=MediaType.HTML,
+)
+
+
+@dataclass
+class _AuthorizeOperation(Operation):
+    """Documents the query of `/oauth/authorize`, which the handler reads as a whole."""
+
+    def __post_init__(self) -> None:
+        text = Schema(type=OpenAPIType.STRING)
+        needed = ("response_type", "client_id", "redirect_uri", "code_challenge")
+        self.parameters = [
+            OpenAPIParameter(name, "query", text, required=name in needed)
+            for name in (*needed, "code_challenge_method", *_OPTIONAL)
+        ]
+
+
+_OPTIONAL = ("state", "provider", "device_name", "login_hint")
+
+
 # --- problems in the form that OAuth asks for -----------------------------------------------------
 
 
@@ -121,6 +169,9 @@ def _page_problem(request: Web, problem: Problem) -> Response[Any]:
     "/oauth/authorize",
     verb=PUBLIC,
     operation="oauth.authorize",
+    operation_class=_AuthorizeOperation,
+    status_code=302,
+    answers={200: _PAGE},
     problems=[UnknownClient, InvalidRequest, ProviderUnreachable, limits.TooFast],
     tags=["sign-in"],
 )
@@ -192,6 +243,7 @@ def _authorize_request(given: dict[str, str], repeated: bool) -> signin.Authoriz
     "/oauth/callback/{provider:str}",
     verb=PUBLIC,
     operation="oauth.callback",
+    status_code=302,
     problems=[SignInLost],
     tags=["sign-in"],
 )
@@ -229,6 +281,7 @@ async def callback(request: Web, provider: FromPath[str]) -> Response[Any]:
     problems=[InvalidGrant, InvalidRequest, UnsupportedGrant, limits.TooFast],
     tags=["sign-in"],
     status_code=200,
+    answers=_oauth_answers(400, 429, 503),
     exception_handlers=_OAUTH_ERRORS,
 )
 async def token(request: Web, data: URLEncodedBody[TokenForm]) -> Response[signin.Tokens]:
@@ -263,6 +316,7 @@ async def token(request: Web, data: URLEncodedBody[TokenForm]) -> Response[signi
     tags=["sign-in"],
     problems=[InvalidRequest],
     status_code=200,
+    answers=_oauth_answers(400, 503),
     exception_handlers=_OAUTH_ERRORS,
 )
 async def revoke(request: Web, data: URLEncodedBody[RevokeForm]) -> Response[None]:
@@ -314,7 +368,7 @@ def _choose(given: dict[str, str], party: RelyingParty) -> Response[Any]:
         for p in party.providers.values()
     ]
     page = pages.choice("เข้าสู่ระบบด้วย", "Sign in with", links)
-    return Response(page, media_type=MediaType.HTML, headers=pages.HEADERS)
+    return Response(page, status_code=200, media_type=MediaType.HTML, headers=pages.HEADERS)
 
 
 def _back(redirect_uri: str, state: str | None, problem: Problem) -> Response[Any]:
