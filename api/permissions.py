@@ -83,6 +83,21 @@ _OWN: dict[Role, Reach] = dict.fromkeys(Role, Reach.own)
 PUBLIC = "public"
 
 PERMISSIONS: dict[str, dict[Role, Reach]] = {
+    # factories
+    "factory.read": _EVERYBODY,
+    "category.read": _EVERYBODY,
+    "premises.register": _OFFICERS,
+    "premises.correct": _OFFICERS,
+    "premises.merge": {
+        R.provincial_officer: Reach.office,
+        R.provincial_head: Reach.office,
+        R.department: Reach.all,
+    },
+    "licence.correct": {
+        R.provincial_officer: Reach.office,
+        R.provincial_head: Reach.office,
+        R.department: Reach.all,
+    },
     # inspection
     "checklist.read": _EVERYBODY,
     "checklist.publish": {R.administrator: Reach.all},

@@ -1,0 +1,1 @@
+"""Premises, licences and categories: the factory register."""
