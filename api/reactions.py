@@ -7,8 +7,8 @@ transaction that marks the clock as fired.
 from __future__ import annotations
 
 from api.deadlines import Reaction
-from api.inspection import service as inspection
+from api.inspection.visits import service as visits
 
 DEADLINES: dict[str, Reaction] = {
-    "visit.review": inspection.escalate_review,
+    "visit.review": visits.escalate_review,
 }

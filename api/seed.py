@@ -13,8 +13,9 @@ from api.clock import bangkok_date
 from api.db import Database, Tx
 from api.factories import seed as factories
 from api.ids import of_text
-from api.inspection import checklists, service
-from api.inspection.model import PlanVisit
+from api.inspection.checklists import service as checklists
+from api.inspection.visits import service
+from api.inspection.visits.model import PlanVisit
 from api.permissions import Worker
 from api.settings import Settings
 
@@ -47,7 +48,8 @@ async def reference(tx: Tx) -> None:
 async def sample(tx: Tx) -> None:
     """Sample people, factories and a few planned visits; everything in it says ตัวอย่าง."""
     await accounts.samples(tx)
-    await factories.samples(tx)
+    from api.factories import service as shim
+
     await plans(tx)
 
 

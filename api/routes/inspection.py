@@ -11,27 +11,25 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api import permissions
 from api.edge import InTx, Page, get, if_match, post, put
-from api.inspection import checklists, queries, service, standard
-from api.inspection.model import (
+from api.inspection.checklists import queries as checklist_queries
+from api.inspection.checklists import service as checklists
+from api.inspection.checklists import standard
+from api.inspection.checklists.model import ChecklistInvalid, ChecklistLine, ChecklistNotFound
+from api.inspection.visits import reading, service, view_queries
+from api.inspection.visits.model import (
     AlreadyPlanned,
-    ChecklistInvalid,
-    ChecklistLine,
-    ChecklistNotFound,
-    CompanyVisit,
     ConflictOpen,
     FindingNotFound,
-    FindingView,
     PlanVisit,
     PremisesUnknown,
     TeamUnknown,
-    Visit,
-    VisitLine,
     VisitNotFound,
     VisitSealed,
     VisitState,
     WrongFindingState,
 )
-from api.inspection.pack import VisitPack, visit_pack
+from api.inspection.visits.pack import VisitPack, visit_pack
+from api.inspection.visits.views import CompanyVisit, FindingView, Visit, VisitLine
 from api.permissions import Session
 from api.problems import Stale
 
@@ -81,7 +79,7 @@ async def list_visits(
 ) -> Page[VisitLine]:
     """Visits of the caller's provinces, the newest first. `overdue`: the review clock ran out."""
     account = tx.actor.account if mine and isinstance(tx.actor, Session) else None
-    found = await queries.visit_lines(
+    found = await view_queries.visit_lines(
         tx,
         permissions.scope(tx.actor, "visit.read"),
         states=states,
@@ -97,7 +95,7 @@ async def list_visits(
 @get("/v1/visits/{visit:uuid}", verb="visit.read", problems=[VisitNotFound])
 async def read_visit(tx: InTx, visit: FromPath[UUID]) -> Visit:
     """One visit with its current answers, conflicts and findings."""
-    return await service.read_visit(tx, visit)
+    return await reading.read_visit(tx, visit)
 
 
 @get(
@@ -176,7 +174,7 @@ async def list_company_visits(
 ) -> Page[CompanyVisit]:
     """The visits that the caller's own companies may know of, the newest first."""
     companies = permissions.scope(tx.actor, "company_visit.read").companies
-    found = await service.company_visit_views(tx, companies, before=cursor, limit=limit)
+    found = await reading.company_visit_views(tx, companies, before=cursor, limit=limit)
     return Page(found, str(found[-1].id) if len(found) == limit else None)
 
 
@@ -187,19 +185,19 @@ async def list_company_visits(
 )
 async def read_company_visit(tx: InTx, visit: FromPath[UUID]) -> CompanyVisit:
     """One visit as its factory sees it: state, outcome and findings."""
-    return await service.read_company_visit(tx, visit)
+    return await reading.read_company_visit(tx, visit)
 
 
 @get("/v1/checklists", verb="checklist.read", operation="checklist.list")
 async def list_checklists(tx: InTx) -> list[ChecklistLine]:
     """Every published version, the newest first."""
-    return await queries.checklists(tx)
+    return await checklist_queries.checklists(tx)
 
 
 @get("/v1/checklists/{number:int}", verb="checklist.read", problems=[ChecklistNotFound])
 async def read_checklist(tx: InTx, number: FromPath[int]) -> Response[bytes]:
     """One version whole, after openapi/rules.schema.json. It never changes: keep it."""
-    row = await queries.checklist(tx, number) if 0 < number < 1 << 31 else None
+    row = await checklist_queries.checklist(tx, number) if 0 < number < 1 << 31 else None
     if row is None:
         raise ChecklistNotFound()
     return Response(

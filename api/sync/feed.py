@@ -13,8 +13,8 @@ import msgspec
 from api import events, permissions
 from api.db import Tx
 from api.factories import service as factories
-from api.inspection import queries as inspection_queries
-from api.inspection import service as inspection
+from api.inspection.checklists import queries as checklists
+from api.inspection.visits import reading as visits
 from api.permissions import Reach, Role, Session
 from api.places import provinces
 from api.sync import queries
@@ -75,14 +75,14 @@ Loader = Callable[[Tx, list[UUID]], Awaitable[Sequence[Any]]]
 
 async def _company_visits(tx: Tx, ids: list[UUID]) -> Sequence[Any]:
     assert isinstance(tx.actor, Session)
-    return await inspection.company_visit_views(tx, tx.actor.companies, ids, limit=len(ids))
+    return await visits.company_visit_views(tx, tx.actor.companies, ids, limit=len(ids))
 
 
 LOADERS: dict[str, Loader] = {
-    "visit": inspection.visit_views,
+    "visit": visits.visit_views,
     "company_visit": _company_visits,
     "factory": factories.for_phones,
-    "checklist": inspection_queries.checklist_lines,
+    "checklist": checklists.checklist_lines,
 }
 
 

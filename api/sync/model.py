@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from api.inspection.rule_values import Flag
+from api.inspection.checklists.rule_values import Flag
 from api.problems import Conflict, Invalid, NotFound
 
 MAX_OPERATIONS = 50

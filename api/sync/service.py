@@ -23,9 +23,11 @@ import msgspec
 
 from api import ids, keys, permissions, sealed
 from api.db import Retry, Tx, Unreachable
-from api.inspection import field
-from api.inspection.field import Applied, Held
-from api.inspection.model import (
+from api.inspection.checklists.rule_values import Flag
+from api.inspection.visits import field
+from api.inspection.visits.field import Applied
+from api.inspection.visits.model import Held
+from api.inspection.visits.operations import (
     AddResult,
     Answer,
     FieldOperation,
@@ -33,7 +35,6 @@ from api.inspection.model import (
     SettleAnswer,
     SubmitVisit,
 )
-from api.inspection.rule_values import Flag
 from api.permissions import Session
 from api.problems import Problem
 from api.sync import queries

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from api.inspection import merge
-from api.inspection.model import Version
+from api.inspection.visits import merge
+from api.inspection.visits.model import Version
 
 A, B = UUID(int=1), UUID(int=2)
 NOON = datetime(2026, 11, 22, 5, tzinfo=UTC)

@@ -18,12 +18,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.inspection import rule_language as lang
-from api.inspection import rules
-from api.inspection import standard as std
+from api.inspection.checklists import rule_language as lang
+from api.inspection.checklists import rules
+from api.inspection.checklists import standard as std
 
 ROOT = Path(__file__).parents[2]
-CHECKLIST = ROOT / "api/inspection/data/checklist-1.json"
+CHECKLIST = ROOT / "api/inspection/checklists/data/checklist-1.json"
 VECTORS = json.loads((ROOT / "openapi/rule-vectors.json").read_text(encoding="utf-8"))
 ONE = rules.compiled_1()
 COMPILED = {

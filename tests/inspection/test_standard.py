@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from api.inspection import rule_language as lang
-from api.inspection import standard as std
+from api.inspection.checklists import rule_language as lang
+from api.inspection.checklists import standard as std
 
 ROOT = Path(__file__).parents[2]
 VERSION_1 = "5eed3123ce3d1229f55ba02b7fd4e565e3b3694cf066812b31242955afa68c39"
@@ -20,7 +20,7 @@ BY_CODE = {item.code: item for item in STANDARD.items}
 
 
 def as_json() -> dict[str, object]:
-    text = (ROOT / "api/inspection/data/checklist-1.json").read_text(encoding="utf-8")
+    text = (ROOT / "api/inspection/checklists/data/checklist-1.json").read_text(encoding="utf-8")
     loaded: dict[str, object] = json.loads(text)
     return loaded
 

@@ -10,7 +10,7 @@ import pytest
 
 from api import clock, deadlines, ids, workdays
 from api.db import Database
-from api.inspection.model import FINDING_MOVES, MOVES, FindingState, VisitState
+from api.inspection.visits.model import FINDING_MOVES, MOVES, FindingState, VisitState
 from api.reactions import DEADLINES
 from tests.world import World, answer, encode, record, submit
 
@@ -296,7 +296,9 @@ async def test_an_announced_visit_tells_the_factory_that_it_takes_place_and_no_m
     world: World,
 ) -> None:
     site = await world.premises(company=True)
-    visit = await world.begun(site, announced=True, reason="complaint", note="เพื่อนบ้านร้องเรียนเรื่องกลิ่น")
+    visit = await world.begun(
+        site, announced=True, reason="complaint", note="เพื่อนบ้านร้องเรียนเรื่องกลิ่น"
+    )
     await world.inspector.push(record(visit, answers=[answer("E08", "fail")]))
     seen = (await world.operator.get(f"/v1/company/visits/{visit}")).json()
     assert seen["state"] == "announced"

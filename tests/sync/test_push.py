@@ -435,7 +435,5 @@ async def accepted(world: World, visit: UUID) -> None:
     for step in ("take-up", "accept"):
         version = (await world.head.get(f"/v1/visits/{visit}")).json()["version"]
         body = {"json": {"note": ""}} if step == "accept" else {}
-        done = await world.head.post(
-            f"/v1/visits/{visit}/{step}", version=version, **body
-        )
+        done = await world.head.post(f"/v1/visits/{visit}/{step}", version=version, **body)
         assert done.status_code == 200, done.text

@@ -2,7 +2,7 @@
 
 Every limit, condition and legal reference is data that an administrator edits in a new version;
 `openapi/rules.md` says what it means and `openapi/rules.schema.json` (made from these Structs) how
-it is written. `api.inspection.rules` evaluates it.
+it is written. `api.inspection.checklists.rules` evaluates it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from api.inspection.rule_language import (
+from api.inspection.checklists.rule_language import (
     Age,
     Answer,
     Check,
@@ -214,7 +214,7 @@ def content_hash(standard: Standard) -> str:
 @cache
 def load_standard_1() -> Standard:
     """Version 1, as the product ships it."""
-    return decode(files("api.inspection").joinpath("data/checklist-1.json").read_bytes())
+    return decode(files("api.inspection.checklists").joinpath("data/checklist-1.json").read_bytes())
 
 
 def schema() -> dict[str, Any]:

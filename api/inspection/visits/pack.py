@@ -7,8 +7,9 @@ from uuid import UUID
 import msgspec
 
 from api.db import Tx
-from api.inspection import queries, service
-from api.inspection.model import FindingView, Visit
+from api.inspection.checklists import queries as checklist_queries
+from api.inspection.visits import reading, view_queries
+from api.inspection.visits.views import FindingView, Visit
 
 
 class VisitPack(msgspec.Struct):
@@ -25,12 +26,12 @@ class VisitPack(msgspec.Struct):
 
 async def visit_pack(tx: Tx, id: UUID) -> VisitPack:
     """Raises `VisitNotFound` outside the caller's scope."""
-    visit = await service.read_visit(tx, id)
-    row = await queries.checklist(tx, visit.checklist)
+    visit = await reading.read_visit(tx, id)
+    row = await checklist_queries.checklist(tx, visit.checklist)
     assert row is not None
-    earlier = await queries.open_findings_of_premises(tx, [visit.premises], [id])
+    earlier = await view_queries.open_findings_of_premises(tx, [visit.premises], [id])
     return VisitPack(
         visit=visit,
-        open_findings=[service.finding_view(f) for f in earlier],
+        open_findings=[reading.finding_view(f) for f in earlier],
         checklist=msgspec.Raw(row.content.encode()),
     )

@@ -1,6 +1,6 @@
-"""The desk's verbs on visits and findings, and what each reader may see of them.
+"""The desk's verbs on visits and findings.
 
-What arrives from phones is in `field.py`.
+What arrives from phones is in `field.py`; what readers see is made in `reading.py`.
 """
 
 from __future__ import annotations
@@ -13,39 +13,31 @@ import msgspec
 
 from api import deadlines, events, permissions, sealed
 from api.db import Tx
-from api.inspection import checklists, merge, queries
-from api.inspection.model import (
+from api.inspection.checklists import service as checklists
+from api.inspection.checklists.rule_values import Flag
+from api.inspection.visits import merge, queries, reading
+from api.inspection.visits.model import (
     FINDING_MOVES,
     MOVES,
     AlreadyPlanned,
-    CompanyFinding,
-    CompanyVisit,
     ConflictOpen,
-    Finding,
     FindingNotFound,
-    FindingState,
-    FindingView,
     PlanVisit,
     PremisesUnknown,
     TeamUnknown,
-    Visit,
     VisitNotFound,
     VisitRow,
     VisitSealed,
     VisitState,
     WrongFindingState,
 )
-from api.inspection.rule_values import Flag
+from api.inspection.visits.views import FindingView, Visit
 from api.permissions import Session
 from api.problems import Stale
 
 REVIEW = "visit.review"
-_SHOWN = (VisitState.accepted, VisitState.closed)
 _facts = msgspec.json.Decoder(dict[str, Any])
 _flags = msgspec.json.Decoder(list[Flag])
-
-
-# --- verbs --------------------------------------------------------------------------------------
 
 
 async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit) -> Visit:
@@ -64,7 +56,7 @@ async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit) -> Visit:
         same = (before.reason, before.announced, before.planned_on, before.lead, before.team)
         if same != (plan.reason, plan.announced, plan.planned_on, plan.lead, team):
             raise AlreadyPlanned(visit=id)
-        return await read_visit(tx, id)
+        return await reading.read_visit(tx, id)
     site = await queries.site(tx, plan.premises, plan.licence)
     if site is None or (scope.provinces is not None and site.province not in scope.provinces):
         raise PremisesUnknown()
@@ -88,7 +80,7 @@ async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit) -> Visit:
         follows=plan.follows,
         lead=plan.lead,
         team=team,
-        subject=checklists.subject_of(site),
+        subject=site.subject(),
         data_key=await sealed.new_key(tx),
         created_by=by,
     )
@@ -102,7 +94,7 @@ async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit) -> Visit:
         scopes=[events.province(site.province)],
         facts={"premises": site.premises},
     )
-    return await read_visit(tx, id)
+    return await reading.read_visit(tx, id)
 
 
 async def take_up_review(tx: Tx, id: UUID, version: int) -> Visit:
@@ -180,8 +172,8 @@ async def confirm_finding(tx: Tx, id: UUID, version: int) -> FindingView:
     if to is None:
         raise WrongFindingState(state=finding.state)
     await queries.set_finding_state(tx, id, to, _account(tx))
-    visit = await _row(tx, finding.visit, "visit.read")
-    if visit.state in _SHOWN:
+    visit = await reading.row(tx, finding.visit, "visit.read")
+    if visit.state in reading.SHOWN:
         await show_companies(tx, visit)
     await events.record(
         tx,
@@ -193,108 +185,7 @@ async def confirm_finding(tx: Tx, id: UUID, version: int) -> FindingView:
     )
     found = await queries.finding(tx, id, scope)
     assert found is not None
-    return finding_view(found)
-
-
-# --- what readers see ---------------------------------------------------------------------------
-
-
-async def read_visit(tx: Tx, id: UUID) -> Visit:
-    """A visit as officers see it; raises `VisitNotFound` outside the caller's scope."""
-    await _row(tx, id, "visit.read")
-    return (await visit_views(tx, [id]))[0]
-
-
-async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
-    """The officers' view of visits that the caller was already found to see."""
-    answers = await queries.answers(tx, ids)
-    findings: dict[UUID, list[FindingView]] = {}
-    for f in await queries.findings_of(tx, ids):
-        findings.setdefault(f.visit, []).append(finding_view(f))
-    return [
-        Visit(
-            id=h.id,
-            premises=h.premises,
-            name=h.name,
-            licence=h.licence,
-            licence_number=h.number_shown,
-            province=h.province,
-            class_=h.class_,
-            checklist=h.checklist,
-            state=h.state,
-            reason=h.reason,
-            announced=h.announced,
-            planned_on=h.planned_on,
-            note=h.note,
-            follows=h.follows,
-            lead=h.lead,
-            team=h.team,
-            started_at=h.started_at,
-            start=_facts.decode(h.started) if h.started else None,
-            outcome=h.outcome,
-            ended_at=h.ended_at,
-            representative=h.representative,
-            submitted_at=h.submitted_at,
-            accepted_at=h.accepted_at,
-            review_note=h.review_note,
-            returned_items=h.returned_items,
-            subject=_facts.decode(h.subject),
-            flags=_flags.decode(h.flags),
-            answers=list(merge.current(answers[h.id]).values()),
-            findings=findings.get(h.id, []),
-            version=h.version,
-        )
-        for h in await queries.headers(tx, ids)
-    ]
-
-
-async def read_company_visit(tx: Tx, id: UUID) -> CompanyVisit:
-    """A visit as its factory sees it; raises `VisitNotFound` for every other company."""
-    companies = permissions.scope(tx.actor, "company_visit.read").companies
-    found = await company_visit_views(tx, companies, [id])
-    if not found:
-        raise VisitNotFound(visit=id)
-    return found[0]
-
-
-async def company_visit_views(
-    tx: Tx,
-    companies: Sequence[UUID],
-    ids: Sequence[UUID] | None = None,
-    *,
-    before: UUID | None = None,
-    limit: int = 100,
-) -> list[CompanyVisit]:
-    """The factory's view: never the reason, never confidential items, nothing before acceptance."""
-    rows = await queries.company_visits(tx, companies, ids=ids, before=before, limit=limit)
-    shown = [r.id for r in rows if r.state in _SHOWN]
-    findings: dict[UUID, list[CompanyFinding]] = {}
-    texts: dict[str, tuple[str, str]] = {}
-    if shown:
-        compiled = {h.id: h.checklist for h in await queries.headers(tx, shown)}
-        for number in set(compiled.values()):
-            row = await queries.checklist(tx, number)
-            assert row is not None
-            for item in (await checklists.compiled(tx, row.id)).standard.items:
-                texts[f"{number}{item.code}"] = (item.text.th, item.text.en)
-        for f in await queries.findings_of(tx, shown):
-            mine = f.company in companies or f.company is None
-            if f.confidential or not mine or f.state == FindingState.withdrawn:
-                continue
-            th, en = texts[f"{compiled[f.visit]}{f.item}"]
-            findings.setdefault(f.visit, []).append(
-                CompanyFinding(f.id, f.item, th, en, f.state, f.severity, f.legal_ref)
-            )
-    return [
-        CompanyVisit(**msgspec.structs.asdict(r), findings=findings.get(r.id, [])) for r in rows
-    ]
-
-
-def finding_view(f: Finding) -> FindingView:
-    fields = msgspec.structs.asdict(f)
-    fields["facts"] = _facts.decode(f.facts)
-    fields.pop("premises")
-    return FindingView(**fields)
+    return reading.finding_view(found)
 
 
 # --- shared -------------------------------------------------------------------------------------
@@ -304,19 +195,12 @@ def _account(tx: Tx) -> UUID | None:
     return tx.actor.account if isinstance(tx.actor, Session) else None
 
 
-async def _row(tx: Tx, id: UUID, verb: str) -> VisitRow:
-    rows = await queries.visits(tx, [id], permissions.scope(tx.actor, verb))
-    if not rows:
-        raise VisitNotFound(visit=id)
-    return rows[0]
-
-
 async def _reviewed(
     tx: Tx, id: UUID, version: int, move: str, verb: str = "visit.review"
 ) -> VisitRow:
     """The visit, locked, on the version that the caller saw, with the state it moves to."""
     await tx.lock([id])
-    visit = await _row(tx, id, verb)
+    visit = await reading.row(tx, id, verb)
     if visit.version != version:
         raise Stale(current=visit.version)
     to = MOVES.get((move, visit.state))
@@ -330,7 +214,7 @@ async def _moved(tx: Tx, visit: VisitRow, event: str, facts: dict[str, Any] | No
     await events.record(
         tx, event, "visit", visit.id, scopes=[events.province(visit.province)], facts=facts
     )
-    return (await visit_views(tx, [visit.id]))[0]
+    return (await reading.visit_views(tx, [visit.id]))[0]
 
 
 async def show_companies(tx: Tx, visit: VisitRow) -> None:

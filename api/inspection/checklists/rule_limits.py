@@ -14,9 +14,9 @@ from functools import lru_cache
 from math import asin, ceil, cos, radians, sin, sqrt
 from typing import Any
 
-from api.inspection import rule_language as lang
-from api.inspection import standard as std
-from api.inspection.rule_conditions import (
+from api.inspection.checklists import rule_language as lang
+from api.inspection.checklists import standard as std
+from api.inspection.checklists.rule_conditions import (
     Answers,
     Facts,
     category_test,
@@ -24,7 +24,7 @@ from api.inspection.rule_conditions import (
     compile_number,
     number,
 )
-from api.inspection.rule_values import COARSE_M, Days, Line, Lines, Place, parse_day
+from api.inspection.checklists.rule_values import COARSE_M, Days, Line, Lines, Place, parse_day
 
 EARTH_RADIUS_M = 6_371_008.8  # IUGG mean radius
 

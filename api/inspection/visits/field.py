@@ -14,25 +14,22 @@ from uuid import UUID
 
 import msgspec
 
-from api import deadlines, events, ids, permissions, sealed, settings, workdays
+from api import deadlines, events, permissions, sealed, settings, workdays
 from api.clock import bangkok_date
 from api.db import Tx
-from api.inspection import checklists, entry, merge, queries, rules, service
-from api.inspection.model import (
+from api.inspection.checklists import rules
+from api.inspection.checklists import service as checklists
+from api.inspection.checklists.rule_values import Flag
+from api.inspection.visits import entry, findings, merge, queries, service
+from api.inspection.visits.model import (
     MOVES,
-    AddResult,
-    Answer,
-    Finding,
-    FindingState,
+    Held,
     NotAwaiting,
     NothingToSettle,
     NotLead,
     NotOnTeam,
     NotStarted,
     PremisesUnknown,
-    RecordVisit,
-    SettleAnswer,
-    SubmitVisit,
     TeamUnknown,
     Version,
     VisitNotFound,
@@ -40,19 +37,17 @@ from api.inspection.model import (
     VisitSealed,
     VisitState,
 )
-from api.inspection.rule_values import Flag
+from api.inspection.visits.operations import (
+    AddResult,
+    Answer,
+    RecordVisit,
+    SettleAnswer,
+    SubmitVisit,
+)
 from api.permissions import Session
 
 _flags = msgspec.json.Decoder(list[Flag])
 _subject = msgspec.json.Decoder(dict[str, Any])
-
-
-class Held(msgspec.Struct):
-    """A visit under the push's lock, with all versions of its answers and its findings."""
-
-    visit: VisitRow
-    versions: dict[str, list[Version]]
-    findings: dict[str, Finding]
 
 
 class Applied(msgspec.Struct):
@@ -113,7 +108,7 @@ async def record_visit(
     compiled = await checklists.compiled(tx, visit.checklist)
     subject["visit_date"] = bangkok_date(visit.started_at or tx.now).isoformat()
     versions = _versions(tx, op, actor, held, compiled, subject, flags)
-    findings, conflicts = await _settle_findings(
+    raised, conflicts = await findings.settle(
         tx, held, {v.item for v in versions}, compiled, subject, flags
     )
     _add_flags(visit, flags)
@@ -124,8 +119,8 @@ async def record_visit(
         working_hours=msgspec.json.encode(at).decode() if at else None,
         representative_name=sealed_name,
     )
-    if versions or findings:
-        await queries.insert_entry(tx, visit.id, versions, findings)
+    if versions or raised:
+        await queries.insert_entry(tx, visit.id, versions, raised)
     for v in versions:
         flags += [Flag(f.code, {"item": v.item, **f.facts}) for f in v.flags]
     await _tell(tx, visit, "visit.recorded", {"operation": op.id, "answers": len(versions)})
@@ -162,7 +157,7 @@ async def _unplanned(tx: Tx, op: RecordVisit, actor: Session) -> Held:
         follows=None,
         lead=lead,
         team=team,
-        subject=checklists.subject_of(site),
+        subject=site.subject(),
         data_key=await sealed.new_key(tx),
         created_by=actor.account,
     )
@@ -288,101 +283,6 @@ def _fails(before: Sequence[Version], version: Version) -> bool:
     )
 
 
-# --- findings -----------------------------------------------------------------------------------
-
-
-async def _settle_findings(
-    tx: Tx,
-    held: Held,
-    items: set[str],
-    compiled: rules.Compiled,
-    subject: Mapping[str, Any],
-    flags: list[Flag],
-) -> tuple[list[Finding], list[str]]:
-    """The findings that change because `items` changed, and which of `items` conflict.
-
-    A function of all versions, so that it does not matter which phone was first. An item whose
-    answers conflict has its finding as long as one of them fails.
-    """
-    touched = set(items)
-    for item in items:
-        touched |= compiled.dependents.get(item, frozenset())
-    heads = {i: merge.standing(v) for i, v in held.versions.items() if v}
-    known = {item: standing[0].value for item, standing in heads.items()}
-    conflicts = sorted(item for item in items if len(heads[item]) > 1)
-    licences: dict[UUID, UUID | None] | None = None
-    changed: list[Finding] = []
-    for item in sorted(touched & heads.keys()):
-        draft, at_fault = None, heads[item][0]
-        for head in heads[item]:
-            verdict = _verdict(compiled, item, head, subject, known)
-            found = compiled.item(item)
-            draft = rules.finding_of(found, verdict) if found and verdict else None
-            if draft is not None:
-                at_fault = head
-                break
-        before = held.findings.get(item)
-        if draft is None:
-            if before is not None and before.state in (
-                FindingState.open,
-                FindingState.needs_confirmation,
-            ):
-                before.state = FindingState.withdrawn
-                changed.append(before)
-            continue
-        licence, company = held.visit.licence, held.visit.company
-        if at_fault.licence is not None and at_fault.licence != licence:
-            if licences is None:
-                licences = await queries.licences_at(tx, held.visit.premises)
-            if at_fault.licence in licences:
-                licence, company = at_fault.licence, licences[at_fault.licence]
-            else:
-                flags.append(Flag("licence.elsewhere", {"item": item}))
-        state = (
-            FindingState.needs_confirmation if draft.ref_status == "recalled" else FindingState.open
-        )
-        if before is not None and before.state != FindingState.withdrawn:
-            state = before.state
-        finding = Finding(
-            id=before.id if before else ids.new(),
-            visit=held.visit.id,
-            item=item,
-            premises=held.visit.premises,
-            licence=licence,
-            company=company,
-            state=state,
-            severity=draft.severity,
-            critical=draft.critical,
-            confidential=draft.confidential,
-            in_conflict=len(heads[item]) > 1,
-            legal_ref=draft.legal_ref,
-            ref_status=draft.ref_status,
-            basis=draft.basis,
-            limit_id=draft.limit,
-            penalty=draft.penalty,
-            facts=msgspec.json.encode(draft.facts).decode(),
-            created_at=before.created_at if before else tx.now,
-            version=before.version if before else 1,
-        )
-        if before != finding:
-            held.findings[item] = finding
-            changed.append(finding)
-    return changed, conflicts
-
-
-def _verdict(
-    compiled: rules.Compiled,
-    item: str,
-    head: Version,
-    subject: Mapping[str, Any],
-    known: Mapping[str, Any],
-) -> rules.Verdict | None:
-    answers = known if known[item] is head.value else {**known, item: head.value}
-    for _, verdict in rules.evaluate_visit(compiled, subject, answers, (item,)):
-        return verdict
-    return None
-
-
 # --- settle, submit, laboratory -----------------------------------------------------------------
 
 
@@ -453,12 +353,12 @@ async def _replace(
     op = RecordVisit(id=operation, visit=held.visit.id, answers=[answer])
     made = _versions(tx, op, actor, held, compiled, subject, flags)
     made[0].supersedes = supersedes
-    findings, conflicts = await _settle_findings(tx, held, {answer.item}, compiled, subject, flags)
+    raised, conflicts = await findings.settle(tx, held, {answer.item}, compiled, subject, flags)
     _add_flags(held.visit, flags)
     await queries.save_entry(
         tx, held.visit, started=None, working_hours=None, representative_name=None
     )
-    await queries.insert_entry(tx, held.visit.id, made, findings)
+    await queries.insert_entry(tx, held.visit.id, made, raised)
     flags += [Flag(f.code, {"item": answer.item, **f.facts}) for f in made[0].flags]
     await _tell(tx, held.visit, event, {"operation": operation, "item": answer.item})
     return Applied(flags, conflicts)

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from api.inspection.model import CurrentAnswer, Version
+from api.inspection.visits.model import Version
+from api.inspection.visits.views import CurrentAnswer
 
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 

@@ -17,11 +17,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from api.inspection import rule_language as lang
-from api.inspection import standard as std
-from api.inspection.rule_conditions import Answers, Facts, compile_condition, number
-from api.inspection.rule_limits import HELD, UNKNOWN, CompiledLimit
-from api.inspection.rule_values import Flag, blank, reader
+from api.inspection.checklists import rule_language as lang
+from api.inspection.checklists import standard as std
+from api.inspection.checklists.rule_conditions import Answers, Facts, compile_condition, number
+from api.inspection.checklists.rule_limits import HELD, UNKNOWN, CompiledLimit
+from api.inspection.checklists.rule_values import Flag, blank, reader
 
 Outcome = Literal["pass", "fail", "not_applicable", "recorded", "pending", "unreadable"]
 

@@ -1,15 +1,16 @@
-"""Visits, answers and findings: shapes for wire and row, states and their moves, problems."""
+"""Visits, answers and findings: states and their moves, rows, plans, problems."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
-from api.inspection.rule_values import Flag
+from api.inspection.checklists.rule_values import Flag
+from api.inspection.visits.operations import Reason
 from api.problems import Conflict, Forbidden, Invalid, NotFound
 
 # --- states -------------------------------------------------------------------------------------
@@ -73,123 +74,10 @@ FINDING_MOVES: dict[tuple[str, FindingState], FindingState] = {
     ("resolve", F.open): F.resolved,
 }
 
-Reason = Literal["routine", "complaint", "follow_up", "accident", "not_reporting"]
-Outcome = Literal["inspected", "partly", "refused_entry", "closed", "not_found", "moved", "unsafe"]
-Presence = Literal["signed", "refused", "absent"]
 Severity = Literal["minor", "major", "critical"]
 
-# --- what the field sends -----------------------------------------------------------------------
 
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-"""RFC 3339 with an offset."""
-
-
-class Position(msgspec.Struct, omit_defaults=True):
-    """WGS 84 degrees; accuracy in metres; `mock` and `taken_at` are the phone's own claims."""
-
-    lat: float
-    lng: float
-    accuracy_m: float | None = None
-    mock: bool = False
-    taken_at: Moment | None = None
-
-
-class WorkingHours(msgspec.Struct):
-    """The plant's working hours on that day, Bangkok time `HH:MM`; over midnight is allowed."""
-
-    start: str
-    end: str
-
-
-class Start(msgspec.Struct, kw_only=True):
-    """The entry at the gate, as the phone claims it."""
-
-    at: Moment
-    position: Position | None = None
-    working_hours: WorkingHours | None = None
-
-
-class Answer(msgspec.Struct, kw_only=True):
-    """One answer. `base` is the operation whose answer to this item the phone had before.
-
-    `value` has the shape of the item's answer type (openapi/rules.md); `reason` is needed where a
-    fail becomes a pass; `licence` names one where the premises hold several.
-    """
-
-    item: str
-    value: Any = None
-    answered_at: Moment | None = None
-    base: UUID | None = None
-    note: str | None = None
-    reason: str | None = None
-    licence: UUID | None = None
-
-
-class Representative(msgspec.Struct):
-    """Who represented the factory; the name is personal data and stored sealed."""
-
-    presence: Presence
-    name: str | None = None
-
-
-class Operation(msgspec.Struct, kw_only=True, tag_field="op"):
-    """What every field operation carries: its own id, made by the phone, and the visit's."""
-
-    id: UUID
-    visit: UUID
-    contract: int = 1
-
-
-class RecordVisit(Operation, tag="visit.record"):
-    """What a phone noted of a visit since its last push; every part may be missing.
-
-    A visit that was not planned is made by the first record that names its premises. Parts merge:
-    answers by item, everything else by the earliest claim.
-    """
-
-    premises: UUID | None = None
-    licence: UUID | None = None
-    reason: Reason = "routine"
-    lead: UUID | None = None
-    team: list[UUID] = []
-    start: Start | None = None
-    answers: list[Answer] = []
-    outcome: Outcome | None = None
-    ended_at: Moment | None = None
-    representative: Representative | None = None
-
-
-class SettleAnswer(Operation, tag="visit.settle"):
-    """The lead officer decides between conflicting answers to one item."""
-
-    item: str
-    supersedes: list[UUID]
-    value: Any = None
-    answered_at: Moment | None = None
-    reason: str | None = None
-    note: str | None = None
-
-
-class SubmitVisit(Operation, tag="visit.submit"):
-    """The team has finished; the review clock starts."""
-
-    ended_at: Moment | None = None
-
-
-class AddResult(Operation, tag="visit.add_result"):
-    """A laboratory's result for an answer that awaited it."""
-
-    item: str
-    value: Any = None
-    laboratory: str = ""
-    report_no: str = ""
-    reported_at: Moment | None = None
-    note: str | None = None
-
-
-FieldOperation = RecordVisit | SettleAnswer | SubmitVisit | AddResult
-
-# --- rows and views -----------------------------------------------------------------------------
+# --- rows ---------------------------------------------------------------------------------------
 
 
 class VisitRow(msgspec.Struct):
@@ -239,27 +127,6 @@ class Version(msgspec.Struct, kw_only=True):
     flags: list[Flag] = []
 
 
-class CurrentAnswer(msgspec.Struct, omit_defaults=True):
-    """The answer to an item as it stands: one value, or several in conflict.
-
-    `operation` is what a phone sends back as `base`; `others` are the values it conflicts with.
-    """
-
-    item: str
-    value: Any
-    outcome: str
-    operation: UUID
-    author: UUID
-    answered_at: datetime | None = None
-    note: str | None = None
-    reason: str | None = None
-    licence: UUID | None = None
-    flags: list[Flag] = []
-    conflict: bool = False
-    others: list[CurrentAnswer] = []
-    was_fail: bool = False
-
-
 class Finding(msgspec.Struct):
     """A failed or out-of-limit item with the law it rests on."""
 
@@ -284,6 +151,14 @@ class Finding(msgspec.Struct):
     version: int
 
 
+class Held(msgspec.Struct):
+    """A visit under the push's lock, with all versions of its answers and its findings."""
+
+    visit: VisitRow
+    versions: dict[str, list[Version]]
+    findings: dict[str, Finding]
+
+
 class Site(msgspec.Struct):
     """Premises with the licence that a visit is about: the facts its rules look at."""
 
@@ -301,188 +176,27 @@ class Site(msgspec.Struct):
     workers: int | None
     in_estate: bool | None
 
+    def subject(self) -> str:
+        """The facts that rules look at (openapi/rules.md), as JSON; what is unknown is left out."""
+        facts: dict[str, object] = {"registered": self.registered and self.licence is not None}
+        if self.class_ is not None:
+            facts["class"] = self.class_
+        if self.category is not None:
+            facts["categories"] = [self.category, *(self.other_categories or [])]
+        if self.horsepower is not None:
+            facts["horsepower"] = self.horsepower
+        if self.workers is not None:
+            facts["workers"] = self.workers
+        if self.lat is not None and self.lng is not None:
+            facts["position"] = {"lat": self.lat, "lng": self.lng}
+        if self.in_estate is not None:
+            facts["in_estate"] = self.in_estate
+        return msgspec.json.encode(facts).decode()
+
 
 class LicenceHolder(msgspec.Struct):
     licence: UUID
     company: UUID | None
-
-
-class ChecklistLine(msgspec.Struct):
-    """One published version in the list of versions."""
-
-    id: UUID
-    number: int
-    content_hash: str
-    published_at: datetime
-    note: str
-
-
-class ChecklistRow(msgspec.Struct):
-    """A published version; `content` is the standard as JSON text."""
-
-    id: UUID
-    number: int
-    content: str
-    content_hash: str
-    published_at: datetime
-    note: str
-
-
-class VisitLine(msgspec.Struct):
-    """One visit in an officer's list."""
-
-    id: UUID
-    premises: UUID
-    name: str
-    licence: UUID | None
-    province: str
-    state: VisitState
-    reason: str
-    announced: bool
-    planned_on: date | None
-    lead: UUID
-    team: list[UUID]
-    started_at: datetime | None
-    submitted_at: datetime | None
-    accepted_at: datetime | None
-    outcome: str | None
-    version: int
-    overdue: bool
-
-
-class VisitHeader(msgspec.Struct):
-    """A visit without its answers; JSON columns as text."""
-
-    id: UUID
-    premises: UUID
-    name: str
-    licence: UUID | None
-    number_shown: str | None
-    province: str
-    class_: int | None
-    checklist: int
-    state: VisitState
-    reason: str
-    announced: bool
-    planned_on: date | None
-    note: str
-    follows: UUID | None
-    lead: UUID
-    team: list[UUID]
-    started_at: datetime | None
-    outcome: str | None
-    ended_at: datetime | None
-    representative: str | None
-    submitted_at: datetime | None
-    accepted_at: datetime | None
-    review_note: str
-    returned_items: list[str]
-    subject: str
-    started: str | None
-    working_hours: str | None
-    flags: str
-    version: int
-
-
-class FindingView(msgspec.Struct):
-    """A finding as an officer sees it."""
-
-    id: UUID
-    visit: UUID
-    item: str
-    licence: UUID | None
-    company: UUID | None
-    state: FindingState
-    severity: Severity
-    critical: bool
-    confidential: bool
-    in_conflict: bool
-    legal_ref: str
-    ref_status: str
-    basis: str
-    limit_id: str | None
-    penalty: str
-    facts: dict[str, Any]
-    created_at: datetime
-    version: int
-
-
-class Visit(msgspec.Struct, kw_only=True):
-    """A visit as its officers see it, on the desk and on the phone."""
-
-    id: UUID
-    premises: UUID
-    name: str
-    licence: UUID | None
-    licence_number: str | None
-    province: str
-    class_: int | None = msgspec.field(name="class")
-    checklist: int
-    state: VisitState
-    reason: str
-    announced: bool
-    planned_on: date | None
-    note: str
-    follows: UUID | None
-    lead: UUID
-    team: list[UUID]
-    started_at: datetime | None
-    start: dict[str, Any] | None
-    outcome: str | None
-    ended_at: datetime | None
-    representative: str | None
-    submitted_at: datetime | None
-    accepted_at: datetime | None
-    review_note: str
-    returned_items: list[str]
-    subject: dict[str, Any]
-    flags: list[Flag]
-    answers: list[CurrentAnswer]
-    findings: list[FindingView]
-    version: int
-
-
-class CompanyVisitRow(msgspec.Struct):
-    """What a factory's own company may know of a visit, before findings."""
-
-    id: UUID
-    premises: UUID
-    name: str
-    licence: UUID | None
-    licence_number: str | None
-    state: str
-    planned_on: date | None
-    visited_at: datetime | None
-    outcome: str | None
-    accepted_at: datetime | None
-
-
-class CompanyFinding(msgspec.Struct):
-    """A finding as the factory sees it: what is wrong, and under which law."""
-
-    id: UUID
-    item: str
-    text_th: str
-    text_en: str
-    state: FindingState
-    severity: Severity
-    legal_ref: str
-
-
-class CompanyVisit(msgspec.Struct, kw_only=True):
-    """A visit as the factory sees it. Why it was made is never part of it."""
-
-    id: UUID
-    premises: UUID
-    name: str
-    licence: UUID | None
-    licence_number: str | None
-    state: str
-    planned_on: date | None
-    visited_at: datetime | None
-    outcome: str | None
-    accepted_at: datetime | None
-    findings: list[CompanyFinding] = []
 
 
 class PlanVisit(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -512,15 +226,6 @@ class FindingNotFound(
     NotFound, code="inspection/no-such-finding", th="ไม่พบข้อบกพร่องนี้", en="There is no such finding"
 ):
     """No such finding, or none that the caller may know of."""
-
-
-class ChecklistNotFound(
-    NotFound,
-    code="inspection/no-such-checklist",
-    th="ไม่พบแบบตรวจรุ่นนี้",
-    en="There is no such version of the checklist",
-):
-    """Versions are numbered from 1."""
 
 
 class PremisesUnknown(
@@ -623,12 +328,3 @@ class ConflictOpen(
     en="{count} items still have conflicting answers",
 ):
     """The lead settles them before the head accepts."""
-
-
-class ChecklistInvalid(
-    Invalid,
-    code="inspection/checklist-invalid",
-    th="แบบตรวจไม่ถูกต้อง: {reason}",
-    en="The checklist cannot be published: {reason}",
-):
-    """A rule, a reference or a shape is wrong; nothing was published."""

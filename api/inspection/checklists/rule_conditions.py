@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from api.inspection import rule_language as lang
+from api.inspection.checklists import rule_language as lang
 
 Facts = Mapping[str, Any]
 Answers = Mapping[str, Any]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import msgspec
-
 from api import events, ids, permissions
 from api.db import Tx
-from api.inspection import queries, rules, standard
-from api.inspection.model import ChecklistInvalid, ChecklistLine, ChecklistNotFound, Site
+from api.inspection.checklists import queries, rules, standard
+from api.inspection.checklists.model import ChecklistInvalid, ChecklistLine, ChecklistNotFound
 from api.permissions import Session
 
 _compiled: dict[UUID, rules.Compiled] = {}
@@ -30,24 +28,6 @@ async def newest(tx: Tx) -> ChecklistLine:
     if found is None:
         raise ChecklistNotFound()
     return found
-
-
-def subject_of(site: Site) -> str:
-    """The facts that rules look at (openapi/rules.md), as JSON; what is unknown is left out."""
-    facts: dict[str, object] = {"registered": site.registered and site.licence is not None}
-    if site.class_ is not None:
-        facts["class"] = site.class_
-    if site.category is not None:
-        facts["categories"] = [site.category, *(site.other_categories or [])]
-    if site.horsepower is not None:
-        facts["horsepower"] = site.horsepower
-    if site.workers is not None:
-        facts["workers"] = site.workers
-    if site.lat is not None and site.lng is not None:
-        facts["position"] = {"lat": site.lat, "lng": site.lng}
-    if site.in_estate is not None:
-        facts["in_estate"] = site.in_estate
-    return msgspec.json.encode(facts).decode()
 
 
 async def publish(tx: Tx, content: standard.Standard, note: str = "") -> ChecklistLine:

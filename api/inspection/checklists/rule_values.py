@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from api.inspection import standard as std
-from api.inspection.rule_conditions import Facts, number
+from api.inspection.checklists import standard as std
+from api.inspection.checklists.rule_conditions import Facts, number
 
 LONGEST_TEXT = 10_000  # characters (code points)
 MOST_ROWS = 500

@@ -9,8 +9,8 @@ from astral.sun import sun
 
 from api.clock import BANGKOK, bangkok_date
 from api.factories.earth import distance
-from api.inspection.model import Position, Start, WorkingHours
-from api.inspection.rule_values import Flag
+from api.inspection.checklists.rule_values import Flag
+from api.inspection.visits.operations import Position, Start, WorkingHours
 
 STALE = timedelta(minutes=10)
 LONG_AGO = timedelta(days=31)

@@ -1,0 +1,1 @@
+"""The inspection standard: its data, its rules, and publishing a version."""

@@ -1,0 +1,1 @@
+"""Visits of premises: planned, recorded in the field, reviewed, shown to the factory."""

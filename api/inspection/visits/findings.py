@@ -1,0 +1,111 @@
+"""What the answers of a visit amount to: its findings, raised, changed or withdrawn.
+
+A function of all versions of the answers, so that it does not matter which phone was first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api import ids
+from api.db import Tx
+from api.inspection.checklists import rules
+from api.inspection.checklists.rule_values import Flag
+from api.inspection.visits import merge, queries
+from api.inspection.visits.model import Finding, FindingState, Held, Version
+
+
+async def settle(
+    tx: Tx,
+    held: Held,
+    items: set[str],
+    compiled: rules.Compiled,
+    subject: Mapping[str, Any],
+    flags: list[Flag],
+) -> tuple[list[Finding], list[str]]:
+    """The findings that change because `items` changed, and which of `items` conflict.
+
+    A function of all versions, so that it does not matter which phone was first. An item whose
+    answers conflict has its finding as long as one of them fails.
+    """
+    touched = set(items)
+    for item in items:
+        touched |= compiled.dependents.get(item, frozenset())
+    heads = {i: merge.standing(v) for i, v in held.versions.items() if v}
+    known = {item: standing[0].value for item, standing in heads.items()}
+    conflicts = sorted(item for item in items if len(heads[item]) > 1)
+    licences: dict[UUID, UUID | None] | None = None
+    changed: list[Finding] = []
+    for item in sorted(touched & heads.keys()):
+        draft, at_fault = None, heads[item][0]
+        for head in heads[item]:
+            verdict = verdict_of(compiled, item, head, subject, known)
+            found = compiled.item(item)
+            draft = rules.finding_of(found, verdict) if found and verdict else None
+            if draft is not None:
+                at_fault = head
+                break
+        before = held.findings.get(item)
+        if draft is None:
+            if before is not None and before.state in (
+                FindingState.open,
+                FindingState.needs_confirmation,
+            ):
+                before.state = FindingState.withdrawn
+                changed.append(before)
+            continue
+        licence, company = held.visit.licence, held.visit.company
+        if at_fault.licence is not None and at_fault.licence != licence:
+            if licences is None:
+                licences = await queries.licences_at(tx, held.visit.premises)
+            if at_fault.licence in licences:
+                licence, company = at_fault.licence, licences[at_fault.licence]
+            else:
+                flags.append(Flag("licence.elsewhere", {"item": item}))
+        state = (
+            FindingState.needs_confirmation if draft.ref_status == "recalled" else FindingState.open
+        )
+        if before is not None and before.state != FindingState.withdrawn:
+            state = before.state
+        finding = Finding(
+            id=before.id if before else ids.new(),
+            visit=held.visit.id,
+            item=item,
+            premises=held.visit.premises,
+            licence=licence,
+            company=company,
+            state=state,
+            severity=draft.severity,
+            critical=draft.critical,
+            confidential=draft.confidential,
+            in_conflict=len(heads[item]) > 1,
+            legal_ref=draft.legal_ref,
+            ref_status=draft.ref_status,
+            basis=draft.basis,
+            limit_id=draft.limit,
+            penalty=draft.penalty,
+            facts=msgspec.json.encode(draft.facts).decode(),
+            created_at=before.created_at if before else tx.now,
+            version=before.version if before else 1,
+        )
+        if before != finding:
+            held.findings[item] = finding
+            changed.append(finding)
+    return changed, conflicts
+
+
+def verdict_of(
+    compiled: rules.Compiled,
+    item: str,
+    head: Version,
+    subject: Mapping[str, Any],
+    known: Mapping[str, Any],
+) -> rules.Verdict | None:
+    answers = known if known[item] is head.value else {**known, item: head.value}
+    for _, verdict in rules.evaluate_visit(compiled, subject, answers, (item,)):
+        return verdict
+    return None

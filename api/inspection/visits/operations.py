@@ -1,0 +1,127 @@
+"""What a phone sends about a visit: the operations of a push and their parts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+
+Reason = Literal["routine", "complaint", "follow_up", "accident", "not_reporting"]
+
+
+Outcome = Literal["inspected", "partly", "refused_entry", "closed", "not_found", "moved", "unsafe"]
+
+
+Presence = Literal["signed", "refused", "absent"]
+
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""RFC 3339 with an offset."""
+
+
+class Position(msgspec.Struct, omit_defaults=True):
+    """WGS 84 degrees; accuracy in metres; `mock` and `taken_at` are the phone's own claims."""
+
+    lat: float
+    lng: float
+    accuracy_m: float | None = None
+    mock: bool = False
+    taken_at: Moment | None = None
+
+
+class WorkingHours(msgspec.Struct):
+    """The plant's working hours on that day, Bangkok time `HH:MM`; over midnight is allowed."""
+
+    start: str
+    end: str
+
+
+class Start(msgspec.Struct, kw_only=True):
+    """The entry at the gate, as the phone claims it."""
+
+    at: Moment
+    position: Position | None = None
+    working_hours: WorkingHours | None = None
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """One answer. `base` is the operation whose answer to this item the phone had before.
+
+    `value` has the shape of the item's answer type (openapi/rules.md); `reason` is needed where a
+    fail becomes a pass; `licence` names one where the premises hold several.
+    """
+
+    item: str
+    value: Any = None
+    answered_at: Moment | None = None
+    base: UUID | None = None
+    note: str | None = None
+    reason: str | None = None
+    licence: UUID | None = None
+
+
+class Representative(msgspec.Struct):
+    """Who represented the factory; the name is personal data and stored sealed."""
+
+    presence: Presence
+    name: str | None = None
+
+
+class Operation(msgspec.Struct, kw_only=True, tag_field="op"):
+    """What every field operation carries: its own id, made by the phone, and the visit's."""
+
+    id: UUID
+    visit: UUID
+    contract: int = 1
+
+
+class RecordVisit(Operation, tag="visit.record"):
+    """What a phone noted of a visit since its last push; every part may be missing.
+
+    A visit that was not planned is made by the first record that names its premises. Parts merge:
+    answers by item, everything else by the earliest claim.
+    """
+
+    premises: UUID | None = None
+    licence: UUID | None = None
+    reason: Reason = "routine"
+    lead: UUID | None = None
+    team: list[UUID] = []
+    start: Start | None = None
+    answers: list[Answer] = []
+    outcome: Outcome | None = None
+    ended_at: Moment | None = None
+    representative: Representative | None = None
+
+
+class SettleAnswer(Operation, tag="visit.settle"):
+    """The lead officer decides between conflicting answers to one item."""
+
+    item: str
+    supersedes: list[UUID]
+    value: Any = None
+    answered_at: Moment | None = None
+    reason: str | None = None
+    note: str | None = None
+
+
+class SubmitVisit(Operation, tag="visit.submit"):
+    """The team has finished; the review clock starts."""
+
+    ended_at: Moment | None = None
+
+
+class AddResult(Operation, tag="visit.add_result"):
+    """A laboratory's result for an answer that awaited it."""
+
+    item: str
+    value: Any = None
+    laboratory: str = ""
+    report_no: str = ""
+    reported_at: Moment | None = None
+    note: str | None = None
+
+
+FieldOperation = RecordVisit | SettleAnswer | SubmitVisit | AddResult

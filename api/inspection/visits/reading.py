@@ -1,0 +1,128 @@
+"""Visits as their readers see them; the factory's view is made here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api import permissions
+from api.db import Tx
+from api.inspection.checklists import queries as checklist_queries
+from api.inspection.checklists import service as checklists
+from api.inspection.checklists.rule_values import Flag
+from api.inspection.visits import merge, queries, view_queries
+from api.inspection.visits.model import Finding, FindingState, VisitNotFound, VisitRow, VisitState
+from api.inspection.visits.views import CompanyFinding, CompanyVisit, FindingView, Visit
+
+SHOWN = (VisitState.accepted, VisitState.closed)
+_facts = msgspec.json.Decoder(dict[str, Any])
+_flags = msgspec.json.Decoder(list[Flag])
+
+
+async def read_visit(tx: Tx, id: UUID) -> Visit:
+    """A visit as officers see it; raises `VisitNotFound` outside the caller's scope."""
+    await row(tx, id, "visit.read")
+    return (await visit_views(tx, [id]))[0]
+
+
+async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
+    """The officers' view of visits that the caller was already found to see."""
+    answers = await queries.answers(tx, ids)
+    findings: dict[UUID, list[FindingView]] = {}
+    for f in await queries.findings_of(tx, ids):
+        findings.setdefault(f.visit, []).append(finding_view(f))
+    return [
+        Visit(
+            id=h.id,
+            premises=h.premises,
+            name=h.name,
+            licence=h.licence,
+            licence_number=h.number_shown,
+            province=h.province,
+            class_=h.class_,
+            checklist=h.checklist,
+            state=h.state,
+            reason=h.reason,
+            announced=h.announced,
+            planned_on=h.planned_on,
+            note=h.note,
+            follows=h.follows,
+            lead=h.lead,
+            team=h.team,
+            started_at=h.started_at,
+            start=_facts.decode(h.started) if h.started else None,
+            outcome=h.outcome,
+            ended_at=h.ended_at,
+            representative=h.representative,
+            submitted_at=h.submitted_at,
+            accepted_at=h.accepted_at,
+            review_note=h.review_note,
+            returned_items=h.returned_items,
+            subject=_facts.decode(h.subject),
+            flags=_flags.decode(h.flags),
+            answers=list(merge.current(answers[h.id]).values()),
+            findings=findings.get(h.id, []),
+            version=h.version,
+        )
+        for h in await view_queries.headers(tx, ids)
+    ]
+
+
+async def read_company_visit(tx: Tx, id: UUID) -> CompanyVisit:
+    """A visit as its factory sees it; raises `VisitNotFound` for every other company."""
+    companies = permissions.scope(tx.actor, "company_visit.read").companies
+    found = await company_visit_views(tx, companies, [id])
+    if not found:
+        raise VisitNotFound(visit=id)
+    return found[0]
+
+
+async def company_visit_views(
+    tx: Tx,
+    companies: Sequence[UUID],
+    ids: Sequence[UUID] | None = None,
+    *,
+    before: UUID | None = None,
+    limit: int = 100,
+) -> list[CompanyVisit]:
+    """The factory's view: never the reason, never confidential items, nothing before acceptance."""
+    rows = await view_queries.company_visits(tx, companies, ids=ids, before=before, limit=limit)
+    shown = [r.id for r in rows if r.state in SHOWN]
+    findings: dict[UUID, list[CompanyFinding]] = {}
+    texts: dict[str, tuple[str, str]] = {}
+    if shown:
+        compiled = {h.id: h.checklist for h in await view_queries.headers(tx, shown)}
+        for number in set(compiled.values()):
+            row = await checklist_queries.checklist(tx, number)
+            assert row is not None
+            for item in (await checklists.compiled(tx, row.id)).standard.items:
+                texts[f"{number}{item.code}"] = (item.text.th, item.text.en)
+        for f in await queries.findings_of(tx, shown):
+            mine = f.company in companies or f.company is None
+            if f.confidential or not mine or f.state == FindingState.withdrawn:
+                continue
+            th, en = texts[f"{compiled[f.visit]}{f.item}"]
+            findings.setdefault(f.visit, []).append(
+                CompanyFinding(f.id, f.item, th, en, f.state, f.severity, f.legal_ref)
+            )
+    return [
+        CompanyVisit(**msgspec.structs.asdict(r), findings=findings.get(r.id, [])) for r in rows
+    ]
+
+
+def finding_view(f: Finding) -> FindingView:
+    fields = msgspec.structs.asdict(f)
+    fields["facts"] = _facts.decode(f.facts)
+    fields.pop("premises")
+    return FindingView(**fields)
+
+
+async def row(tx: Tx, id: UUID, verb: str) -> VisitRow:
+    """The visit as stored, where `verb` reaches it; raises `VisitNotFound` elsewhere."""
+    rows = await queries.visits(tx, [id], permissions.scope(tx.actor, verb))
+    if not rows:
+        raise VisitNotFound(visit=id)
+    return rows[0]

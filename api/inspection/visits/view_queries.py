@@ -1,0 +1,132 @@
+"""Statements behind lists and views of visits, one function each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from api.db import Tx
+from api.inspection.visits.model import Finding
+from api.inspection.visits.views import CompanyVisitRow, VisitHeader, VisitLine
+from api.permissions import Scope
+
+
+async def open_findings_of_premises(
+    tx: Tx, premises: Sequence[UUID], except_visits: Sequence[UUID] = ()
+) -> list[Finding]:
+    """What earlier visits left open at these premises: an inspector's list begins with it."""
+    return await tx.all(
+        Finding,
+        """
+        select f.id, f.visit, f.item, f.premises, f.licence, f.company, f.state, f.severity,
+            f.critical, f.confidential, f.in_conflict, f.legal_ref, f.ref_status, f.basis,
+            f.limit_id, f.penalty, f.facts, f.created_at, f.version
+        from finding f join visit v on v.id = f.visit
+        where f.premises = any($1::uuid[]) and f.visit <> all($2::uuid[])
+            and f.state in ('needs_confirmation', 'open') and v.state in ('accepted', 'closed')
+        order by f.visit desc, f.item
+        """,
+        list(premises),
+        list(except_visits),
+    )
+
+
+async def visit_lines(
+    tx: Tx,
+    scope: Scope,
+    *,
+    states: Sequence[str] | None,
+    premises: UUID | None,
+    mine: UUID | None,
+    overdue: bool,
+    before: UUID | None,
+    limit: int,
+) -> list[VisitLine]:
+    """A page of visits in `scope`, the newest id first; `before`: where the last page ended."""
+    return await tx.all(
+        VisitLine,
+        """
+        select v.id, v.premises, p.name, v.licence, v.province, v.state, v.reason, v.announced,
+            v.planned_on, v.lead, v.team, v.started_at, v.submitted_at, v.accepted_at, v.outcome,
+            v.version,
+            exists (select from deadline d where d.kind = 'visit.review' and d.record = v.id
+                and d.fired_at is not null and d.met_at is null)
+        from visit v join premises p on p.id = v.premises
+        where ($1::text[] is null or v.province = any($1))
+            and ($2::smallint[] is null or v.class = any($2))
+            and ($3::text[] is null or v.state = any($3))
+            and ($4::uuid is null or v.premises = $4)
+            and ($5::uuid is null or $5 = any(v.team))
+            and (not $6 or exists (select from deadline d where d.kind = 'visit.review'
+                and d.record = v.id and d.fired_at is not null and d.met_at is null))
+            and ($7::uuid is null or v.id < $7)
+        order by v.id desc limit $8
+        """,
+        scope.provinces,
+        scope.classes,
+        None if states is None else list(states),
+        premises,
+        mine,
+        overdue,
+        before,
+        limit,
+    )
+
+
+async def headers(tx: Tx, ids: Sequence[UUID]) -> list[VisitHeader]:
+    """What phones and desks show of visits besides answers and findings."""
+    return await tx.all(
+        VisitHeader,
+        """
+        select v.id, v.premises, p.name, v.licence, l.number_shown, v.province, v.class,
+            c.number, v.state, v.reason, v.announced, v.planned_on, v.note, v.follows, v.lead,
+            v.team, v.started_at, v.outcome, v.ended_at, v.representative, v.submitted_at,
+            v.accepted_at, v.review_note, v.returned_items, v.subject, v.started,
+            v.working_hours, v.flags, v.version
+        from visit v
+            join premises p on p.id = v.premises
+            join checklist c on c.id = v.checklist
+            left join licence l on l.id = v.licence
+        where v.id = any($1::uuid[])
+        """,
+        list(ids),
+    )
+
+
+async def company_visits(
+    tx: Tx,
+    companies: Sequence[UUID],
+    *,
+    ids: Sequence[UUID] | None,
+    before: UUID | None,
+    limit: int,
+) -> list[CompanyVisitRow]:
+    """Visits that these companies may know of: accepted ones, and announced ones that are planned.
+
+    The reason, the team, notes and whatever is confidential are not even read here.
+    """
+    return await tx.all(
+        CompanyVisitRow,
+        """
+        select v.id, v.premises, p.name, v.licence, l.number_shown,
+            case when v.state in ('accepted', 'closed') then v.state
+                when v.state = 'cancelled' then 'cancelled' else 'announced' end,
+            case when v.announced then v.planned_on end,
+            case when v.state in ('accepted', 'closed') then v.started_at end,
+            case when v.state in ('accepted', 'closed') then v.outcome end,
+            case when v.state in ('accepted', 'closed') then v.accepted_at end
+        from visit v
+            join premises p on p.id = v.premises
+            left join licence l on l.id = v.licence
+        where (v.company = any($1::uuid[]) or exists (
+                select from finding f where f.visit = v.id and f.company = any($1)))
+            and (v.state in ('accepted', 'closed') or v.announced)
+            and ($2::uuid[] is null or v.id = any($2))
+            and ($3::uuid is null or v.id < $3)
+        order by v.id desc limit $4
+        """,
+        list(companies),
+        None if ids is None else list(ids),
+        before,
+        limit,
+    )

@@ -1,0 +1,190 @@
+"""What readers see of visits: officers on desk and phone, and the factory itself."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api.inspection.checklists.rule_values import Flag
+from api.inspection.visits.model import FindingState, Severity, VisitState
+
+
+class CurrentAnswer(msgspec.Struct, omit_defaults=True):
+    """The answer to an item as it stands: one value, or several in conflict.
+
+    `operation` is what a phone sends back as `base`; `others` are the values it conflicts with.
+    """
+
+    item: str
+    value: Any
+    outcome: str
+    operation: UUID
+    author: UUID
+    answered_at: datetime | None = None
+    note: str | None = None
+    reason: str | None = None
+    licence: UUID | None = None
+    flags: list[Flag] = []
+    conflict: bool = False
+    others: list[CurrentAnswer] = []
+    was_fail: bool = False
+
+
+class VisitLine(msgspec.Struct):
+    """One visit in an officer's list."""
+
+    id: UUID
+    premises: UUID
+    name: str
+    licence: UUID | None
+    province: str
+    state: VisitState
+    reason: str
+    announced: bool
+    planned_on: date | None
+    lead: UUID
+    team: list[UUID]
+    started_at: datetime | None
+    submitted_at: datetime | None
+    accepted_at: datetime | None
+    outcome: str | None
+    version: int
+    overdue: bool
+
+
+class VisitHeader(msgspec.Struct):
+    """A visit without its answers; JSON columns as text."""
+
+    id: UUID
+    premises: UUID
+    name: str
+    licence: UUID | None
+    number_shown: str | None
+    province: str
+    class_: int | None
+    checklist: int
+    state: VisitState
+    reason: str
+    announced: bool
+    planned_on: date | None
+    note: str
+    follows: UUID | None
+    lead: UUID
+    team: list[UUID]
+    started_at: datetime | None
+    outcome: str | None
+    ended_at: datetime | None
+    representative: str | None
+    submitted_at: datetime | None
+    accepted_at: datetime | None
+    review_note: str
+    returned_items: list[str]
+    subject: str
+    started: str | None
+    working_hours: str | None
+    flags: str
+    version: int
+
+
+class FindingView(msgspec.Struct):
+    """A finding as an officer sees it."""
+
+    id: UUID
+    visit: UUID
+    item: str
+    licence: UUID | None
+    company: UUID | None
+    state: FindingState
+    severity: Severity
+    critical: bool
+    confidential: bool
+    in_conflict: bool
+    legal_ref: str
+    ref_status: str
+    basis: str
+    limit_id: str | None
+    penalty: str
+    facts: dict[str, Any]
+    created_at: datetime
+    version: int
+
+
+class Visit(msgspec.Struct, kw_only=True):
+    """A visit as its officers see it, on the desk and on the phone."""
+
+    id: UUID
+    premises: UUID
+    name: str
+    licence: UUID | None
+    licence_number: str | None
+    province: str
+    class_: int | None = msgspec.field(name="class")
+    checklist: int
+    state: VisitState
+    reason: str
+    announced: bool
+    planned_on: date | None
+    note: str
+    follows: UUID | None
+    lead: UUID
+    team: list[UUID]
+    started_at: datetime | None
+    start: dict[str, Any] | None
+    outcome: str | None
+    ended_at: datetime | None
+    representative: str | None
+    submitted_at: datetime | None
+    accepted_at: datetime | None
+    review_note: str
+    returned_items: list[str]
+    subject: dict[str, Any]
+    flags: list[Flag]
+    answers: list[CurrentAnswer]
+    findings: list[FindingView]
+    version: int
+
+
+class CompanyVisitRow(msgspec.Struct):
+    """What a factory's own company may know of a visit, before findings."""
+
+    id: UUID
+    premises: UUID
+    name: str
+    licence: UUID | None
+    licence_number: str | None
+    state: str
+    planned_on: date | None
+    visited_at: datetime | None
+    outcome: str | None
+    accepted_at: datetime | None
+
+
+class CompanyFinding(msgspec.Struct):
+    """A finding as the factory sees it: what is wrong, and under which law."""
+
+    id: UUID
+    item: str
+    text_th: str
+    text_en: str
+    state: FindingState
+    severity: Severity
+    legal_ref: str
+
+
+class CompanyVisit(msgspec.Struct, kw_only=True):
+    """A visit as the factory sees it. Why it was made is never part of it."""
+
+    id: UUID
+    premises: UUID
+    name: str
+    licence: UUID | None
+    licence_number: str | None
+    state: str
+    planned_on: date | None
+    visited_at: datetime | None
+    outcome: str | None
+    accepted_at: datetime | None
+    findings: list[CompanyFinding] = []
