@@ -48,8 +48,7 @@ async def reference(tx: Tx) -> None:
 async def sample(tx: Tx) -> None:
     """Sample people, factories and a few planned visits; everything in it says ตัวอย่าง."""
     await accounts.samples(tx)
-    from api.factories import service as shim
-
+    await factories.samples(tx)
     await plans(tx)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api import permissions
@@ -31,7 +33,7 @@ from api.inspection.visits.model import (
 from api.inspection.visits.pack import VisitPack, visit_pack
 from api.inspection.visits.views import CompanyVisit, FindingView, Visit, VisitLine
 from api.permissions import Session
-from api.problems import Stale
+from api.problems import Problem, Stale
 
 AnyRequest = Request[Any, Any, Any]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=200)]
@@ -109,14 +111,17 @@ async def read_pack(tx: InTx, visit: FromPath[UUID]) -> VisitPack:
     return await visit_pack(tx, visit)
 
 
-def _review(action: str, problems: list[Any]) -> Any:
-    return post(
+def _review(
+    action: str, problems: list[type[Problem]]
+) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
+    declared: Callable[[Callable[..., Any]], HTTPRouteHandler] = post(
         f"/v1/visits/{{visit:uuid}}/{action}",
         verb="visit.cancel" if action == "cancel" else "visit.review",
         operation=f"visit.{action.replace('-', '_')}",
         problems=[VisitNotFound, VisitSealed, Stale, *problems],
         status_code=200,
     )
+    return declared
 
 
 @_review("take-up", [])
