@@ -1,0 +1,42 @@
+"""`python -m bench [--only PART]`: measures, prints the table, keeps it in `bench/latest.json`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+import click
+import uvloop
+
+from bench import push, table
+from bench.frame import Frame
+
+Part = Callable[[Frame], Awaitable[list[table.Row]]]
+PARTS: dict[str, Part] = {"push": push.measure}
+
+
+@click.command()
+@click.option("--only", type=click.Choice(list(PARTS)), help="What stands before the dot.")
+def main(only: str | None) -> None:
+    """Measures on a server and a PostgreSQL of its own; exits 1 where a target is missed."""
+    rows = uvloop.run(measure([only] if only else list(PARTS)))
+    table.show(rows)
+    sys.exit(0 if all(r.ok for r in rows) else 1)
+
+
+async def measure(parts: list[str]) -> list[table.Row]:
+    rows = []
+    async with Frame.open() as bench:
+        for part in parts:
+            begun = time.monotonic()
+            click.echo(f"{part} …", err=True)
+            found = await PARTS[part](bench)
+            table.keep(found, part)
+            rows += found
+            click.echo(f"{part}: {time.monotonic() - begun:.0f} s", err=True)
+    return rows
+
+
+if __name__ == "__main__":
+    main()
