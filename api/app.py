@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 
-from api import openapi
 from api import settings as config
 from api.accounts import service as accounts
 from api.db import Database
@@ -20,6 +19,7 @@ from api.routes import (
 )
 from api.routes import (
     dev_provider,
+    docs,
     factories,
     ground,
     inspection,
@@ -30,6 +30,7 @@ from api.settings import Settings
 
 ROUTERS = [
     *ground.ROUTES,
+    *docs.ROUTES,
     *oauth.ROUTES,
     *account_routes.ROUTES,
     *factories.ROUTES,
@@ -58,13 +59,12 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
         exception_handlers=EXCEPTION_HANDLERS,
         guards=[admit],
         lifespan=[lifespan],
-        openapi_config=openapi.config(settings),
+        openapi_config=None,  # `superapp openapi` writes the document, /docs serves it
         compression_config=CompressionConfig(
             backend="gzip", minimum_size=1024, gzip_compress_level=5
         ),
         request_max_body_size=settings.max_body_bytes,
         logging_config=None,
-        include_in_schema=True,
     )
     app.state.settings = settings
     app.state.db = database

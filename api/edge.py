@@ -8,7 +8,7 @@ session was checked in the data base) → the handler → commit → the first b
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import litestar
@@ -23,18 +23,15 @@ from litestar.exceptions import (
     ValidationException,
 )
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 
 from api import logs, permissions
 from api.accounts import service as accounts
-from api.accounts.model import DeviceWiped, SessionEnded, TokenExpired, TokenRefused
 from api.db import Database, Retry, Tx, Unreachable
 from api.permissions import NOBODY, PUBLIC, Actor, Session
 from api.problems import (
     Invalid,
     Malformed,
     NoSuchPlace,
-    NotAllowed,
     Overloaded,
     Problem,
     Refused,
@@ -59,16 +56,6 @@ class Page(msgspec.Struct, Generic[T]):
     next: str | None = None
 
 
-class ProblemDocument(msgspec.Struct):
-    """`application/problem+json` after RFC 9457; the facts of the problem are further fields."""
-
-    type: str
-    code: str
-    title: str
-    status: int
-    request_id: str = ""
-
-
 # --- routes -------------------------------------------------------------------------------------
 
 
@@ -85,12 +72,11 @@ def _route(method: Callable[..., Any]) -> Callable[..., Declare]:
         status_code: int | None = None,
         tags: Sequence[str] = (),
         opt: dict[str, Any] | None = None,
-        answers: Mapping[int, ResponseSpec] | None = None,
         **kwargs: Any,
     ) -> Declare:
         """A handler that needs `verb` and may answer `problems` besides those of the ground.
 
-        `answers` says what leaves in another form than a problem document, by status.
+        `api.openapi` documents the route from what is kept in `opt`.
         """
         if verb != PUBLIC and verb not in permissions.PERMISSIONS:
             raise TypeError(f"{path}: the permission table has no verb {verb}")
@@ -99,32 +85,13 @@ def _route(method: Callable[..., Any]) -> Callable[..., Declare]:
             path,
             opt=options,
             operation_id=operation or verb,
-            responses=_answers(verb, problems) | dict(answers or {}),
             status_code=status_code,
-            tags=list(tags) or [verb.partition(".")[0]],
+            tags=list(tags) or [(operation or verb).partition(".")[0]],
             **kwargs,
         )
         return declared
 
     return declare
-
-
-def _answers(verb: str, problems: Sequence[type[Problem]]) -> dict[int, ResponseSpec]:
-    ground: list[type[Problem]] = [Malformed, Refused, Overloaded]
-    if verb != PUBLIC:
-        ground += [SignInNeeded, TokenExpired, TokenRefused, SessionEnded, DeviceWiped, NotAllowed]
-    by_status: dict[int, list[type[Problem]]] = {}
-    for problem in [*ground, *problems]:
-        by_status.setdefault(problem.status, []).append(problem)
-    return {
-        status: ResponseSpec(
-            ProblemDocument,
-            generate_examples=False,
-            description="; ".join(dict.fromkeys(f"`{p.code}` {p.en}" for p in found)),
-            media_type="application/problem+json",
-        )
-        for status, found in sorted(by_status.items())
-    }
 
 
 get = _route(litestar.get)

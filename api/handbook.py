@@ -8,33 +8,28 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import api
-from api import problems
-from api.settings import Settings
+from api import openapi, problems
+from api.app import ROUTERS
+from api.edge import DEPENDENCIES
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def contract() -> dict[str, str]:
     """File name → text of what a client developer needs, in a stable order."""
-    from api.app import create_app
-
-    with tempfile.TemporaryDirectory() as folder:
-        app = create_app(Settings(env="test", data_dir=folder))
     return {
-        "openapi.json": _json(app.openapi_schema.to_schema()),
+        "openapi.json": _json(openapi.document(ROUTERS, DEPENDENCIES)),
         "problems.json": _json([_problem(code) for code in sorted(problems.CATALOGUE)]),
     }
 
 
 def write() -> list[Path]:
     """Writes docs/states.md and docs/problems.md; returns their paths."""
-    contract()  # imports every feature
     pages = {"states.md": _states(), "problems.md": _problems()}
     written = []
     for name, text in pages.items():
@@ -46,22 +41,39 @@ def write() -> list[Path]:
 
 def moves() -> Iterator[tuple[str, Mapping[tuple[str, str], str]]]:
     """(`inspection.VISIT_MOVES`, the table) for each table of moves in a feature's model."""
-    for package in sorted(info.name for info in pkgutil.iter_modules(api.__path__) if info.ispkg):
-        try:
-            model = importlib.import_module(f"api.{package}.model")
-        except ModuleNotFoundError:
-            continue
+    found = (info.name for info in pkgutil.walk_packages(api.__path__, "api."))
+    for path in sorted(name for name in found if name.endswith(".model")):
+        model = importlib.import_module(path)
+        feature = path.removeprefix("api.").removesuffix(".model")
         for name in sorted(vars(model)):
             if name == "MOVES" or name.endswith("_MOVES"):
-                yield f"{package}.{name}", getattr(model, name)
+                yield f"{feature}.{name}", getattr(model, name)
 
 
 def _states() -> str:
-    parts = ["# States\n\nWritten by `make docs` from the `MOVES` of each feature.\n"]
+    parts = [
+        "# States\n\nWritten by `make docs` from the tables of moves of each feature; what is not"
+        " in a table is refused."
+    ]
     for name, table in moves():
+        states = list(dict.fromkeys([*(state for _, state in table), *table.values()]))
+        verbs = list(dict.fromkeys(verb for verb, _ in table))
+        reached = {to for (_, state), to in table.items() if to != state}
+        left = {state for (_, state), to in table.items() if to != state}
+        lines = [f"    [*] --> {state}" for state in states if state not in reached]
+        edges: dict[tuple[str, str], list[str]] = {}
+        for (verb, state), to in table.items():
+            edges.setdefault((state, to), []).append(verb)
+        lines += [f"    {a} --> {b}: {', '.join(found)}" for (a, b), found in edges.items()]
+        lines += [f"    {state} --> [*]" for state in states if state not in left]
         parts.append(f"## {name}\n\n```mermaid\nstateDiagram-v2")
-        parts += [f"    {state} --> {to}: {verb}" for (verb, state), to in table.items()]
-        parts.append("```\n")
+        parts += [*lines, "```\n"]
+        parts.append("| state | " + " | ".join(verbs) + " |")
+        parts.append("|---" * (len(verbs) + 1) + "|")
+        for state in states:
+            cells = [str(table.get((verb, state), "–")) for verb in verbs]
+            parts.append(f"| **{state}** | " + " | ".join(cells) + " |")
+        parts.append("")
     return "\n".join(parts)
 
 
@@ -69,11 +81,12 @@ def _problems() -> str:
     lines = [
         "# Problems\n\nWritten by `make docs` from the catalogue. Each answer is "
         "`application/problem+json` (RFC 9457).\n",
-        "| code | status | meaning | ความหมาย |\n|---|---|---|---|",
+        "| code | status | meaning | ความหมาย | when |\n|---|---|---|---|---|",
     ]
     for code in sorted(problems.CATALOGUE):
         kind = problems.CATALOGUE[code]
-        lines.append(f"| `{code}` | {kind.status} | {kind.en} | {kind.th} |")
+        about = " ".join((kind.__doc__ or "").split())
+        lines.append(f"| `{code}` | {kind.status} | {kind.en} | {kind.th} | {about} |")
     return "\n".join(lines) + "\n"
 
 

@@ -36,3 +36,27 @@ _DEV = """<li><a href="/dev/idp/accounts">บัญชีตัวอย่า�
 def home(settings: Settings) -> str:
     """The page, Thai first."""
     return _HOME.format(env=escape(settings.env), dev="" if settings.production else _DEV)
+
+
+DOCS = """<!doctype html>
+<html lang="th"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Super App API</title>
+<link rel="icon" href="/docs/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+<body><div id="docs"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+"""
+DOCS_SCRIPT = """const ui = SwaggerUIBundle({
+  url: "/docs/openapi.json",
+  dom_id: "#docs",
+  deepLinking: true,
+  validatorUrl: null,
+  oauth2RedirectUrl: location.origin + "/docs/signed-in",
+});
+ui.initOAuth({ clientId: "superapp-docs", usePkceWithAuthorizationCodeGrant: true });
+"""
+SIGNED_IN = """<!doctype html>
+<html lang="th"><meta charset="utf-8"><title>Super App API</title>
+<body><script src="/docs/oauth2-redirect.js"></script>
+"""

@@ -9,7 +9,6 @@ import msgspec
 from litestar import MediaType, Request, Response
 from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIType, Operation, Schema
 from litestar.openapi.spec import Parameter as OpenAPIParameter
 from litestar.params import FromPath, URLEncodedBody
@@ -80,34 +79,6 @@ class RevokeForm(msgspec.Struct, kw_only=True):
     token_type_hint: str = ""
 
 
-class OAuthErrorDocument(msgspec.Struct, kw_only=True):
-    """RFC 6749 §5.2 with the fields of a problem document; `code` is the stable one."""
-
-    error: str
-    error_description: str
-    type: str
-    code: str
-    title: str
-    status: int
-    request_id: str
-
-
-def _oauth_answers(*statuses: int) -> dict[int, ResponseSpec]:
-    said = "RFC 6749 §5.2; `code` names the problem"
-    return {
-        s: ResponseSpec(OAuthErrorDocument, generate_examples=False, description=said)
-        for s in statuses
-    }
-
-
-_PAGE = ResponseSpec(
-    str,
-    generate_examples=False,
-    description="A page that asks which provider to use",
-    media_type=MediaType.HTML,
-)
-
-
 @dataclass
 class _AuthorizeOperation(Operation):
     """Documents the query of `/oauth/authorize`, which the handler reads as a whole."""
@@ -171,7 +142,6 @@ def _page_problem(request: Web, problem: Problem) -> Response[Any]:
     operation="oauth.authorize",
     operation_class=_AuthorizeOperation,
     status_code=302,
-    answers={200: _PAGE},
     problems=[UnknownClient, InvalidRequest, ProviderUnreachable, limits.TooFast],
     tags=["sign-in"],
 )
@@ -281,7 +251,6 @@ async def callback(request: Web, provider: FromPath[str]) -> Response[Any]:
     problems=[InvalidGrant, InvalidRequest, UnsupportedGrant, limits.TooFast],
     tags=["sign-in"],
     status_code=200,
-    answers=_oauth_answers(400, 429, 503),
     exception_handlers=_OAUTH_ERRORS,
 )
 async def token(request: Web, data: URLEncodedBody[TokenForm]) -> Response[signin.Tokens]:
@@ -316,7 +285,6 @@ async def token(request: Web, data: URLEncodedBody[TokenForm]) -> Response[signi
     tags=["sign-in"],
     problems=[InvalidRequest],
     status_code=200,
-    answers=_oauth_answers(400, 503),
     exception_handlers=_OAUTH_ERRORS,
 )
 async def revoke(request: Web, data: URLEncodedBody[RevokeForm]) -> Response[None]:

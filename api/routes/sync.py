@@ -15,10 +15,15 @@ from litestar.params import FromQuery
 from api import logs
 from api.db import Database, Tx
 from api.edge import InTx, Page, admit_write, get, post
+from api.inspection.visits.model import NotAwaiting, NotLead, NotOnTeam, NotStarted, NothingToSettle, PremisesUnknown, TeamUnknown, VisitNotFound, VisitSealed
 from api.problems import Malformed
 from api.sync import feed, service
 from api.sync.model import (
+    ContractUnknown,
     CursorInvalid,
+    OperationDiffers,
+    OperationNotFound,
+    OperationUnreadable,
     Pull,
     Push,
     PushResults,
@@ -30,8 +35,31 @@ from api.sync.model import (
 _push = msgspec.json.Decoder(Push)
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
+RESULT_PROBLEMS = (
+    ContractUnknown,
+    NotAwaiting,
+    NotLead,
+    NotOnTeam,
+    NotStarted,
+    NothingToSettle,
+    OperationDiffers,
+    OperationNotFound,
+    OperationUnreadable,
+    PremisesUnknown,
+    TeamUnknown,
+    VisitNotFound,
+    VisitSealed,
+)
+"""Why one operation of a push may be rejected; the push itself is a 200."""
 
-@post("/v1/sync", verb="sync.push", problems=[TooManyOperations], status_code=200)
+
+@post(
+    "/v1/sync",
+    verb="sync.push",
+    problems=[TooManyOperations],
+    status_code=200,
+    opt={"body": Push, "result_problems": RESULT_PROBLEMS},
+)
 async def push(request: Request[Any, Any, Any]) -> PushResults:
     """Stores what the phone noted; a result for each operation, also where some are rejected.
 
