@@ -1,0 +1,116 @@
+"""A throw-away PostgreSQL and a real server in front of it, on a free port of loopback.
+
+Both are children that end with this process, also after its `kill -9`; the folder goes too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Self
+
+from api import children, seed
+from api.embedded import EmbeddedPostgres
+from api.migrate import migrate
+from api.settings import Settings
+from demo.callers import NotAsItShould
+
+SWEEP = """
+import shutil, sys, time
+sys.stdin.read()
+for _ in range(50):
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
+    time.sleep(0.1)
+"""
+"""Waits for the end of the demo, whatever ends it, and then removes its folder."""
+
+
+class Server:
+    """`url` answers while the `with` lasts. Raises `EmbeddedPostgresError`, `NotAsItShould`."""
+
+    def __enter__(self) -> Self:
+        self.postgres = EmbeddedPostgres(throwaway=True, fsync=False)
+        self.sweeper = subprocess.Popen(
+            [sys.executable, "-I", "-c", SWEEP, str(self.postgres.home)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = self.postgres.home / "server.log"
+        try:
+            self.postgres.__enter__()
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            children.stop(self.process, signal.SIGTERM, patience=10)
+        self.postgres.__exit__()
+        shutil.rmtree(self.postgres.home, ignore_errors=True)
+        self.sweeper.kill()
+        self.sweeper.wait()
+
+    def last_words(self) -> str:
+        """The end of the server's log, for when something went wrong."""
+        if not self.log.exists():
+            return ""
+        lines = self.log.read_text(errors="replace").splitlines()[-8:]
+        return "\n".join(["  server log:", *(f"  {line[:600]}" for line in lines)])
+
+    def _start(self) -> None:
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(128)
+        port = listening.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        given = {k: v for k, v in os.environ.items() if not k.startswith("SUPERAPP_")}
+        environment = given | {
+            "SUPERAPP_ENV": "development",
+            "SUPERAPP_DATA_DIR": str(self.postgres.home),
+            "SUPERAPP_DATABASE_URL": self.postgres.url(),
+            "SUPERAPP_PORT": str(port),
+        }
+        settings = Settings.load(environment)
+        asyncio.run(_prepare(settings))
+        command = [sys.executable, "-m", "api.cli", "serve"]
+        options: dict[str, Any] = {"env": environment, "cwd": Path(__file__).parent.parent}
+        if children.by_kernel:
+            command += ["--fd", str(listening.fileno())]
+            options["pass_fds"] = [listening.fileno()]
+        else:  # no descriptor can be inherited: the child listens for itself
+            listening.close()
+        with self.log.open("wb") as log:
+            self.process = children.spawn(
+                command, ending=signal.SIGTERM, stdout=log, stderr=log, **options
+            )
+        listening.close()
+        self._wait(port)
+
+    def _wait(self, port: int) -> None:
+        end = time.monotonic() + 30
+        while time.monotonic() < end and self.process is not None and self.process.poll() is None:
+            try:
+                with socket.create_connection(("127.0.0.1", port), 1) as probe:
+                    probe.settimeout(2)
+                    probe.sendall(b"GET /health HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+                    if probe.recv(12).endswith(b" 200"):
+                        return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise NotAsItShould(f"the server does not answer\n{self.last_words()}")
+
+
+async def _prepare(settings: Settings) -> None:
+    await migrate(settings.database_url)
+    await seed.seed(settings.database_url, settings)
