@@ -99,7 +99,7 @@ async def list_receipts(
     """The signed receipts of everything that the caller ever sent, oldest first."""
     found = await service.receipts(tx, _after(cursor), limit)
     last = found[-1] if len(found) == limit else None
-    return Page(found, last and _cursor(last.received_at, last.id))
+    return Page(found, _cursor(last.received_at, last.id) if last else None)
 
 
 def _cursor(at: datetime, id: UUID) -> str:
