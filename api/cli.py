@@ -148,6 +148,47 @@ def seed() -> None:
 
 
 @main.command()
+@click.argument("values", nargs=-1, required=True, metavar="VALUE…")
+def number(values: tuple[str, ...]) -> None:
+    """Say what kind of number each VALUE is, and its normal form or what is wrong with it.
+
+    Factory numbers new and old, juristic persons and national IDs. Exits 1 if any is wrong.
+    """
+    from api.factories import numbers
+
+    wrong = False
+    for value in values:
+        found = numbers.parse(value)
+        if isinstance(found, numbers.Wrong):
+            wrong = True
+            click.echo(f"wrong         {value}\n              {found.th}\n              {found.en}")
+        else:
+            click.echo(f"{numbers.kind(found):<13} {found.normal}")
+    if wrong:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Where to list what was refused. [FILE.report.csv]",
+)
+def import_factories(file: Path, report: Path | None) -> None:
+    """Bring the register up to the open feed in FILE, a CSV as it is published.
+
+    May be stopped and run again: it goes on where it was, and what is the same is not written.
+    """
+    from api.factories import importing
+
+    with _explained(), _database() as settings:
+        if not _settings().database_url:
+            _prepare(settings)
+        importing.run(_owner_url(settings), file, report or file.with_suffix(".report.csv"))
+
+
+@main.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file is out of date.")
 def openapi(check: bool) -> None:
     """Write openapi/*.json from the routes, or compare."""
@@ -289,9 +330,11 @@ def _database() -> Iterator[Settings]:
         yield settings
         return
     home = Path(settings.data_dir or default_home())
-    with EmbeddedPostgres(home) as postgres:
+    with contextlib.ExitStack() as stack:
+        # While `superapp up` runs, its own is the data base that is meant.
+        url = EmbeddedPostgres.running(home) or stack.enter_context(EmbeddedPostgres(home)).url()
         yield Settings.load(
-            os.environ | {"SUPERAPP_DATABASE_URL": postgres.url(), "SUPERAPP_DATA_DIR": str(home)}
+            os.environ | {"SUPERAPP_DATABASE_URL": url, "SUPERAPP_DATA_DIR": str(home)}
         )
 
 

@@ -129,6 +129,20 @@ class EmbeddedPostgres:
             return f"postgresql://{USER}:{password}@127.0.0.1:{self._port}/{quote(database)}"
         return f"postgresql://{USER}@/{quote(database)}?host={quote(str(self.run))}&port=5432"
 
+    @classmethod
+    def running(cls, home: Path) -> str | None:
+        """The DSN of the server that already runs in `home`, if one does and can be entered."""
+        found = cls(home)
+        if found._tcp or not home.exists():
+            return None
+        found.run = found._socket_folder()
+        try:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(found.run / ".s.PGSQL.5432"))
+        except OSError:
+            return None
+        return found.url()
+
     async def create_database(self, name: str, template: str = "template1") -> str:
         """Creates the data base `name`, a copy of `template` (to which none may be connected)."""
         await self._command(f'create database "{name}" template "{template}"')

@@ -128,6 +128,13 @@ def _places() -> dict[tuple[str, str, str], tuple[str, str, str]]:
     return found
 
 
+def known_codes() -> set[str]:
+    """Every place code that a row may come out with, and `c` + every category code."""
+    return {code for codes in _places().values() for code in codes if code} | {
+        f"c{code}" for code in by_code()
+    }
+
+
 def warm() -> None:
     """Loads what the first row would otherwise wait for."""
     _places()

@@ -81,6 +81,12 @@ class Wrong(msgspec.Struct, frozen=True, tag_field="kind", tag="wrong"):
 Number = FactoryNew | FactoryOld | Juristic | NationalId
 Reading = Number | Wrong
 
+
+def kind(number: Reading) -> str:
+    """`factory_new`, `factory_old`, `juristic`, `national_id` or `wrong`."""
+    return str(number.__struct_config__.tag)
+
+
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹘﹣－ー"), "-")
 _SLASHES = dict.fromkeys(map(ord, "⁄∕／"), "/")
 _THAI_DIGITS = {0x0E50 + n: str(n) for n in range(10)}
@@ -116,7 +122,7 @@ def provinces() -> frozenset[str]:
 def parse(text: str) -> Reading:
     """Which number `text` is and its normal form, or which check it fails."""
     plain = compact(text)
-    if not plain:
+    if not plain.strip("-"):
         return Wrong("empty", "ไม่ได้ใส่เลข", "there is no number")
     digits = plain.replace("-", "")
     if digits.isascii() and digits.isdigit():

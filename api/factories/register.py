@@ -29,7 +29,7 @@ from api import clock, events, ids
 from api.db import Tx
 from api.factories import register_queries as sql
 from api.factories.feed import CHUNK, Chunk, FeedNotUnderstood, Rejected, Survey, survey
-from api.factories.feed_row import COLUMNS
+from api.factories.feed_row import COLUMNS, known_codes
 from api.permissions import Worker
 
 CONNECTIONS = 2
@@ -95,6 +95,8 @@ async def _import(
     try:
         if not await pool[0].fetchval("select pg_try_advisory_lock($1)", sql.LOCK):
             raise ImportRunning()
+        if missing := known_codes() - set(await pool[0].fetchval(sql.CODES) or ()):
+            raise ReferenceDataMissing(f"{len(missing)} places or categories are not loaded")
         outcome, done = await _begin(pool[0], path, facts)
         with _Report(report) as lines:
             await _load(pool, _chunks(readers, facts), facts, outcome, done, lines, progress)
@@ -128,13 +130,14 @@ async def _load(
     progress: Progress | None,
 ) -> None:
     queue: asyncio.Queue[Chunk | None] = asyncio.Queue(len(pool))
+    adopt: bool = await pool[0].fetchval(sql.ANY_WITHOUT_NEW_NUMBER)
 
     async def load(connection: Any) -> None:
         await connection.execute(sql.PREPARE)
         with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
             await connection.execute(sql.TRUST_CHECKED)
         while (part := await queue.get()) is not None:
-            added, changed = await _load_chunk(connection, outcome.import_id, part)
+            added, changed = await _load_chunk(connection, outcome.import_id, part, adopt)
             outcome.added += added
             outcome.changed += changed
 
@@ -164,16 +167,17 @@ async def _load(
     await pool[0].execute(sql.TIDY)
 
 
-async def _load_chunk(connection: Any, import_id: UUID, part: Chunk) -> tuple[int, int]:
+async def _load_chunk(
+    connection: Any, import_id: UUID, part: Chunk, adopt: bool
+) -> tuple[int, int]:
     """(added, changed) of one chunk, committed."""
     now: datetime = clock.now()
     async with connection.transaction():
         await connection.copy_to_table(
             "feed_row", source=io.BytesIO(part.copy), columns=COLUMNS, format="text"
         )
-        if strange := await connection.fetch(sql.STRANGE):
-            raise ReferenceDataMissing(", ".join(row[0] for row in strange[:5]))
-        await connection.execute(sql.ADOPT)
+        if adopt:
+            await connection.execute(sql.ADOPT)
         added: int = await connection.fetchval(sql.ADD, now)
         changed = 0
         if added < part.rows:

@@ -28,20 +28,17 @@ set maintenance_work_mem = '128MB';
 
 TRUST_CHECKED = "set session_replication_role = replica"
 """Foreign keys are then not looked up row by row, which is half of the time of an import. A chunk
-refers only to its own premises and to places and categories that `STRANGE` has looked up as a
-set. Needs a superuser, or the grant of this setting; without it the import is as right, slower."""
+refers only to its own premises and to the places and categories of `CODES`, which are compared
+before. Needs a superuser, or the grant of this setting; without it the import is slower."""
 
-STRANGE = """
-select distinct coalesce(s.subdistrict, s.district, s.province) || ' / ' || coalesce(s.category, '')
-from feed_row s
-where not exists (select from province p where p.code = s.province)
-   or (s.district is not null
-       and not exists (select from district d where d.code = s.district))
-   or (s.subdistrict is not null
-       and not exists (select from subdistrict u where u.code = s.subdistrict))
-   or (s.category is not null
-       and not exists (select from category c where c.code = s.category))
+CODES = """
+select array_agg(code) from (
+    select code from province union all select code from district
+    union all select code from subdistrict union all select 'c' || code from category
+) c
 """
+
+ANY_WITHOUT_NEW_NUMBER = "select exists (select from licence where number_new is null)"
 
 TIDY = "select gin_clean_pending_list('premises_search')"
 
