@@ -60,7 +60,9 @@ class EndReason(StrEnum):
     suspended = "suspended"
 
 
-Text = Annotated[str, Meta(min_length=1, max_length=200)]
+NO_NUL: Final = r"^[^\x00]*$"  # PostgreSQL keeps every character but this one
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
+Note = Annotated[str, Meta(max_length=200, pattern=NO_NUL)]
 
 
 class Office(msgspec.Struct):
@@ -116,9 +118,9 @@ class Device(msgspec.Struct):
 class OfficerEntry(msgspec.Struct, kw_only=True):
     """A line of the administrator's list. One of `cid`, `number`, `email` says who it is."""
 
-    office: Annotated[str, Meta(max_length=40, description="code of the office, e.g. pio-11")]
+    office: Annotated[str, Meta(pattern="^[a-z0-9-]{1,40}$", description="its code, e.g. pio-11")]
     name: Text
-    position: Annotated[str, Meta(max_length=200)] = ""
+    position: Note = ""
     roles: Annotated[list[Role], Meta(min_length=1, max_length=8)]
     cid: str | None = None
     number: Annotated[str, Meta(max_length=40)] | None = None
@@ -183,7 +185,7 @@ class AuthorityGrant(msgspec.Struct, kw_only=True):
 
     account: UUID
     power: Power
-    section: Annotated[str, Meta(min_length=1, max_length=20)]
+    section: Annotated[str, Meta(min_length=1, max_length=20, pattern=NO_NUL)]
     instrument: Text
     valid_from: date
     valid_to: date | None = None
@@ -194,7 +196,7 @@ class AuthorityGrant(msgspec.Struct, kw_only=True):
 class CompanyEntry(msgspec.Struct, kw_only=True):
     juristic_id: Annotated[str, Meta(pattern="^0[0-9]{12}$")]
     name_th: Text
-    name_en: Annotated[str, Meta(max_length=200)] = ""
+    name_en: Note = ""
 
 
 class MemberEntry(msgspec.Struct, kw_only=True):

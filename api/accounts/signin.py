@@ -60,6 +60,8 @@ class Opened(msgspec.Struct):
 
 async def check_client(tx: Tx, client: str, redirect_uri: str, public_url: str) -> None:
     """Raises `UnknownClient` before anybody is redirected anywhere."""
+    if "\0" in client:
+        raise UnknownClient()
     registered = await queries.client_redirects(tx, client)
     if registered is None or not tokens.may_redirect(redirect_uri, registered, public_url):
         raise UnknownClient()

@@ -405,3 +405,38 @@ async def test_no_number_or_name_of_a_person_stands_readable_in_the_data_base(
     for value in ("1999900000137", "ประชาชน", "1999900000013"):
         assert value not in held
         assert value.encode().hex() not in held
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/officers", {"office": "pio-11", "name": "ก", "roles": ["auditor"], "cid": "1"}, f)
+        for f in ("office", "name", "position", "cid", "number", "email")
+    ]
+    + [("/v1/companies", {"juristic_id": "0999900000015", "name_th": "ก"}, "name_th")]
+    + [("/v1/companies", {"juristic_id": "0999900000015", "name_th": "ก"}, "name_en")]
+    + [("/v1/accounts/{me}/suspend", {"reason": "ก"}, "reason")],
+)
+@pytest.mark.parametrize("value", ["\0", "ก\0ข", "x" * 10_000, 7, None, ["ก"], {}])
+async def test_strange_text_in_any_field_is_a_problem_and_no_fault(
+    site: Litestar, path: str, body: dict[str, object], field: str, value: object
+) -> None:
+    administrator = await signed_in(site, "administrator")
+    me = unverified(administrator.access)["sub"]
+    answer = await administrator.call("POST", path.format(me=me), json=body | {field: value})
+    assert answer.status_code == 422 or (field == "name_en" and answer.status_code < 300)
+
+
+async def test_a_nul_in_any_parameter_of_a_sign_in_is_no_fault(site: Litestar) -> None:
+    phone = await signed_in(site, "citizen")
+    for name in ("client_id", "redirect_uri", "state", "provider", "device_name", "login_hint"):
+        answer = await phone.authorize(**{name: "a\0b"})
+        assert answer.status_code in (302, 400), name
+    assert (await phone.redeem("a\0b")).status_code == 400
+    for name in ("grant_type", "client_id", "redirect_uri", "code_verifier"):
+        assert (await phone.redeem("code", **{name: "a\0b"})).status_code == 400, name
+    for state in ("", "a\0b", "ก", "x" * 5000):
+        answer = await phone.client.get("/oauth/callback/development", params={"state": state})
+        assert answer.status_code == 422, state
+    answer = await phone.client.get("/oauth/callback/a%00b", params={"state": "x"})
+    assert answer.status_code == 422
