@@ -113,6 +113,11 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "visit.settle": {R.inspector: Reach.office, R.department: Reach.all},
     "visit.submit": {R.inspector: Reach.office, R.department: Reach.all},
     "visit.review": {R.provincial_head: Reach.office, R.department: Reach.all},
+    "visit.unseal": {
+        R.inspector: Reach.office,
+        R.provincial_head: Reach.office,
+        R.department: Reach.all,
+    },
     "visit.cancel": {R.provincial_head: Reach.office, R.department: Reach.all},
     "finding.read": _READERS | {R.local_officer: Reach.office},
     "finding.confirm": {

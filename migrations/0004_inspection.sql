@@ -72,7 +72,7 @@ create index visit_created_by_on on visit (created_by);
 create index visit_data_key on visit (data_key);
 
 -- Every version of every answer that a phone ever sent; the current one is a function of them
--- (api/inspection/merge.py). The server can only add.
+-- (api/inspection/visits/merge.py). The server can only add.
 create table answer (
     visit uuid not null constraint answer_visit references visit,
     item text not null,
@@ -89,6 +89,16 @@ create table answer (
     licence uuid,
     flags jsonb,
     constraint answer_pkey primary key (visit, item, operation)
+);
+
+-- Remarks on a visit as a whole; like answers, only ever added.
+create table visit_note (
+    visit uuid not null constraint visit_note_visit references visit,
+    operation uuid not null,
+    author uuid not null,
+    received_at timestamptz not null,
+    text text not null,
+    constraint visit_note_pkey primary key (visit, operation)
 );
 
 create table finding (
@@ -150,5 +160,5 @@ create table refused_operation (
 create index refused_operation_account on refused_operation (account, received_at);
 create index refused_operation_of on refused_operation (operation);
 
-grant select, insert on checklist, answer, operation, refused_operation to superapp_app;
+grant select, insert on checklist, answer, visit_note, operation, refused_operation to superapp_app;
 grant select, insert, update on visit, finding to superapp_app;

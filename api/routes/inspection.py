@@ -31,9 +31,16 @@ from api.inspection.visits.model import (
     WrongFindingState,
 )
 from api.inspection.visits.pack import VisitPack, visit_pack
-from api.inspection.visits.views import CompanyVisit, FindingView, Visit, VisitLine
+from api.inspection.visits.views import (
+    CompanyVisit,
+    FindingView,
+    RepresentativeName,
+    Visit,
+    VisitLine,
+)
 from api.permissions import Session
 from api.problems import Problem, Stale
+from api.sealed import Erased
 
 AnyRequest = Request[Any, Any, Any]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=200)]
@@ -163,6 +170,17 @@ async def cancel_visit(
 
 
 @post(
+    "/v1/visits/{visit:uuid}/representative",
+    verb="visit.unseal",
+    problems=[VisitNotFound, Erased],
+    status_code=200,
+)
+async def open_representative(tx: InTx, visit: FromPath[UUID]) -> RepresentativeName:
+    """Opens the sealed name of who represented the factory; the opening is recorded."""
+    return await service.open_representative(tx, visit)
+
+
+@post(
     "/v1/findings/{finding:uuid}/confirm",
     verb="finding.confirm",
     problems=[FindingNotFound, WrongFindingState, Stale],
@@ -228,6 +246,7 @@ ROUTES = [
     accept_visit,
     close_visit,
     cancel_visit,
+    open_representative,
     confirm_finding,
     list_company_visits,
     read_company_visit,

@@ -14,9 +14,10 @@ from uuid import UUID
 
 import msgspec
 
-from api import deadlines, events, permissions, sealed, settings, workdays
+from api import deadlines, events, ids, permissions, sealed, settings, workdays
 from api.clock import bangkok_date
 from api.db import Tx
+from api.factories import service as factories
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
@@ -121,6 +122,8 @@ async def record_visit(
     )
     if versions or raised:
         await queries.insert_entry(tx, visit.id, versions, raised)
+    if op.note:
+        await queries.insert_note(tx, visit.id, op.id, actor.account, op.note)
     for v in versions:
         flags += [Flag(f.code, {"item": v.item, **f.facts}) for f in v.flags]
     await _tell(tx, visit, "visit.recorded", {"operation": op.id, "answers": len(versions)})
@@ -129,9 +132,13 @@ async def record_visit(
 
 async def _unplanned(tx: Tx, op: RecordVisit, actor: Session) -> Held:
     """A visit that nobody planned, made by the first record that names its premises."""
-    if op.premises is None:
-        raise VisitNotFound(visit=op.visit)
-    site = await queries.site(tx, op.premises, op.licence)
+    premises = op.premises
+    if premises is None:
+        if op.site is None:
+            raise VisitNotFound(visit=op.visit)
+        op.site.id = op.site.id or ids.of_text(f"site of {op.visit}")  # the same at every phone
+        premises = (await factories.register_premises(tx, op.site)).id
+    site = await queries.site(tx, premises, op.licence)
     if site is None:
         raise PremisesUnknown()
     scope = permissions.scope(tx.actor, "visit.record")

@@ -8,6 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from api.factories.model import RegisterPremises
+
 Reason = Literal["routine", "complaint", "follow_up", "accident", "not_reporting"]
 
 
@@ -80,8 +82,9 @@ class Operation(msgspec.Struct, kw_only=True, tag_field="op"):
 class RecordVisit(Operation, tag="visit.record"):
     """What a phone noted of a visit since its last push; every part may be missing.
 
-    A visit that was not planned is made by the first record that names its premises. Parts merge:
-    answers by item, everything else by the earliest claim.
+    A visit that was not planned is made by the first record that names its premises, or describes
+    a `site` that nobody registered. Parts merge: answers by item, notes are added, the earliest
+    start stands; outcome and representative are the lead's.
     """
 
     premises: UUID | None = None
@@ -89,6 +92,8 @@ class RecordVisit(Operation, tag="visit.record"):
     reason: Reason = "routine"
     lead: UUID | None = None
     team: list[UUID] = []
+    site: RegisterPremises | None = None
+    note: str | None = None
     start: Start | None = None
     answers: list[Answer] = []
     outcome: Outcome | None = None

@@ -292,6 +292,31 @@ async def insert_entry(
     )
 
 
+async def insert_note(tx: Tx, visit: UUID, operation: UUID, author: UUID, text: str) -> None:
+    await tx.run(
+        """
+        insert into visit_note (visit, operation, author, received_at, text)
+        values ($1, $2, $3, $4, $5)
+        """,
+        visit,
+        operation,
+        author,
+        tx.now,
+        text,
+    )
+
+
+class SealedName(msgspec.Struct):
+    representative: str | None
+    name: bytes | None
+
+
+async def representative(tx: Tx, visit: UUID) -> SealedName:
+    return await tx.one(
+        SealedName, "select representative, representative_name from visit where id = $1", visit
+    )
+
+
 # --- findings -----------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
 from api.inspection.visits import merge, queries, view_queries
 from api.inspection.visits.model import Finding, FindingState, VisitNotFound, VisitRow, VisitState
-from api.inspection.visits.views import CompanyFinding, CompanyVisit, FindingView, Visit
+from api.inspection.visits.views import CompanyFinding, CompanyVisit, FindingView, Note, Visit
 
 SHOWN = (VisitState.accepted, VisitState.closed)
 _facts = msgspec.json.Decoder(dict[str, Any])
@@ -34,6 +34,9 @@ async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
     findings: dict[UUID, list[FindingView]] = {}
     for f in await queries.findings_of(tx, ids):
         findings.setdefault(f.visit, []).append(finding_view(f))
+    notes: dict[UUID, list[Note]] = {}
+    for note in await view_queries.notes(tx, ids):
+        notes.setdefault(note.visit, []).append(note)
     return [
         Visit(
             id=h.id,
@@ -65,6 +68,7 @@ async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
             flags=_flags.decode(h.flags),
             answers=list(merge.current(answers[h.id]).values()),
             findings=findings.get(h.id, []),
+            notes=notes.get(h.id, []),
             version=h.version,
         )
         for h in await view_queries.headers(tx, ids)

@@ -31,7 +31,7 @@ from api.inspection.visits.model import (
     VisitState,
     WrongFindingState,
 )
-from api.inspection.visits.views import FindingView, Visit
+from api.inspection.visits.views import FindingView, RepresentativeName, Visit
 from api.permissions import Session
 from api.problems import Stale
 
@@ -139,6 +139,17 @@ async def cancel_visit(tx: Tx, id: UUID, version: int, note: str) -> Visit:
     if visit.announced:
         await show_companies(tx, visit)
     return await _moved(tx, visit, "visit.cancelled")
+
+
+async def open_representative(tx: Tx, id: UUID) -> RepresentativeName:
+    """The name of who represented the factory; opening its seal is an event."""
+    await reading.row(tx, id, "visit.unseal")
+    held = await queries.representative(tx, id)
+    if held.name is None:
+        return RepresentativeName(held.representative, None)
+    cell = sealed.Cell("visit", "representative_name", id)
+    name = await sealed.unseal(tx, sealed.Sealed(cell, held.name), purpose="visit.representative")
+    return RepresentativeName(held.representative, name)
 
 
 async def escalate_review(tx: Tx, id: UUID) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from api.db import Tx
 from api.inspection.visits.model import Finding
-from api.inspection.visits.views import CompanyVisitRow, VisitHeader, VisitLine
+from api.inspection.visits.views import CompanyVisitRow, Note, VisitHeader, VisitLine
 from api.permissions import Scope
 
 
@@ -70,6 +70,17 @@ async def visit_lines(
         overdue,
         before,
         limit,
+    )
+
+
+async def notes(tx: Tx, visits: Sequence[UUID]) -> list[Note]:
+    return await tx.all(
+        Note,
+        """
+        select visit, author, received_at, text from visit_note
+        where visit = any($1::uuid[]) order by visit, operation
+        """,
+        list(visits),
     )
 
 

@@ -89,6 +89,22 @@ class VisitHeader(msgspec.Struct):
     version: int
 
 
+class Note(msgspec.Struct):
+    """A remark on a visit as a whole."""
+
+    visit: UUID
+    author: UUID
+    received_at: datetime
+    text: str
+
+
+class RepresentativeName(msgspec.Struct):
+    """Who represented the factory; opened from its seal, which is an event."""
+
+    presence: str | None
+    name: str | None
+
+
 class FindingView(msgspec.Struct):
     """A finding as an officer sees it."""
 
@@ -144,6 +160,7 @@ class Visit(msgspec.Struct, kw_only=True):
     flags: list[Flag]
     answers: list[CurrentAnswer]
     findings: list[FindingView]
+    notes: list[Note]
     version: int
 
 
