@@ -38,7 +38,7 @@ class AccountRow(msgspec.Struct):
 
 
 _PERSON = """
-    select p.id, p.data_key, a.id, p.cid, p.name_th, p.name_en
+    select p.id, p.data_key, a.id as account, p.cid, p.name_th, p.name_en
     from person p join account a on a.person = p.id
 """
 _AUTHORITY = """
