@@ -91,9 +91,11 @@ def serve(port: int | None, fd: int | None) -> None:
     """Serve the API alone, on a data base that is already migrated."""
     import uvicorn
 
+    from api import logs
     from api.app import create_app
 
     settings = _settings(port)
+    logs.set_up()
     with _explained():
         _needs_database(settings)
         app = create_app(settings)
