@@ -16,10 +16,11 @@ create table register_import (
     id uuid primary key,
     file_name text not null,
     file_hash text not null check (file_hash ~ '^[0-9a-f]{64}$'),
+    chunk_rows integer not null check (chunk_rows > 0),
     started_at timestamptz not null,
     finished_at timestamptz
 );
-create index register_import_file on register_import (file_hash, started_at);
+create index register_import_latest on register_import (started_at);
 create table register_import_chunk (
     import_id uuid not null references register_import,
     chunk integer not null,

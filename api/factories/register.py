@@ -12,11 +12,7 @@ import asyncio
 import contextlib
 import csv
 import io
-import itertools
-import sys
-from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,13 +24,12 @@ import msgspec
 from api import clock, events, ids
 from api.db import Tx
 from api.factories import register_queries as sql
-from api.factories.feed import CHUNK, Chunk, FeedNotUnderstood, Rejected, Survey, survey
+from api.factories.feed import CHUNK, Chunk, Rejected
 from api.factories.feed_row import COLUMNS, known_codes
+from api.factories.feed_source import Source, open_source
 from api.permissions import Worker
 
 CONNECTIONS = 2
-READERS = 2
-ROOT = Path(__file__).resolve().parents[2]
 _REPORT_HEADER = ("line", "outcome", "field", "reason", "reason_th", "reason_en", "value")
 
 
@@ -77,19 +72,12 @@ async def import_feed(
     Raises `FeedNotUnderstood` when the header is not the feed's, `ImportRunning`, `OSError` and
     `asyncpg` errors; what was committed before an error stays, and the next run goes on.
     """
-    async with _readers(path, chunk) as readers:
-        facts = await asyncio.to_thread(survey, path)
-        return await _import(url, path, facts, report, progress, connections, readers)
+    async with open_source(path, chunk) as source:
+        return await _import(url, source, report, progress, connections)
 
 
 async def _import(
-    url: str,
-    path: Path,
-    facts: Survey,
-    report: Path | None,
-    progress: Progress | None,
-    connections: int,
-    readers: list[Process],
+    url: str, source: Source, report: Path | None, progress: Progress | None, connections: int
 ) -> Outcome:
     pool: list[Any] = [await asyncpg.connect(url) for _ in range(connections)]
     try:
@@ -97,9 +85,9 @@ async def _import(
             raise ImportRunning()
         if missing := known_codes() - set(await pool[0].fetchval(sql.CODES) or ()):
             raise ReferenceDataMissing(f"{len(missing)} places or categories are not loaded")
-        outcome, done = await _begin(pool[0], path, facts)
+        outcome, done = await _begin(pool[0], source)
         with _Report(report) as lines:
-            await _load(pool, _chunks(readers, facts), facts, outcome, done, lines, progress)
+            await _load(pool, source, outcome, done, lines, progress)
         await _finish(pool[0], outcome)
         return outcome
     finally:
@@ -108,22 +96,28 @@ async def _import(
 
 
 async def _begin(
-    connection: Any, path: Path, facts: Survey
+    connection: Any, source: Source
 ) -> tuple[Outcome, dict[int, tuple[int, int, int]]]:
     """A new run, or the unfinished one of the same file with the chunks it has committed."""
-    unfinished = await connection.fetchval(sql.UNFINISHED, facts.sha256)
+    unfinished = await connection.fetchval(sql.UNFINISHED, source.facts.sha256, source.size)
     if unfinished is not None:
         rows = await connection.fetch(sql.DONE_CHUNKS, unfinished)
         return Outcome(unfinished, resumed=True), {r[0]: (r[1], r[2], r[3]) for r in rows}
     outcome = Outcome(ids.new())
-    await connection.execute(sql.BEGIN, outcome.import_id, path.name, facts.sha256, clock.now())
+    await connection.execute(
+        sql.BEGIN,
+        outcome.import_id,
+        source.path.name,
+        source.facts.sha256,
+        source.size,
+        clock.now(),
+    )
     return outcome, {}
 
 
 async def _load(
     pool: list[Any],
-    chunks: AsyncIterator[Chunk],
-    facts: Survey,
+    source: Source,
     outcome: Outcome,
     done: dict[int, tuple[int, int, int]],
     report: _Report,
@@ -142,7 +136,7 @@ async def _load(
             outcome.changed += changed
 
     async def feed() -> None:
-        async for part in chunks:
+        async for part in source.chunks():
             outcome.read += part.read
             outcome.rows += part.rows
             for line in part.rejected:
@@ -156,14 +150,17 @@ async def _load(
             elif part.rows:
                 await queue.put(part)
             if progress is not None:
-                progress(part.offset, facts.size)
+                progress(part.offset, source.facts.size)
         for _ in pool:
             await queue.put(None)
 
-    async with asyncio.TaskGroup() as tasks:
-        for connection in pool:
-            tasks.create_task(load(connection))
-        tasks.create_task(feed())
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for connection in pool:
+                tasks.create_task(load(connection))
+            tasks.create_task(feed())
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
     await pool[0].execute(sql.TIDY)
 
 
@@ -211,80 +208,6 @@ async def _finish(connection: Any, outcome: Outcome) -> None:
         )
     if outcome.added:
         await connection.execute("analyze premises, licence, licence_version, change")
-
-
-@asynccontextmanager
-async def _readers(path: Path, size: int) -> AsyncIterator[list[Process]]:
-    """Processes that read the file side by side and end with us."""
-    started: list[Process] = []
-    try:
-        for part in range(READERS):
-            arguments = map(str, (Path.cwd() / path, size, part, READERS))
-            started.append(
-                await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "api.factories.feed",
-                    *arguments,
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    limit=4 << 20,
-                    cwd=ROOT,
-                )
-            )
-        yield started
-    finally:
-        for reader in started:
-            if reader.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    reader.kill()
-            await reader.wait()
-
-
-async def _chunks(readers: list[Process], facts: Survey) -> AsyncIterator[Chunk]:
-    """The chunks of the file in order; of a number that occurs twice the first row counts."""
-    decode = msgspec.msgpack.Decoder(Chunk).decode
-    seen: set[int | str] = set()
-    for reader in readers:
-        assert reader.stdin is not None
-        reader.stdin.write(f"{facts.encoding}\n".encode())
-    for reader in itertools.cycle(readers):
-        assert reader.stdout is not None
-        length = int.from_bytes(await reader.stdout.readexactly(4), "big")
-        part = decode(await reader.stdout.readexactly(length))
-        if part.fault:
-            raise FeedNotUnderstood(part.fault)
-        fresh = {int(key) if key.isdigit() else key for key in part.keys}
-        if len(fresh) < len(part.keys) or not fresh.isdisjoint(seen):
-            _drop_repeated(part, seen)
-        seen |= fresh
-        yield part
-        if part.end:
-            return
-
-
-def _drop_repeated(part: Chunk, seen: set[int | str]) -> None:
-    kept, here = [], set[int | str]()
-    for key, line in zip(part.keys, part.copy.splitlines(keepends=True), strict=True):
-        marker = int(key) if key.isdigit() else key
-        if marker not in seen and marker not in here:
-            here.add(marker)
-            kept.append(line)
-            continue
-        number = int(line.partition(b"\t")[0])
-        part.rejected.append(
-            Rejected(
-                number,
-                False,
-                "FID",
-                "duplicate",
-                "เลขทะเบียนนี้มีแล้วในแฟ้มเดียวกัน ใช้แถวแรก",
-                "this number stands earlier in the same file; the first row counts",
-                key,
-            )
-        )
-    part.rejected.sort(key=lambda line: line.line)
-    part.copy, part.rows = b"".join(kept), len(kept)
 
 
 class _Report:

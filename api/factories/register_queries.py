@@ -191,11 +191,17 @@ values ($1, $2, $3, $4, $5, $6)
 """
 
 UNFINISHED = """
-select id from register_import
-where file_hash = $1 and finished_at is null order by started_at desc limit 1
+select id from (
+    select id, file_hash, chunk_rows, finished_at
+    from register_import order by started_at desc limit 1
+) latest
+where file_hash = $1 and chunk_rows = $2 and finished_at is null
 """
 
-BEGIN = "insert into register_import (id, file_name, file_hash, started_at) values ($1, $2, $3, $4)"
+BEGIN = """
+insert into register_import (id, file_name, file_hash, chunk_rows, started_at)
+values ($1, $2, $3, $4, $5)
+"""
 
 DONE_CHUNKS = "select chunk, rows, added, changed from register_import_chunk where import_id = $1"
 

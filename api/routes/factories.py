@@ -10,7 +10,7 @@ from litestar import Request
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.edge import InTx, Page, get, if_match, patch, post
-from api.factories import numbers, service
+from api.factories import numbers, service, views
 from api.factories.model import (
     CategoryView,
     CompanyUnknown,
@@ -87,7 +87,7 @@ async def list_factories(
     a 5-digit code. What is struck off is found by its number or with `status=struck_off`.
     """
     filters = Filters(
-        words=() if q is None else service.words(q),
+        words=() if q is None else views.words(q),
         number=number,
         near=None if near is None else (*_position(near), radius_m),
         province=province,
@@ -96,7 +96,7 @@ async def list_factories(
         licence_class=licence_class,
         status=status,
     )
-    return Page(*await service.find_factories(tx, filters, cursor, limit))
+    return Page(*await views.find_factories(tx, filters, cursor, limit))
 
 
 def _position(near: str) -> tuple[float, float]:
@@ -118,7 +118,7 @@ async def read_factory(tx: InTx, factory: FromPath[UUID]) -> Factory:
 
     Officers see all of it, a company its own licences, others what is public.
     """
-    return await service.read_factory(tx, factory)
+    return await views.read_factory(tx, factory)
 
 
 @post(
@@ -171,7 +171,7 @@ async def correct_licence(
 @get("/v1/categories", verb="category.read")
 async def list_categories(tx: InTx) -> Page[CategoryView]:
     """All types of factories, with what puts one into class 1, 2 or 3."""
-    return Page(await service.list_categories(tx))
+    return Page(await views.list_categories(tx))
 
 
 @get("/v1/factories/number/{value:path}", verb="factory.read", operation="factory.number")

@@ -1,0 +1,112 @@
+"""The feed's chunks in order: a small file is read in place, a large one by processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from api.factories.feed import Chunk, FeedNotUnderstood, Rejected, Survey, read, survey
+
+READERS = 2
+SMALL = 1 << 20
+"""Bytes up to which starting processes would take longer than reading."""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Source:
+    """One file, surveyed and about to be read in chunks of `size` rows."""
+
+    def __init__(self, path: Path, size: int, facts: Survey, readers: list[Process]) -> None:
+        self.path, self.size, self.facts, self.readers = path, size, facts, readers
+
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        """Each chunk once; of a number that occurs twice in the file the first row counts.
+
+        Raises `FeedNotUnderstood`. The numbers seen are all that is remembered of what was read.
+        """
+        seen: set[int | str] = set()
+        parts = self._from_processes() if self.readers else self._in_place()
+        async for part in parts:
+            if part.fault:
+                raise FeedNotUnderstood(part.fault)
+            fresh = {_marker(key) for key in part.keys}
+            if len(fresh) < len(part.keys) or not fresh.isdisjoint(seen):
+                _drop_repeated(part, seen)
+            seen |= fresh
+            yield part
+
+    async def _in_place(self) -> AsyncIterator[Chunk]:
+        parts = read(self.path, self.facts.encoding, self.size)
+        while (part := await asyncio.to_thread(next, parts, None)) is not None:
+            yield part
+
+    async def _from_processes(self) -> AsyncIterator[Chunk]:
+        decode = msgspec.msgpack.Decoder(Chunk).decode
+        for reader in self.readers:
+            assert reader.stdin is not None
+            reader.stdin.write(f"{self.facts.encoding}\n".encode())
+        for reader in itertools.cycle(self.readers):
+            assert reader.stdout is not None
+            length = int.from_bytes(await reader.stdout.readexactly(4), "big")
+            part = decode(await reader.stdout.readexactly(length))
+            yield part
+            if part.end:
+                return
+
+
+@asynccontextmanager
+async def open_source(path: Path, size: int) -> AsyncIterator[Source]:
+    """Surveys the file while the processes that will read it start; they end with us."""
+    readers: list[Process] = []
+    large = await asyncio.to_thread(lambda: path.stat().st_size > SMALL)
+    try:
+        for part in range(READERS if large else 0):
+            arguments = (str(path.absolute()), str(size), str(part), str(READERS))  # noqa: ASYNC240
+            module = (sys.executable, "-m", "api.factories.feed")
+            readers.append(
+                await asyncio.create_subprocess_exec(
+                    *module, *arguments, stdin=PIPE, stdout=PIPE, limit=4 << 20, cwd=ROOT
+                )
+            )
+        yield Source(path, size, await asyncio.to_thread(survey, path), readers)
+    finally:
+        for reader in readers:
+            if reader.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    reader.kill()
+            await reader.wait()
+
+
+def _marker(key: str) -> int | str:
+    return int(key) if key.isdigit() else key
+
+
+def _drop_repeated(part: Chunk, seen: set[int | str]) -> None:
+    kept, here = [], set[int | str]()
+    for key, line in zip(part.keys, part.copy.splitlines(keepends=True), strict=True):
+        marker = _marker(key)
+        if marker not in seen and marker not in here:
+            here.add(marker)
+            kept.append(line)
+            continue
+        part.rejected.append(
+            Rejected(
+                int(line.partition(b"\t")[0]),
+                False,
+                "FID",
+                "duplicate",
+                "เลขทะเบียนนี้มีแล้วในแฟ้มเดียวกัน ใช้แถวแรก",
+                "this number stands earlier in the same file; the first row counts",
+                key,
+            )
+        )
+    part.rejected.sort(key=lambda line: line.line)
+    part.copy, part.rows = b"".join(kept), len(kept)
