@@ -17,17 +17,27 @@ from api.problems import Conflict, Forbidden, Invalid, NotFound
 
 
 class VisitState(StrEnum):
-    planned = "planned"  # วางแผนแล้ว
-    under_way = "under_way"  # กำลังตรวจ
-    submitted = "submitted"  # ส่งผลแล้ว
-    in_review = "in_review"  # กำลังพิจารณา
-    returned = "returned"  # ส่งกลับแก้ไข
-    accepted = "accepted"  # รับรองผลแล้ว
-    closed = "closed"  # ยุติเรื่อง
-    cancelled = "cancelled"  # ยกเลิก
+    planned = "planned"
+    under_way = "under_way"
+    submitted = "submitted"
+    in_review = "in_review"
+    returned = "returned"
+    accepted = "accepted"
+    closed = "closed"
+    cancelled = "cancelled"
 
 
 S = VisitState
+STATE_TH: dict[str, str] = {
+    S.planned: "วางแผนแล้ว",
+    S.under_way: "กำลังตรวจ",
+    S.submitted: "ส่งผลแล้ว",
+    S.in_review: "กำลังพิจารณา",
+    S.returned: "ส่งกลับแก้ไข",
+    S.accepted: "รับรองผลแล้ว",
+    S.closed: "ยุติเรื่อง",
+    S.cancelled: "ยกเลิก",
+}
 
 MOVES: dict[tuple[str, VisitState], VisitState] = {
     ("start", S.planned): S.under_way,
@@ -251,10 +261,13 @@ class TeamUnknown(
 class VisitSealed(
     Conflict,
     code="inspection/visit-sealed",
-    th="การตรวจอยู่ในสถานะ {state} จึงทำรายการนี้ไม่ได้",
+    th="การตรวจอยู่ในสถานะ “{state_th}” จึงทำรายการนี้ไม่ได้",
     en="The visit is {state}; that can no longer be done",
 ):
     """The table of moves has no such move from the state that the visit is in."""
+
+    def __init__(self, state: str = "", **facts: Any) -> None:
+        super().__init__(state=state, state_th=STATE_TH.get(state, state), **facts)
 
 
 class WrongFindingState(
