@@ -107,7 +107,7 @@ async def list_special_days(tx: InTx) -> list[SpecialDay]:
 async def put_special_day(
     tx: InTx, day: FromPath[date], data: JSONBody[workdays.DayEdit]
 ) -> SpecialDay:
-    """Declares a day; clocks that start afterwards count with it, those that run keep their time."""
+    """Declares a day; clocks that start afterwards count with it, running ones keep their time."""
     special = await workdays.declare(tx, day, data)
     await events.record(
         tx, "special_day.edited", "special_day", of_text(f"special_day:{day}"), facts={"day": day}
