@@ -226,7 +226,10 @@ def _success(
     operation["responses"] = {}
     operation.pop("deprecated", None)
     if name in book.frame["answers"]:
-        return {code: dict(answer) for code, answer in book.frame["answers"][name].items()}
+        found = {code: dict(answer) for code, answer in book.frame["answers"][name].items()}
+        if listed := [f"`{p.code}`" for p in handler.opt.get("redirect_problems", ())]:
+            found["302"]["description"] += "; where it fails, `problem` is " + " · ".join(listed)
+        return found
     kind: Any = _ANSWERS.get(name) or handler.parsed_fn_signature.return_type.annotation
     if get_origin(kind) is Response:
         (kind,) = get_args(kind)

@@ -119,7 +119,6 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
         R.department: Reach.all,
     },
     "visit.cancel": {R.provincial_head: Reach.office, R.department: Reach.all},
-    "finding.read": _READERS | {R.local_officer: Reach.office},
     "finding.confirm": {
         R.provincial_officer: Reach.office,
         R.provincial_head: Reach.office,
@@ -155,7 +154,6 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "company_member.add": {R.operator: Reach.company, R.administrator: Reach.all},
     "company_member.remove": {R.operator: Reach.company, R.administrator: Reach.all},
     # ground
-    "deadline.read": _READERS,
     "special_day.edit": {R.administrator: Reach.all},
 }
 

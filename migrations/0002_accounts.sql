@@ -184,7 +184,9 @@ create table session (
     created_at timestamptz not null,
     last_seen_at timestamptz not null,
     ended_at timestamptz,
-    end_reason text,
+    end_reason text constraint session_end_reason check (end_reason in (
+        'signed_out', 'lost_device', 'ended_elsewhere', 'token_reused', 'code_reused',
+        'suspended')),
     wipe boolean not null default false,
     wipe_told_at timestamptz,
     constraint session_ended check ((ended_at is null) = (end_reason is null)),

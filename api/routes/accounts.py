@@ -39,6 +39,7 @@ from api.accounts.model import (
     WrongJuristicId,
 )
 from api.edge import InTx, Page, delete, get, post, put
+from api.sealed import Erased
 
 
 @get("/v1/me", verb="account.me", tags=["accounts"])
@@ -47,7 +48,7 @@ async def me(tx: InTx) -> Me:
     return await service.me(tx)
 
 
-@get("/v1/me/profile", verb="profile.read", problems=[NoAccount], tags=["accounts"])
+@get("/v1/me/profile", verb="profile.read", problems=[NoAccount, Erased], tags=["accounts"])
 async def profile(request: Request[Any, Any, Any]) -> Profile:
     """The caller's own name and masked national ID; opening them is recorded."""
     async with request.app.state.db.begin(request.user, logs.request_id.get()) as tx:

@@ -15,10 +15,14 @@ from litestar.params import FromPath, URLEncodedBody
 
 from api import keys, limits, logs, sealed
 from api.accounts import pages, signin, tokens
+from api.accounts.model import AccountSuspended, DeviceWiped, NotListed, SignInRaced
 from api.accounts.oauth_problems import (
+    IdentityRefused,
     InvalidGrant,
     InvalidRequest,
+    NoProvider,
     OAuthError,
+    ProviderRefused,
     ProviderUnreachable,
     SignInLost,
     UnknownClient,
@@ -144,6 +148,7 @@ def _page_problem(request: Web, problem: Problem) -> Response[Any]:
     status_code=302,
     problems=[UnknownClient, InvalidRequest, ProviderUnreachable, limits.TooFast],
     tags=["sign-in"],
+    opt={"redirect_problems": (InvalidRequest, NoProvider, ProviderUnreachable, limits.TooFast)},
 )
 async def authorize(request: Web) -> Response[Any]:
     """Begins a sign-in. Parameters after RFC 6749 §4.1.1 and RFC 7636, all required but `state`:
@@ -216,6 +221,16 @@ def _authorize_request(given: dict[str, str], repeated: bool) -> signin.Authoriz
     status_code=302,
     problems=[SignInLost],
     tags=["sign-in"],
+    opt={
+        "redirect_problems": (
+            AccountSuspended,
+            IdentityRefused,
+            NotListed,
+            ProviderRefused,
+            ProviderUnreachable,
+            SignInRaced,
+        )
+    },
 )
 async def callback(request: Web, provider: FromPath[str]) -> Response[Any]:
     """Where an identity provider sends the browser back; goes on to the client's redirect."""
@@ -248,7 +263,14 @@ async def callback(request: Web, provider: FromPath[str]) -> Response[Any]:
     "/oauth/token",
     verb=PUBLIC,
     operation="oauth.token",
-    problems=[InvalidGrant, InvalidRequest, UnsupportedGrant, limits.TooFast],
+    problems=[
+        AccountSuspended,
+        DeviceWiped,
+        InvalidGrant,
+        InvalidRequest,
+        UnsupportedGrant,
+        limits.TooFast,
+    ],
     tags=["sign-in"],
     status_code=200,
     exception_handlers=_OAUTH_ERRORS,

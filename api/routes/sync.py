@@ -15,8 +15,19 @@ from litestar.params import FromQuery
 from api import logs
 from api.db import Database, Tx
 from api.edge import InTx, Page, admit_write, get, post
-from api.inspection.visits.model import NotAwaiting, NotLead, NotOnTeam, NotStarted, NothingToSettle, PremisesUnknown, TeamUnknown, VisitNotFound, VisitSealed
-from api.problems import Malformed
+from api.factories.model import FactoryNotFound, IdTaken, OutsideThailand, PlaceUnknown
+from api.inspection.visits.model import (
+    NotAwaiting,
+    NothingToSettle,
+    NotLead,
+    NotOnTeam,
+    NotStarted,
+    PremisesUnknown,
+    TeamUnknown,
+    VisitNotFound,
+    VisitSealed,
+)
+from api.problems import Malformed, NotAllowed
 from api.sync import feed, service
 from api.sync.model import (
     ContractUnknown,
@@ -37,6 +48,9 @@ Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 RESULT_PROBLEMS = (
     ContractUnknown,
+    FactoryNotFound,
+    IdTaken,
+    NotAllowed,
     NotAwaiting,
     NotLead,
     NotOnTeam,
@@ -45,6 +59,8 @@ RESULT_PROBLEMS = (
     OperationDiffers,
     OperationNotFound,
     OperationUnreadable,
+    OutsideThailand,
+    PlaceUnknown,
     PremisesUnknown,
     TeamUnknown,
     VisitNotFound,

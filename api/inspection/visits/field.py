@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from api import deadlines, events, ids, permissions, sealed, settings, workdays
+from api import events, ids, permissions, sealed, settings
 from api.clock import bangkok_date
 from api.db import Tx
 from api.factories import service as factories
@@ -108,20 +108,22 @@ async def record_visit(
         sealed_name = await sealed.seal(tx, visit.data_key, cell, name)
     compiled = await checklists.compiled(tx, visit.checklist)
     subject["visit_date"] = bangkok_date(visit.started_at or tx.now).isoformat()
-    versions = _versions(tx, op, actor, held, compiled, subject, flags)
+    versions, judged = _versions(tx, op, actor, held, compiled, subject, flags)
     raised, conflicts = await findings.settle(
-        tx, held, {v.item for v in versions}, compiled, subject, flags
+        tx, held, {v.item for v in versions}, compiled, subject, judged, flags
     )
     _add_flags(visit, flags)
     await queries.save_entry(
         tx,
         visit,
+        op.id,
+        actor.account,
+        versions,
+        raised,
         started=started,
         working_hours=msgspec.json.encode(at).decode() if at else None,
         representative_name=sealed_name,
     )
-    if versions or raised:
-        await queries.insert_entry(tx, visit.id, versions, raised)
     if op.note:
         await queries.insert_note(tx, visit.id, op.id, actor.account, op.note)
     for v in versions:
@@ -239,15 +241,13 @@ def _versions(
     compiled: rules.Compiled,
     subject: Mapping[str, Any],
     flags: list[Flag],
-) -> list[Version]:
-    """The operation's answers as versions with their verdicts, added to `held`."""
+) -> tuple[list[Version], findings.Judged]:
+    """The operation's answers as versions, added to `held`, and the verdicts on them."""
     latest: dict[str, Answer] = {}
     for answer in op.answers:
         if answer.item in latest:
             flags.append(Flag("answer.twice", {"item": answer.item}))
         latest[answer.item] = answer
-    if not latest:
-        return []
     returned = held.visit.returned_items if held.visit.state == VisitState.returned else []
     known = {item: merge.standing(found)[0].value for item, found in held.versions.items()}
     known.update((item, answer.value) for item, answer in latest.items())
@@ -275,11 +275,11 @@ def _versions(
             licence=answer.licence,
             flags=odd,
         )
-        if version.outcome != "fail" and not answer.reason and _fails(before, version):
+        if before and version.outcome != "fail" and not answer.reason and _fails(before, version):
             odd.append(Flag("change.without_reason"))
         before.append(version)
         made.append(version)
-    return made
+    return made, findings.Judged(known, verdicts)
 
 
 def _fails(before: Sequence[Version], version: Version) -> bool:
@@ -309,11 +309,7 @@ async def settle_answer(
     if len(heads) < 2 or not {v.operation for v in heads} <= set(op.supersedes):
         raise NothingToSettle(item=op.item, standing=[v.operation for v in heads])
     answer = Answer(
-        item=op.item,
-        value=op.value,
-        answered_at=op.answered_at,
-        reason=op.reason,
-        note=op.note,
+        item=op.item, value=op.value, answered_at=op.answered_at, reason=op.reason, note=op.note
     )
     return await _replace(tx, op.id, answer, held, odd, tuple(op.supersedes), "visit.settled")
 
@@ -358,14 +354,13 @@ async def _replace(
     subject = _subject.decode(held.visit.subject)
     subject["visit_date"] = bangkok_date(held.visit.started_at or tx.now).isoformat()
     op = RecordVisit(id=operation, visit=held.visit.id, answers=[answer])
-    made = _versions(tx, op, actor, held, compiled, subject, flags)
+    made, judged = _versions(tx, op, actor, held, compiled, subject, flags)
     made[0].supersedes = supersedes
-    raised, conflicts = await findings.settle(tx, held, {answer.item}, compiled, subject, flags)
-    _add_flags(held.visit, flags)
-    await queries.save_entry(
-        tx, held.visit, started=None, working_hours=None, representative_name=None
+    raised, conflicts = await findings.settle(
+        tx, held, {answer.item}, compiled, subject, judged, flags
     )
-    await queries.insert_entry(tx, held.visit.id, made, raised)
+    _add_flags(held.visit, flags)
+    await queries.save_entry(tx, held.visit, operation, actor.account, made, raised)
     flags += [Flag(f.code, {"item": answer.item, **f.facts}) for f in made[0].flags]
     await _tell(tx, held.visit, event, {"operation": operation, "item": answer.item})
     return Applied(flags, conflicts)
@@ -402,17 +397,9 @@ async def submit_visit(
         flags.append(Flag("conflict.open", {"items": conflicts}))
     _add_flags(visit, flags)
     await queries.submit(tx, visit.id, actor.account, op.ended_at, visit.flags)
-    await start_review(tx, visit.id)
+    await service.start_review(tx, visit.id)
     await _tell(tx, visit, "visit.submitted", {"operation": op.id})
     return Applied(flags, conflicts)
-
-
-async def start_review(tx: Tx, visit: UUID) -> None:
-    """Starts the clock `visit.review`: so many Thai working days from today."""
-    today = bangkok_date(tx.now)
-    special = await workdays.special_days(tx, today)
-    last = workdays.after(today, settings.current().review_working_days, special)
-    await deadlines.start(tx, "visit.review", visit, workdays.end_of(last))
 
 
 # --- shared -------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-from api import deadlines, events, permissions, sealed
+from api import deadlines, events, permissions, sealed, settings, workdays
+from api.clock import bangkok_date
 from api.db import Tx
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
@@ -197,6 +198,14 @@ async def confirm_finding(tx: Tx, id: UUID, version: int) -> FindingView:
     found = await queries.finding(tx, id, scope)
     assert found is not None
     return reading.finding_view(found)
+
+
+async def start_review(tx: Tx, visit: UUID) -> None:
+    """Starts the clock `visit.review`: so many Thai working days from today."""
+    today = bangkok_date(tx.now)
+    special = await workdays.special_days(tx, today)
+    last = workdays.after(today, settings.current().review_working_days, special)
+    await deadlines.start(tx, "visit.review", visit, workdays.end_of(last))
 
 
 # --- shared -------------------------------------------------------------------------------------
