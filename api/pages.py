@@ -28,8 +28,8 @@ a{{color:#0b5cad}}code{{background:#eef2f6;padding:.1rem .3rem;border-radius:.2r
 <li><a href="/.well-known/jwks.json">กุญแจสาธารณะ</a> <small>Public keys: tokens and receipts</small>
 {dev}</ul>
 """
-_DEV = """<li><a href="/dev/idp/accounts">บัญชีตัวอย่าง</a>
-<small>Sample accounts of the development sign-in (never in production)</small>
+_DEV = """<li>บัญชีตัวอย่าง: กด Authorize ใน<a href="/docs">เอกสาร API</a>
+<small>Sample accounts: “Authorize” in the documentation (never in production)</small>
 """
 
 
