@@ -56,6 +56,8 @@ def position_flags(
 
 def hours_flags(start: Start, registered: tuple[float, float] | None) -> list[Flag]:
     """Factory Act s.35(1): entry between sunrise and sunset, or in the place's working hours."""
+    if start.working_hours and within(start.at, start.working_hours):
+        return []
     where = registered or (13.75, 100.5)
     if start.position is not None and -66 < start.position.lat < 66:
         where = (start.position.lat, start.position.lng)
@@ -65,7 +67,7 @@ def hours_flags(start: Start, registered: tuple[float, float] | None) -> list[Fl
         daylight = light["sunrise"] <= start.at.astimezone(BANGKOK) <= light["sunset"]
     except ValueError:  # no sunrise there that day: not a place in Thailand
         daylight = False
-    if daylight or (start.working_hours and within(start.at, start.working_hours)):
+    if daylight:
         return []
     local = start.at.astimezone(BANGKOK)
     return [Flag("hours.outside", {"at": f"{local:%H:%M}", "law": "พ.ร.บ.โรงงาน ม.35(1)"})]

@@ -6,7 +6,7 @@ A function of all versions of the answers, so that it does not matter which phon
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -19,31 +19,48 @@ from api.inspection.visits import merge, queries
 from api.inspection.visits.model import Finding, FindingState, Held, Version
 
 
+class Judged(NamedTuple):
+    """Verdicts by item, and the answers to all items under which they were found."""
+
+    answers: Mapping[str, Any]
+    verdicts: Mapping[str, rules.Verdict]
+
+    def under(self, answers: Mapping[str, Any]) -> bool:
+        """Whether `answers` are the very same values: equal ones may differ in type (1, True)."""
+        return len(answers) == len(self.answers) and all(
+            answers.get(item) is value for item, value in self.answers.items()
+        )
+
+
 async def settle(
     tx: Tx,
     held: Held,
     items: set[str],
     compiled: rules.Compiled,
     subject: Mapping[str, Any],
+    judged: Judged,
     flags: list[Flag],
 ) -> tuple[list[Finding], list[str]]:
     """The findings that change because `items` changed, and which of `items` conflict.
 
     A function of all versions, so that it does not matter which phone was first. An item whose
-    answers conflict has its finding as long as one of them fails.
+    answers conflict has its finding as long as one of them fails. `judged` saves judging again
+    where the answers as they stand are those that were judged.
     """
     touched = set(items)
     for item in items:
         touched |= compiled.dependents.get(item, frozenset())
     heads = {i: merge.standing(v) for i, v in held.versions.items() if v}
     known = {item: standing[0].value for item, standing in heads.items()}
+    verdicts = judged.verdicts if judged.under(known) else {}
     conflicts = sorted(item for item in items if len(heads[item]) > 1)
     licences: dict[UUID, UUID | None] | None = None
     changed: list[Finding] = []
     for item in sorted(touched & heads.keys()):
         draft, at_fault = None, heads[item][0]
         for head in heads[item]:
-            verdict = verdict_of(compiled, item, head, subject, known)
+            verdict = verdicts.get(item) if head.value is known[item] else None
+            verdict = verdict or verdict_of(compiled, item, head, subject, known)
             found = compiled.item(item)
             draft = rules.finding_of(found, verdict) if found and verdict else None
             if draft is not None:

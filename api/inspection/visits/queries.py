@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -114,39 +115,6 @@ async def plan_of(tx: Tx, id: UUID) -> SamePlan | None:
     )
 
 
-async def save_entry(
-    tx: Tx,
-    visit: VisitRow,
-    *,
-    started: str | None,
-    working_hours: str | None,
-    representative_name: bytes | None,
-) -> None:
-    """Writes what a field operation changed in the visit row; None keeps what is stored."""
-    await tx.run(
-        """
-        update visit set state = $2, started_at = $3, started = coalesce($4::jsonb, started),
-            working_hours = coalesce($5::jsonb, working_hours), outcome = $6, ended_at = $7,
-            representative = $8, representative_name = coalesce($9, representative_name),
-            flags = $10::jsonb, lead = $11, team = $12, entries = entries + 1,
-            version = version + 1
-        where id = $1
-        """,
-        visit.id,
-        visit.state,
-        visit.started_at,
-        started,
-        working_hours,
-        visit.outcome,
-        visit.ended_at,
-        visit.representative,
-        representative_name,
-        visit.flags,
-        visit.lead,
-        visit.team,
-    )
-
-
 async def submit(tx: Tx, visit: UUID, by: UUID, ended_at: datetime | None, flags: str) -> None:
     await tx.run(
         """
@@ -196,88 +164,117 @@ async def flag_visit(tx: Tx, visit: UUID, flag: Flag) -> None:
 # --- answers ------------------------------------------------------------------------------------
 
 
-class _AnswerRow(msgspec.Struct):
+class _EntryRow(msgspec.Struct):
     visit: UUID
-    item: str
     operation: UUID
     author: UUID
-    answered_at: datetime | None
     received_at: datetime
-    value: str | None
+    answers: str
+
+
+class _Noted(msgspec.Struct, omit_defaults=True):
+    """An answer as its entry keeps it; the operation's own facts stand beside all of them."""
+
+    item: str
     outcome: str
-    supersedes: list[UUID]
-    note: str | None
-    reason: str | None
-    licence: UUID | None
-    flags: str | None
+    value: Any = None
+    answered_at: datetime | None = None
+    supersedes: tuple[UUID, ...] = ()
+    note: str | None = None
+    reason: str | None = None
+    licence: UUID | None = None
+    flags: list[Flag] = []
 
 
-_flags = msgspec.json.Decoder(list[Flag])
-_value = msgspec.json.Decoder()
+_noted = msgspec.json.Decoder(list[_Noted])
 
 
 async def answers(tx: Tx, visits: Sequence[UUID]) -> dict[UUID, list[Version]]:
     """Visit → every version of every answer."""
     rows = await tx.all(
-        _AnswerRow,
+        _EntryRow,
         """
-        select visit, item, operation, author, answered_at, received_at, value, outcome,
-            supersedes, note, reason, licence, flags
-        from answer where visit = any($1::uuid[])
+        select visit, operation, author, received_at, answers
+        from entry where visit = any($1::uuid[])
         """,
         list(visits),
     )
     found: dict[UUID, list[Version]] = {visit: [] for visit in visits}
-    for r in rows:
-        found[r.visit].append(
+    for row in rows:
+        found[row.visit] += [
             Version(
-                item=r.item,
-                operation=r.operation,
-                author=r.author,
-                answered_at=r.answered_at,
-                received_at=r.received_at,
-                value=None if r.value is None else _value.decode(r.value),
-                outcome=r.outcome,
-                supersedes=tuple(r.supersedes),
-                note=r.note,
-                reason=r.reason,
-                licence=r.licence,
-                flags=_flags.decode(r.flags) if r.flags else [],
+                item=a.item,
+                operation=row.operation,
+                author=row.author,
+                answered_at=a.answered_at,
+                received_at=row.received_at,
+                value=a.value,
+                outcome=a.outcome,
+                supersedes=a.supersedes,
+                note=a.note,
+                reason=a.reason,
+                licence=a.licence,
+                flags=a.flags,
             )
-        )
+            for a in _noted.decode(row.answers)
+        ]
     return found
 
 
-async def insert_entry(
-    tx: Tx, visit: UUID, versions: Sequence[Version], findings: Sequence[Finding]
+async def save_entry(
+    tx: Tx,
+    visit: VisitRow,
+    operation: UUID,
+    author: UUID,
+    versions: Sequence[Version],
+    findings: Sequence[Finding],
+    *,
+    started: str | None = None,
+    working_hours: str | None = None,
+    representative_name: bytes | None = None,
 ) -> None:
-    """The new versions of an operation, and its findings raised, changed or withdrawn.
+    """Writes what a field operation changed in its visit; None keeps what is stored.
 
-    A finding keeps its id and its first facts' time; each write moves its version.
+    `versions` are added; `findings` are those raised, changed or withdrawn. A finding keeps its id
+    and the time of its first facts; each write moves its version. One statement, because each one
+    costs the server and PostgreSQL a tenth of a millisecond.
     """
+    noted = [
+        _Noted(
+            v.item,
+            v.outcome,
+            v.value,
+            v.answered_at,
+            v.supersedes,
+            v.note,
+            v.reason,
+            v.licence,
+            v.flags,
+        )
+        for v in versions
+    ]
     await tx.run(
         """
-        with added as (
-            insert into answer (visit, item, operation, author, answered_at, received_at, value,
-                outcome, supersedes, note, reason, licence, flags)
-            select $1, item, operation, author, answered_at, received_at, value, outcome,
-                supersedes, note, reason, licence, flags
-            from jsonb_to_recordset($2::jsonb) as r(item text, operation uuid, author uuid,
-                answered_at timestamptz, received_at timestamptz, value jsonb, outcome text,
-                supersedes uuid[], note text, reason text, licence uuid, flags jsonb)
+        with saved as (
+            update visit set state = $2, started_at = $3, started = coalesce($4::jsonb, started),
+                working_hours = coalesce($5::jsonb, working_hours), outcome = $6, ended_at = $7,
+                representative = $8, representative_name = coalesce($9, representative_name),
+                flags = $10::jsonb, entries = entries + 1, version = version + 1
+            where id = $1
+        ), added as (
+            insert into entry (visit, operation, author, received_at, answers)
+            select $1, $11, $12, $13, $14::jsonb where $14::jsonb <> '[]'
         )
         insert into finding as f (id, visit, item, premises, licence, company, province, state,
             severity, critical, confidential, in_conflict, legal_ref, ref_status, basis,
             limit_id, penalty, facts, created_at)
-        select r.id, $1, r.item, r.premises, r.licence, r.company, v.province, r.state,
-            r.severity, r.critical, r.confidential, r.in_conflict, r.legal_ref, r.ref_status,
-            r.basis, r.limit_id, r.penalty, r.facts::jsonb, r.created_at
-        from jsonb_to_recordset($3::jsonb) as r(id uuid, item text, premises uuid, licence uuid,
+        select id, $1, item, premises, licence, company, $15, state, severity, critical,
+            confidential, in_conflict, legal_ref, ref_status, basis, limit_id, penalty,
+            facts::jsonb, created_at
+        from jsonb_to_recordset($16::jsonb) as r(id uuid, item text, premises uuid, licence uuid,
             company uuid, state text, severity text, critical boolean, confidential boolean,
-            in_conflict boolean, legal_ref text, ref_status text, basis text,
-            limit_id text, penalty text, facts text,
-            created_at timestamptz)
-        cross join (select province from visit where id = $1) v
+            in_conflict boolean, legal_ref text, ref_status text, basis text, limit_id text,
+            penalty text, facts text, created_at timestamptz)
         on conflict (visit, item) do update set
             licence = excluded.licence, company = excluded.company, state = excluded.state,
             severity = excluded.severity, critical = excluded.critical,
@@ -286,8 +283,21 @@ async def insert_entry(
             basis = excluded.basis, limit_id = excluded.limit_id,
             penalty = excluded.penalty, facts = excluded.facts, version = f.version + 1
         """,
-        visit,
-        msgspec.json.encode(versions).decode(),
+        visit.id,
+        visit.state,
+        visit.started_at,
+        started,
+        working_hours,
+        visit.outcome,
+        visit.ended_at,
+        visit.representative,
+        representative_name,
+        visit.flags,
+        operation,
+        author,
+        tx.now,
+        msgspec.json.encode(noted).decode(),
+        visit.province,
         msgspec.json.encode(findings).decode(),
     )
 
