@@ -163,9 +163,6 @@ CHECKED: dict[tuple[str, str], set[str]] = {
     ("visit", "reason"): set(get_args(operations.Reason)),
     ("visit", "outcome"): set(get_args(operations.Outcome)),
     ("visit", "representative"): set(get_args(operations.Presence)),
-    ("answer", "outcome"): {
-        *("pass", "fail", "not_applicable", "recorded", "pending", "unreadable")
-    },
     ("finding", "state"): set(visits.FindingState),
     ("finding", "severity"): set(get_args(visits.Severity)),
     ("finding", "ref_status"): {"act_text", "instrument_found", "recalled"},
@@ -248,7 +245,7 @@ async def test_the_servers_role_owns_nothing_and_is_nobody_special(db: Database)
     assert not any(role.values())
 
 
-APPEND_ONLY = ("event", "answer", "visit_note", "operation", "refused_operation", "checklist")
+APPEND_ONLY = ("event", "entry", "visit_note", "operation", "refused_operation", "checklist")
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
