@@ -54,7 +54,7 @@ def _factory(story: Story) -> None:
     story.expect("visit" not in kinds, "the officers' record never reaches the factory", kinds)
     operator.get(f"/v1/visits/{visit}", status=403)
     for finding in shown["findings"]:
-        story.came_back(f"{finding['item']} {finding['text_th'][:60]}: {finding['legal_ref']}")
+        story.came_back(f"{finding['item']} {finding['text_th']}: {finding['legal_ref']}")
     story.came_back(f"fields: {', '.join(sorted(shown))}", f"pulled kinds: {', '.join(kinds)}")
 
 

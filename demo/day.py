@@ -73,9 +73,7 @@ def _plan(story: Story) -> None:
     story.equal(made["state"], "planned", "the state of the visit")
     story.equal(made["class"], 3, "the class of the factory")
     story.equal(again["version"], made["version"], "the version after the same plan again")
-    story.came_back(
-        f"{made['name']} ({made['licence_number']}) · planned; sent twice, planned once"
-    )
+    story.came_back(f"{made['licence_number']}, class 3: planned; sent twice, planned once")
     story.facts |= {"visit": visit, "note": plan["note"], "reason": plan["reason"]}
 
 
