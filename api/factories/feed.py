@@ -12,23 +12,25 @@ standard output, so that reading and loading run side by side.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gc
-import hashlib
 import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
 from api.factories import feed_row
 from api.factories.feed_row import Note, Refused
+from api.factories.feed_survey import Block, Survey
 
 CHUNK = 5_000
 """Rows a transaction: a long one would hold back every phone's pull."""
+
+PARTS = 1_000
+"""More chunks than a block can have: a chunk's number is its block's times this, and on."""
 
 _ALIASES = {
     "fid": ("FID", "FACTORY_ID", "FACREG_NEW"),
@@ -53,6 +55,14 @@ _ALIASES = {
 }
 
 
+class Header(msgspec.Struct):
+    """Where in a row each known field stands; how many columns there are; what parts them."""
+
+    columns: dict[str, int]
+    width: int
+    delimiter: str
+
+
 class FeedNotUnderstood(Exception):
     """The file as a whole is not the register's feed; the message says what is missing."""
 
@@ -75,8 +85,8 @@ class Rejected(msgspec.Struct, array_like=True):
 class Chunk(msgspec.Struct, array_like=True):
     """A stretch of the file as COPY text, with what was refused of it.
 
-    `read` counts every row seen, `rows` those in `copy`, of which `keys` are the numbers; `end`
-    marks the last chunk; `fault` says why the whole file cannot be read.
+    `read` counts every row seen, `rows` those in `copy`, of which `keys` are the numbers; `last`
+    marks the last chunk of a block; `fault` says why the whole file cannot be read.
     """
 
     number: int
@@ -85,36 +95,8 @@ class Chunk(msgspec.Struct, array_like=True):
     copy: bytes
     keys: list[str]
     rejected: list[Rejected]
-    offset: int
-    end: bool = False
+    last: bool = False
     fault: str = ""
-
-
-class Survey(msgspec.Struct):
-    """What a first pass over the bytes shows. `sha256` identifies the file."""
-
-    sha256: str
-    size: int
-    encoding: str
-
-
-def survey(path: Path) -> Survey:
-    """Hashes the file and finds its encoding; raises `OSError`."""
-    digest = hashlib.sha256()
-    utf8: Any = codecs.getincrementaldecoder("utf-8")()
-    encoding, size = "utf-8-sig", 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            if size == 0 and block[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-                encoding = "utf-16"
-            size += len(block)
-            digest.update(block)
-            if encoding == "utf-8-sig":
-                try:
-                    utf8.decode(block)
-                except UnicodeDecodeError:
-                    encoding = "cp874"  # TIS-620 as Windows writes it
-    return Survey(digest.hexdigest(), size, encoding)
 
 
 def _columns(header: list[str]) -> tuple[dict[str, int], list[str]]:
@@ -131,58 +113,62 @@ def _columns(header: list[str]) -> tuple[dict[str, int], list[str]]:
     return found, missing
 
 
-class _Line:
-    """The lines of the file, with the count of the one that was read last."""
+def read_header(path: Path, facts: Survey) -> Header:
+    """How the columns are named; raises `FeedNotUnderstood`."""
+    with path.open(encoding=facts.encoding, errors="replace", newline="") as file:
+        first = file.readline(10_000)
+    delimiter = max(",;\t|", key=first.count)
+    names = next(csv.reader([first.replace("\0", "")], delimiter=delimiter), [])
+    columns, missing = _columns(names)
+    if missing:
+        raise FeedNotUnderstood(f"the header lacks {', '.join(missing)}: {first[:200]!r}")
+    return Header(columns, len(names), delimiter)
 
-    def __init__(self, file: Any) -> None:
-        self.file, self.number = file, 0
 
-    def __iter__(self) -> Iterator[str]:
-        for line in self.file:
-            self.number += 1
-            yield line.replace("\0", "") if "\0" in line else line
+def read(path: Path, facts: Survey, size: int = CHUNK) -> Iterator[Chunk]:
+    """The whole file, chunk by chunk; raises `FeedNotUnderstood` and `OSError`."""
+    header = read_header(path, facts)
+    convert = feed_row.Converter(header.columns, header.width)
+    for number in range(len(facts.blocks)):
+        yield from read_block(path, facts, header, convert, number, size)
 
 
-def read(
-    path: Path, encoding: str, size: int = CHUNK, part: int = 0, parts: int = 1
+def read_block(
+    path: Path, facts: Survey, header: Header, convert: feed_row.Converter, number: int, size: int
 ) -> Iterator[Chunk]:
-    """The file in chunks of at most `size` rows; raises `FeedNotUnderstood` and `OSError`.
-
-    Of several readers of one file each converts the chunks whose number modulo `parts` is `part`.
-    """
+    """The rows of one block in chunks of at most `size`; there is always at least one chunk."""
     csv.field_size_limit(20_000)  # a stray quote must not swallow the rest of the file
-    with path.open("rb") as raw:
-        text = io.TextIOWrapper(raw, encoding, errors="replace", newline="")
-        lines = _Line(text)
-        first = next(iter(lines), "")
-        delimiter = max(",;\t|", key=first.count)
-        header = next(csv.reader([first], delimiter=delimiter), [])
-        columns, missing = _columns(header)
-        if missing:
-            raise FeedNotUnderstood(f"the header lacks {', '.join(missing)}: {first[:200]!r}")
-        rows = csv.reader(lines, delimiter=delimiter)
-        convert = feed_row.Converter(columns, len(header))
-        number, more = 0, True
+    with _text(path, facts, facts.blocks[number]) as text:
+        rows = csv.reader(text, delimiter=header.delimiter)
+        if number == 0:
+            next(rows, None)
+        part, more = 0, True
         while more:
-            if number % parts == part:
-                chunk = _chunk(number, rows, lines, convert, size)
-                chunk.offset = raw.tell()
-                more = not chunk.end
-                yield chunk
-            else:
-                more = _skip(rows, size)
-            number += 1
+            chunk = _chunk(number * PARTS + part, rows, facts.blocks[number].line, convert, size)
+            part, more = part + 1, not chunk.last
+            yield chunk
 
 
-def _chunk(number: int, rows: Any, lines: _Line, convert: feed_row.Converter, size: int) -> Chunk:
-    made = Chunk(number, 0, 0, b"", [], [], 0)
+def _text(path: Path, facts: Survey, block: Block) -> TextIO:
+    if facts.encoding == "utf-16":
+        return path.open(encoding=facts.encoding, errors="replace", newline="")
+    with path.open("rb") as raw:
+        raw.seek(block.start)
+        plain = raw.read(block.length).replace(b"\0", b"")
+    return io.StringIO(plain.decode(facts.encoding, "replace"), newline="")
+
+
+def _chunk(
+    number: int, rows: Any, lines_before: int, convert: feed_row.Converter, size: int
+) -> Chunk:
+    made = Chunk(number, 0, 0, b"", [], [])
     copy, keys, rejected = bytearray(), made.keys, made.rejected
     while made.read < size:
-        start = lines.number + 1
+        start = lines_before + rows.line_num + 1
         try:
             row = next(rows, None)
             if row is None:
-                made.end = True
+                made.last = True
                 break
             if not row:
                 continue
@@ -196,14 +182,15 @@ def _chunk(number: int, rows: Any, lines: _Line, convert: feed_row.Converter, si
             rejected.append(_rejection(start, refused.note, kept=False))
         except csv.Error as error:
             made.read += 1
+            end = lines_before + rows.line_num
             rejected.append(
                 Rejected(
                     start,
                     False,
                     "",
                     "unreadable",
-                    f"อ่านบรรทัดที่ {start}–{lines.number} ไม่ได้ เครื่องหมายคำพูดไม่ครบคู่",
-                    f"lines {start} to {lines.number} cannot be read: a quote has no end",
+                    f"อ่านบรรทัดที่ {start}–{end} ไม่ได้ เครื่องหมายคำพูดไม่ครบคู่",
+                    f"lines {start} to {end} cannot be read: a quote has no end",
                     str(error)[:80],
                 )
             )
@@ -211,34 +198,20 @@ def _chunk(number: int, rows: Any, lines: _Line, convert: feed_row.Converter, si
     return made
 
 
-def _skip(rows: Any, size: int) -> bool:
-    """Passes over what another reader converts; False at the end of the file."""
-    left = size
-    while left:
-        try:
-            row = next(rows, None)
-        except csv.Error:
-            row = [""]
-        if row is None:
-            return False
-        if row:
-            left -= 1
-    return True
-
-
 def _rejection(line: int, note: Note, *, kept: bool) -> Rejected:
     return Rejected(line, kept, note.field, note.reason, note.th, note.en, note.value)
 
 
 def main() -> None:
-    """`PATH SIZE PART PARTS`; the encoding is the first line of standard input.
+    """`PATH SIZE PART PARTS`; the `Survey`, as JSON, is the first line of standard input.
 
-    Each chunk leaves on standard output as a length (4 bytes, big endian) and MessagePack.
+    Reads the blocks whose number modulo PARTS is PART. Each chunk leaves on standard output as a
+    length (4 bytes, big endian) and MessagePack.
     """
     gc.disable()  # rows make no cycles
     path, size, part, parts = Path(sys.argv[1]), *map(int, sys.argv[2:5])
     feed_row.warm()
-    encoding = sys.stdin.readline().strip()
+    facts = msgspec.json.decode(sys.stdin.buffer.readline(), type=Survey)
     out = sys.stdout.buffer
     encode = msgspec.msgpack.Encoder().encode
 
@@ -249,15 +222,18 @@ def main() -> None:
         out.flush()
 
     try:
-        for chunk in read(path, encoding, size, part, parts):
-            send(chunk)
+        header = read_header(path, facts)
+        convert = feed_row.Converter(header.columns, header.width)
+        for number in range(part, len(facts.blocks), parts):
+            for chunk in read_block(path, facts, header, convert, number, size):
+                send(chunk)
     except FeedNotUnderstood as fault:
-        send(Chunk(0, 0, 0, b"", [], [], 0, end=True, fault=str(fault)))
+        send(Chunk(0, 0, 0, b"", [], [], last=True, fault=str(fault)))
     except BrokenPipeError:
         sys.stderr.close()
 
 
-__all__ = ["CHUNK", "Chunk", "FeedNotUnderstood", "Rejected", "Survey", "read", "survey"]
+__all__ = ["CHUNK", "PARTS", "Chunk", "FeedNotUnderstood", "Rejected", "read"]
 
 if __name__ == "__main__":
     main()

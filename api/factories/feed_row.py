@@ -90,6 +90,7 @@ FIELDS = [
 _QUOTED = re.compile(r'="?\s*(\d{14})"?')
 _BLANK = frozenset(("", "-", "–", "NULL", "null", "N/A", "ไม่ระบุ"))
 _NOWHERE = "\\N\t\\N\t\\N"
+_OUTSIDE = _BLANK | {"OUT"}
 _ADMIN = re.compile(r"^(?:จังหวัด|จ\.|อำเภอ|อ\.|เขต|กิ่งอำเภอ|ตำบล|ต\.|แขวง)\s*")
 
 
@@ -175,7 +176,7 @@ class Converter:
             )
         whole = "".join(row)
         # Nearly every row is plain; only the others pay for the careful way.
-        if not whole.isprintable() or "  " in whole:
+        if "  " in whole or not whole.isprintable():
             row = [names.clean(value) for value in row]
         if "\\" in whole:
             row = [value.replace("\\", "\\\\") for value in row]
@@ -195,12 +196,13 @@ class Converter:
             raise Refused(
                 Note("FPROVNAME", "province", "ไม่ทราบจังหวัด", "the province is not known", key)
             )
-        name, operator, estate = text(name), text(operator), text(estate)
+        name, operator = text(name), text(operator)
+        estate = "" if estate in _OUTSIDE else text(estate)
         who = names.operator_kind(operator) if operator else "person"
         folded = names.fold(name)
         search = names.folded_search_form(folded)
         if operator != name and who == "company":
-            search += "|" + names.search_form(operator)
+            search += "|" + names.folded_search_form(names.fold(operator))
         lat_lng = _position(lat, lng, notes)
         facts = "\t".join(
             (
@@ -208,17 +210,17 @@ class Converter:
                 new or "\\N",
                 old or "\\N",
                 shown,
-                str(class_ or "\\N"),
+                class_ or "\\N",
                 category or "\\N",
                 _amount("HP", hp, notes),
-                _amount("TOTAL_WORKER", workers, notes).removesuffix(".0"),
+                _whole("TOTAL_WORKER", workers, notes),
                 name,
                 names.folded_sort_key(folded),
                 search,
                 operator,
                 who,
                 text(isic),
-                "" if estate == "OUT" else estate,
+                estate,
                 state,
                 _address(text(number), moo, soi, road),
                 place[0],
@@ -253,7 +255,7 @@ class Converter:
         return found
 
 
-def _number(fid: str, shown: str, kind: str) -> tuple[str, str, str, int | None, str]:
+def _number(fid: str, shown: str, kind: str) -> tuple[str, str, str, str, str]:
     """(new, old, as shown, class, category); raises `Refused` when no number names the row."""
     new, fault = "", None
     if found := _QUOTED.fullmatch(fid):
@@ -267,14 +269,14 @@ def _number(fid: str, shown: str, kind: str) -> tuple[str, str, str, int | None,
     if fault is not None:
         raise Refused(Note("FID", fault.reason, fault.th, fault.en, fid[:40]))
     if quick := numbers.quick_old(shown):
-        return new, shown, shown, quick[1], _category(quick[2], kind)
+        return new, shown, shown, str(quick[1]), _category(quick[2], kind)
     old = numbers.parse_old(shown) if shown not in _BLANK else None
     if isinstance(old, numbers.FactoryOld):
-        return new, old.normal, shown, old.licence_class, _category(old.category, kind)
+        return new, old.normal, shown, str(old.licence_class or ""), _category(old.category, kind)
     if not new:
         wrong = old or Wrong("empty", "ไม่มีเลขทะเบียน", "there is no number")
         raise Refused(Note("DISPFACREG", wrong.reason, wrong.th, wrong.en, shown[:40]))
-    class_ = int(kind) if kind.strip() in ("1", "2", "3") else None
+    class_ = kind.strip() if kind.strip() in ("1", "2", "3") else ""
     return new, "", text(shown) or new, class_, _category("", kind)
 
 
@@ -292,6 +294,8 @@ def _amount(field: str, value: str, notes: list[Note]) -> str:
     """A count or a power as COPY text."""
     if value in _BLANK:
         return "\\N"
+    if value.isascii() and value.isdigit() and len(value) < 8:
+        return value
     try:
         found = float(value)
     except ValueError:
@@ -304,6 +308,11 @@ def _amount(field: str, value: str, notes: list[Note]) -> str:
     return "\\N"
 
 
+def _whole(field: str, value: str, notes: list[Note]) -> str:
+    found = _amount(field, value, notes)
+    return found.partition(".")[0]
+
+
 def _lenient(value: str) -> float:
     """A number with Thai digits, quotes or thousands separators; NaN for anything else."""
     try:
@@ -314,11 +323,11 @@ def _lenient(value: str) -> float:
 
 def _position(lat: str, lng: str, notes: list[Note]) -> str:
     """Latitude, longitude and earth point as COPY text."""
+    if lat in _BLANK or lng in _BLANK:
+        return _NOWHERE
     try:
         y, x = float(lat), float(lng)
     except ValueError:
-        if lat in _BLANK or lng in _BLANK:
-            return _NOWHERE
         y, x = _lenient(lat), _lenient(lng)
     if not y or not x:
         return _NOWHERE  # 0 stands for "not known" in the feed
@@ -348,7 +357,10 @@ def _position(lat: str, lng: str, notes: list[Note]) -> str:
 
 def _address(number: str, moo: str, soi: str, road: str) -> str:
     parts = number
-    for label, value in ((" หมู่ ", moo), (" ซอย", soi), (" ถนน", road)):
-        if value not in _BLANK and (plain := text(value)):
-            parts += label + plain
-    return parts.lstrip()
+    if moo not in _BLANK:
+        parts += f" หมู่ {moo.strip()}"
+    if soi not in _BLANK:
+        parts += f" ซอย{soi.strip()}"
+    if road not in _BLANK:
+        parts += f" ถนน{road.strip()}"
+    return parts.strip()

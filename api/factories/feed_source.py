@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from api.factories.feed import Chunk, FeedNotUnderstood, Rejected, Survey, read, survey
+from api.factories.feed import PARTS, Chunk, FeedNotUnderstood, Rejected, read
+from api.factories.feed_survey import Survey, survey
 
 READERS = 2
 SMALL = 1 << 20
@@ -43,8 +43,13 @@ class Source:
             seen |= fresh
             yield part
 
+    def progress(self, part: Chunk) -> tuple[int, int]:
+        """How many bytes lie behind `part`, and how many the file has."""
+        block = self.facts.blocks[part.number // PARTS]
+        return block.start + block.length, self.facts.size
+
     async def _in_place(self) -> AsyncIterator[Chunk]:
-        parts = read(self.path, self.facts.encoding, self.size)
+        parts = read(self.path, self.facts, self.size)
         while (part := await asyncio.to_thread(next, parts, None)) is not None:
             yield part
 
@@ -52,14 +57,16 @@ class Source:
         decode = msgspec.msgpack.Decoder(Chunk).decode
         for reader in self.readers:
             assert reader.stdin is not None
-            reader.stdin.write(f"{self.facts.encoding}\n".encode())
-        for reader in itertools.cycle(self.readers):
-            assert reader.stdout is not None
-            length = int.from_bytes(await reader.stdout.readexactly(4), "big")
-            part = decode(await reader.stdout.readexactly(length))
-            yield part
-            if part.end:
-                return
+            reader.stdin.write(msgspec.json.encode(self.facts) + b"\n")
+        for number in range(len(self.facts.blocks)):
+            stdout = self.readers[number % len(self.readers)].stdout
+            assert stdout is not None
+            more = True
+            while more:
+                length = int.from_bytes(await stdout.readexactly(4), "big")
+                part = decode(await stdout.readexactly(length))
+                yield part
+                more = not part.last
 
 
 @asynccontextmanager

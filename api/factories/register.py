@@ -150,7 +150,7 @@ async def _load(
             elif part.rows:
                 await queue.put(part)
             if progress is not None:
-                progress(part.offset, source.facts.size)
+                progress(*source.progress(part))
         for _ in pool:
             await queue.put(None)
 

@@ -121,10 +121,10 @@ where l.id = c.id
 
 CHANGE_SITES = """
 with sole as (
-    select c.premises_id as site, s.* from feed_change c join feed_row s on s.key = c.key
-    where c.changed is not null
-      and not exists (
-          select from licence o where o.premises_id = c.premises_id and o.id <> c.id)
+    select c.premises_id as site, (c.changed is not null)::integer as counts, s.*
+    from feed_change c join feed_row s on s.key = c.key
+    where not exists (
+        select from licence o where o.premises_id = c.premises_id and o.id <> c.id)
 )
 update premises p
 set name = s.name, name_key = s.name_key, search = s.search, address = s.address,
@@ -134,7 +134,7 @@ set name = s.name, name_key = s.name_key, search = s.search, address = s.address
     earth = case when p.position_source = 'officer' then p.earth else s.earth end,
     position_source = case when p.position_source = 'officer' then 'officer'
                            when s.lat is not null then 'register' end,
-    version = p.version + 1
+    version = p.version + s.counts
 from sole s where p.id = s.site
 """
 """Where several licences share a site, an officer merged them: the register no longer moves it."""

@@ -105,7 +105,7 @@ async def _to_correct(tx: Tx, id: UUID, version: int) -> PremisesRow:
 
 
 async def correct_premises(tx: Tx, id: UUID, version: int, wanted: CorrectPremises) -> Factory:
-    """Puts position, address or sub-district right; the register's feed then leaves it alone.
+    """Puts position, address or sub-district right; the feed then leaves the position alone.
 
     Raises `FactoryNotFound`, `Stale`, `OutsideThailand` and `PlaceUnknown`.
     """

@@ -20,7 +20,7 @@ import pytest_asyncio
 
 from api.db import Database
 from api.embedded import EmbeddedPostgres
-from api.factories import feed, register_queries, service
+from api.factories import feed, feed_survey, register_queries, service
 from api.factories.feed import FeedNotUnderstood
 from api.factories.model import CorrectPremises, MergePremises, Position
 from api.factories.register import ImportRunning, Outcome, ReferenceDataMissing, import_feed
@@ -376,6 +376,28 @@ async def test_a_stray_quote_does_not_swallow_the_file(reg: Register) -> None:
     assert {x["reason"] for x in reg.report()} <= {"unreadable", "columns"}
 
 
+async def test_a_large_file_is_cut_only_where_rows_end(reg: Register) -> None:
+    path = reg.folder / "plain.csv"
+    write(path, 13_000)
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        header, *rows = csv.reader(lines)
+    for number, cells in enumerate(rows):
+        if number % 3 == 0:
+            cells[4] = f'"{cells[4]}"\n, "บรรทัด, สอง"\n'
+    path = reg.folder / "lines.csv"
+    with path.open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out, lineterminator="\n").writerows([header, *rows])
+    facts, raw = feed_survey.survey(path), path.read_bytes()
+    assert len(facts.blocks) > 2
+    assert sum(b.length for b in facts.blocks) == facts.size == len(raw)
+    for block, following in zip(facts.blocks, facts.blocks[1:], strict=False):
+        assert block.start + block.length == following.start
+        assert raw[: following.start].count(b"\n") == following.line
+        assert raw[following.start :].startswith(b'"=""')
+    outcome = await import_feed(reg.url, path)
+    assert (outcome.read, outcome.added) == (13_000, 13_000)
+
+
 async def test_a_file_that_is_not_the_feed_is_refused_whole(reg: Register) -> None:
     path = reg.folder / "not.csv"
     path.write_text("a,b,c\n1,2,3\n")
@@ -459,14 +481,14 @@ async def test_an_import_that_was_killed_goes_on_and_counts_each_row_once(reg: R
 
 def test_reading_takes_no_more_memory_for_more_rows(tmp_path: Path) -> None:
     peaks = []
-    for rows in (2_000, 8_000):
+    for rows in (6_000, 18_000):
         path = tmp_path / f"{rows}.csv"
         write(path, rows)
-        list(feed.read(tmp_path / "2000.csv", "utf-8-sig", 250))  # caches
+        facts = feed_survey.survey(path)
         tracemalloc.start()
-        for _ in feed.read(path, "utf-8-sig", 250):
+        for _ in feed.read(path, facts, 250):
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    # The places met so far are remembered; 6,000 rows more would be twice this.
+    # One block of the file is held at a time; all of the larger one would be 6 MB more.
     assert peaks[1] - peaks[0] < 1_500_000, peaks
