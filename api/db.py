@@ -34,6 +34,8 @@ Unreachable = (
     asyncpg.DiskFullError,
 )
 
+Unstorable = (asyncpg.DataError,)
+
 
 class _Connection(asyncpg.Connection):
     """A connection whose return to the pool costs no statement; we leave no session state."""

@@ -8,6 +8,7 @@ session was checked in the data base) → the handler → commit → the first b
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -26,7 +27,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from api import logs, permissions
 from api.accounts import service as accounts
-from api.db import Database, Retry, Tx, Unreachable
+from api.db import Database, Retry, Tx, Unreachable, Unstorable
 from api.permissions import NOBODY, PUBLIC, Actor, Session
 from api.problems import (
     Invalid,
@@ -166,10 +167,18 @@ def check_version(request: Request[Any, Any, Any], current: int) -> None:
 
 
 def language(request: Request[Any, Any, Any]) -> str:
-    """Thai, unless the caller prefers English."""
-    wanted = request.headers.get("accept-language", "").lower()
-    th, en = wanted.find("th"), wanted.find("en")
-    return "en" if en >= 0 and (th < 0 or en < th) else "th"
+    """Thai, unless the caller prefers English (Accept-Language, RFC 9110 §12.5.4)."""
+    weights = {"th": 0.0, "en": 0.0}
+    for part in request.headers.get("accept-language", "").lower().split(",")[:20]:
+        tag, _, parameter = part.strip().partition(";")
+        found = _WEIGHT.fullmatch(parameter.strip()) if parameter else None
+        weight = float(found[1]) if found else 0.0 if parameter else 1.0
+        kind = tag.strip()[:2]
+        weights[kind] = max(weights.get(kind, 0.0), weight)
+    return "en" if weights["en"] > weights["th"] else "th"
+
+
+_WEIGHT = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
 
 
 def answer_problem(request: Request[Any, Any, Any], problem: Problem) -> Response[bytes]:
@@ -196,7 +205,8 @@ def _answer_framework(request: Request[Any, Any, Any], error: HTTPException) -> 
 
 def _from_framework(request: Request[Any, Any, Any], error: HTTPException) -> Problem:
     if isinstance(error, MethodNotAllowedException):
-        return WrongMethod(allow=(error.headers or {}).get("Allow", ""))
+        named = {name.lower(): value for name, value in (error.headers or {}).items()}
+        return WrongMethod(allow=named.get("allow", ""))
     if isinstance(error, NotFoundException):
         return NoSuchPlace()
     if isinstance(error, ValidationException):
@@ -224,6 +234,16 @@ def _answer_unreachable(request: Request[Any, Any, Any], error: Exception) -> Re
     return answer_problem(request, Overloaded())
 
 
+def _answer_undecodable(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """What no reader caught: too deep, not UTF-8, or a value that PostgreSQL cannot hold."""
+    reason = _UNDECODABLE.get(type(error), "a value is outside of what can be stored")
+    log.warning("not understood", exc_info=error)
+    return answer_problem(request, Malformed(reason=reason))
+
+
+_UNDECODABLE = {RecursionError: "nested too deeply", UnicodeDecodeError: "not UTF-8"}
+
+
 def _answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.error("fault", exc_info=error)
     body = {
@@ -244,6 +264,7 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Callable[..., Response[bytes]]] 
     Problem: answer_problem,
     HTTPException: _answer_framework,
     **dict.fromkeys((*Unreachable, *Retry), _answer_unreachable),
+    **dict.fromkeys((*_UNDECODABLE, *Unstorable), _answer_undecodable),
     Exception: _answer_fault,
 }
 DEPENDENCIES = {"tx": Provide(open_tx)}

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.edge import InTx, Page, get, if_match, patch, post
 from api.factories import numbers, service, views
@@ -36,9 +36,9 @@ from api.factories.model import (
 from api.problems import Malformed, Stale
 
 AnyRequest = Request[Any, Any, Any]
-Limit = Annotated[int, msgspec.Meta(ge=1, le=200)]
+Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 Class = Annotated[int, msgspec.Meta(ge=1, le=3)]
-Radius = Annotated[float, msgspec.Meta(gt=0, le=200_000)]
+Radius = Annotated[float, QueryParameter(gt=0, le=200_000)]
 Words = Annotated[str, msgspec.Meta(max_length=200)]
 Code = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,6}$")]
 
@@ -72,14 +72,14 @@ async def list_factories(
     q: FromQuery[Words | None] = None,
     number: FromQuery[Words | None] = None,
     near: FromQuery[str | None] = None,
-    radius_m: FromQuery[Radius] = 5_000,
+    radius_m: Radius = 5_000,
     province: FromQuery[Code | None] = None,
     district: FromQuery[Code | None] = None,
     category: FromQuery[Code | None] = None,
     licence_class: FromQuery[Class | None] = None,
     status: FromQuery[Status | None] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[Limit] = 50,
+    limit: Limit = 50,
 ) -> Page[FactoryLine]:
     """Factories in Thai order, or with `near=lat,lng` the nearest first.
 

@@ -43,7 +43,7 @@ from api.problems import Problem, Stale
 from api.sealed import Erased
 
 AnyRequest = Request[Any, Any, Any]
-Limit = Annotated[int, msgspec.Meta(ge=1, le=200)]
+Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 
 
 class Note(msgspec.Struct, forbid_unknown_fields=True):
@@ -84,7 +84,7 @@ async def list_visits(
     mine: FromQuery[bool] = False,
     overdue: FromQuery[bool] = False,
     cursor: FromQuery[UUID | None] = None,
-    limit: FromQuery[Limit] = 50,
+    limit: Limit = 50,
 ) -> Page[VisitLine]:
     """Visits of the caller's provinces, the newest first. `overdue`: the review clock ran out."""
     account = tx.actor.account if mine and isinstance(tx.actor, Session) else None
@@ -193,7 +193,7 @@ async def confirm_finding(request: AnyRequest, tx: InTx, finding: FromPath[UUID]
 
 @get("/v1/company/visits", verb="company_visit.read", operation="company_visit.list")
 async def list_company_visits(
-    tx: InTx, cursor: FromQuery[UUID | None] = None, limit: FromQuery[Limit] = 50
+    tx: InTx, cursor: FromQuery[UUID | None] = None, limit: Limit = 50
 ) -> Page[CompanyVisit]:
     """The visits that the caller's own companies may know of, the newest first."""
     companies = permissions.scope(tx.actor, "company_visit.read").companies

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request
-from litestar.params import FromQuery
+from litestar.params import FromQuery, QueryParameter
 
 from api import logs
 from api.db import Database, Tx
@@ -44,7 +44,7 @@ from api.sync.model import (
 )
 
 _push = msgspec.json.Decoder(Push)
-Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
 RESULT_PROBLEMS = (
     ContractUnknown,
@@ -102,7 +102,7 @@ async def pull(
     tx: InTx,
     cursor: FromQuery[str | None] = None,
     kinds: FromQuery[list[str] | None] = None,
-    limit: FromQuery[Limit] = feed.PAGE,
+    limit: Limit = feed.PAGE,
 ) -> Pull:
     """What changed in the caller's scopes since `cursor`; `kinds=visit` pulls visits first."""
     return await feed.pull(tx, cursor, kinds, limit)
@@ -110,7 +110,7 @@ async def pull(
 
 @get("/v1/sync/receipts", verb="receipt.read", operation="receipt.list", problems=[CursorInvalid])
 async def list_receipts(
-    tx: InTx, cursor: FromQuery[str | None] = None, limit: FromQuery[Limit] = 500
+    tx: InTx, cursor: FromQuery[str | None] = None, limit: Limit = 500
 ) -> Page[Receipt]:
     """The signed receipts of everything that the caller ever sent, oldest first."""
     found = await service.receipts(tx, _after(cursor), limit)
