@@ -24,14 +24,20 @@ async def take(tx: Tx, bucket: str, *, capacity: float, per_second: float) -> No
     clear. A token is given back when the transaction rolls back, so a limit on failing attempts
     is taken in a transaction of its own.
     """
+    # Servers' clocks differ a little, which must not refill; a bucket touched more than a minute in
+    # the future was touched by a clock that has since been put right: so it must open.
     left = await tx.value(
         """
         insert into rate_limit as r (bucket, tokens, at) values ($1, $2 - 1, $4)
         on conflict (bucket) do update set
-            tokens = least($2, r.tokens
-                + greatest(0, extract(epoch from excluded.at - r.at)) * $3) - 1,
-            at = greatest(r.at, excluded.at)
-        where least($2, r.tokens + greatest(0, extract(epoch from excluded.at - r.at)) * $3) >= 1
+            tokens = least($2, r.tokens + $3 * greatest(0,
+                extract(epoch from excluded.at - r.at),
+                extract(epoch from r.at - excluded.at) - 60)) - 1,
+            at = case when r.at > excluded.at + interval '1 minute' then excluded.at
+                else greatest(r.at, excluded.at) end
+        where least($2, r.tokens + $3 * greatest(0,
+            extract(epoch from excluded.at - r.at),
+            extract(epoch from r.at - excluded.at) - 60)) >= 1
         returning tokens
         """,
         bucket,

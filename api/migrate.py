@@ -44,8 +44,8 @@ async def migrate(url: str, folder: Path = FOLDER) -> list[str]:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute("set idle_in_transaction_session_timeout = 0")
-        await check_server(connection)
         async with _lock(connection):
+            await check_server(connection)
             await connection.execute(TABLE)
             rows = await connection.fetch("select name, sha256 from schema_migration order by name")
             applied: dict[str, str] = {row["name"]: row["sha256"] for row in rows}

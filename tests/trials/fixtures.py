@@ -1,0 +1,39 @@
+"""What both the quick and the long trials stand on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api import keys
+from tests.trials.house import House, Server
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="kill -9 and /proc")
+
+
+@pytest.fixture(scope="session")
+def house(keyring: keys.Keyring) -> Iterator[House]:
+    with House(Path(os.environ["SUPERAPP_KEYRING"])) as found:
+        yield found
+
+
+@pytest.fixture
+async def server(house: House) -> Server:
+    """The first API server of the house, alive."""
+    if not house.servers:
+        house.server()
+    await house.servers[0].ready()
+    return house.servers[0]
+
+
+@pytest.fixture
+async def second(house: House, server: Server) -> Server:
+    """Another API server on the same data base."""
+    if len(house.servers) < 2:
+        house.server()
+    await house.servers[1].ready()
+    return house.servers[1]
