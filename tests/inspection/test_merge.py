@@ -85,6 +85,21 @@ def test_ten_thousand_random_histories_of_two_phones_converge() -> None:
     assert 500 < in_conflict < 9_500, "the histories must contain conflicts and agreements"
 
 
+def test_nobodys_last_word_is_lost_unless_somebody_answered_on_top_of_it() -> None:
+    rng = random.Random(11)
+    for _ in range(2_000):
+        sent = history(rng)
+        superseded = {(v.item, operation) for v in sent for operation in v.supersedes}
+        last: dict[tuple[str, UUID], Version] = {}
+        for v in sorted(sent, key=lambda v: (v.answered_at, v.operation.int)):
+            last[v.item, v.author] = v
+        for item, answer in merge.current(sent).items():
+            shown = [answer.value, *(other.value for other in answer.others)]
+            for (at, _), v in last.items():
+                if at == item and (item, v.operation) not in superseded:
+                    assert v.value in shown
+
+
 def test_sending_a_version_twice_changes_nothing() -> None:
     rng = random.Random(7)
     for _ in range(500):
@@ -132,3 +147,31 @@ def test_an_answer_that_arrives_after_its_successor_stays_superseded(late: int) 
     sent = [version(1, A, "pass"), version(2, B, "fail", 1)]
     order = sorted(sent, key=lambda v: v.operation.int == late)
     assert merge.current(order)["E08"].value == "fail"
+
+
+def test_an_answer_that_its_author_replaced_does_not_come_back_later() -> None:
+    forgot_to_say = [version(1, A, 6), version(2, A, 7)]
+    found = merge.current([*forgot_to_say, version(3, B, 8, 2)])["E08"]
+    assert (found.value, found.conflict) == (8, False)
+
+
+def test_what_rests_on_a_later_answer_stands_although_its_authors_clock_ran_back() -> None:
+    sent = [version(9, A, 6), version(3, B, 7, 9), version(2, A, 8, 3)]
+    found = merge.current(sent)["E08"]
+    assert (found.value, found.conflict) == (8, False)
+
+
+@pytest.mark.parametrize("authors", [(A, A), (A, B)])
+def test_answers_that_claim_to_replace_each_other_leave_something_standing(
+    authors: tuple[UUID, UUID],
+) -> None:
+    circle = [version(1, authors[0], "pass", 2), version(2, authors[1], "fail", 1)]
+    assert merge.current(circle)["E08"].value == "fail"
+    assert merge.current(circle[::-1]) == merge.current(circle)
+    assert merge.current([version(1, A, "pass"), version(2, A, "fail", 2)])["E08"].value
+
+
+def test_every_answer_that_nothing_replaced_is_a_head_even_where_two_agree() -> None:
+    sent = [version(1, A, "pass"), version(2, B, "pass"), version(3, UUID(int=3), "fail")]
+    assert {v.operation.int for v in merge.heads(sent)} == {1, 2, 3}
+    assert {v.operation.int for v in merge.standing(sent)} == {2, 3}

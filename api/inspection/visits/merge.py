@@ -8,8 +8,9 @@ converge (Shapiro et al. 2011, multi-value register). Pure: no clock, no data ba
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 import msgspec
 
@@ -20,24 +21,52 @@ _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 def standing(versions: list[Version]) -> list[Version]:
-    """The versions of one item that nothing superseded, one for each different value.
+    """The versions of one item that stand, one for each different value, the latest first.
 
-    A later answer of the same author replaces their own earlier one even where the phone forgot
-    to say so. The latest first; what a conflict amounts to is not decided here.
+    Never empty where `versions` is not. What a conflict amounts to is not decided here.
     """
     if len(versions) == 1:
         return versions
+    by_value: dict[bytes, Version] = {}
+    for v in sorted(heads(versions), key=_moment):
+        by_value[_value_key(v)] = v
+    return sorted(by_value.values(), key=_moment, reverse=True)
+
+
+def heads(versions: Sequence[Version]) -> Sequence[Version]:
+    """The versions of one item that nothing superseded, those of one value each for itself.
+
+    A later answer of the same author replaces their own earlier one even where the phone forgot
+    to say so, and also after a colleague answered on top of the later one. Claims that go round
+    in a circle count for nothing: something always stands.
+    """
     superseded = {operation for v in versions for operation in v.supersedes}
-    heads = [v for v in versions if v.operation not in superseded]
-    latest: dict[object, Version] = {}
-    for v in heads:
+    free = [v for v in versions if v.operation not in superseded] or versions
+    latest: dict[UUID, Version] = {}
+    for v in versions:
         mine = latest.get(v.author)
         if mine is None or _moment(v) > _moment(mine):
             latest[v.author] = v
-    by_value: dict[bytes, Version] = {}
-    for v in sorted(latest.values(), key=_moment):
-        by_value[_value_key(v)] = v
-    return sorted(by_value.values(), key=_moment, reverse=True)
+    seen = {v.operation: v.supersedes for v in versions}
+    return [v for v in free if not _replaced(v, latest[v.author], versions, seen)] or free
+
+
+def _replaced(
+    v: Version, latest: Version, versions: Sequence[Version], seen: Mapping[UUID, Sequence[UUID]]
+) -> bool:
+    """Whether its author answered later than `v` without `v` resting on that answer."""
+    if _moment(latest) <= _moment(v):
+        return False
+    below, todo = set[UUID](), list(v.supersedes)
+    while todo:
+        operation = todo.pop()
+        if operation not in below:
+            below.add(operation)
+            todo += seen.get(operation, ())
+    return latest.operation not in below or any(
+        w.author == v.author and _moment(w) > _moment(v) and w.operation not in below
+        for w in versions
+    )
 
 
 def current(versions: Iterable[Version]) -> dict[str, CurrentAnswer]:
