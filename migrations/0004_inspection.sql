@@ -14,6 +14,8 @@ create index checklist_published_by on checklist (published_by);
 
 create table visit (
     id uuid constraint visit_pkey primary key,
+    -- The visit's id for its factory: drawn by lot, because a UUIDv7 tells when it was planned.
+    shown_as uuid not null constraint visit_shown_as unique default gen_random_uuid(),
     premises uuid not null constraint visit_premises references premises,
     licence uuid constraint visit_licence references licence,
     company uuid references company,

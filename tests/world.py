@@ -121,6 +121,12 @@ class World:
         assert answer.status_code == 200, answer.text
         return visit
 
+    async def shown_as(self, visit: UUID) -> UUID:
+        """The id under which its factory knows a visit."""
+        async with self.db.read() as tx:
+            found: UUID = await tx.value("select shown_as from visit where id = $1", visit)
+        return found
+
     async def begun(self, premises: UUID | None = None, **plan: Any) -> UUID:
         """A planned visit that the lead has started at the gate."""
         visit = await self.plan(premises, **plan)

@@ -396,12 +396,3 @@ class CompanyUnknown(
     constraints=("licence_operator_company_fkey",),
 ):
     """The operator's company must be known before a licence is bound to it."""
-
-
-class CursorWrong(
-    Invalid,
-    code="factories/cursor-wrong",
-    th="ตัวชี้หน้าถัดไปไม่ถูกต้อง",
-    en="The cursor is not one of this list",
-):
-    """A cursor goes on only with the filters it came from."""

@@ -8,16 +8,17 @@ by name: they are listed only when asked for.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from api import cursors
+from api.cursors import CursorInvalid
 from api.db import Tx
 from api.factories import earth
-from api.factories.model import CursorWrong, Filters, Status
+from api.factories.model import Filters, Status
 
 
 class Found(msgspec.Struct):
@@ -89,9 +90,12 @@ def statement(
     if after is not None:
         s.add('(p.name_key, p.id) > ({} collate "C", {})', after.key, after.id)
     s.arguments.append(limit)
+    # The inner list can be had from the index alone; only a page of rows is fetched.
     return (
-        f"select {_COLUMNS}, null::float8 from premises p where {' and '.join(s.conditions)}"  # noqa: S608
-        f" order by p.name_key, p.id limit ${len(s.arguments)}",
+        f"select {_COLUMNS}, null::float8 from ("  # noqa: S608
+        f"select p.id, p.name_key from premises p where {' and '.join(s.conditions)}"
+        f" order by p.name_key, p.id limit ${len(s.arguments)}) page"
+        " join premises p on p.id = page.id order by p.name_key, p.id",
         s.arguments,
     )
 
@@ -151,27 +155,26 @@ async def find(
     limit: int,
     of: Sequence[UUID] | None = None,
 ) -> tuple[list[Found], str | None]:
-    """A page and the cursor of the next; raises `CursorWrong`."""
+    """A page and the cursor of the next; raises `CursorInvalid`."""
     order = "near" if filters.near else "name"
     after = read_cursor(cursor, order) if cursor else None
     sql, arguments = statement(filters, after, limit + 1, of)
-    rows = await tx.all(Found, sql, *arguments)
+    if filters.words:
+        # A frequent word is best found along the names, a rare one by its trigrams: the plan has
+        # to know which word it is.
+        async with tx.savepoint():
+            await tx.run("set local plan_cache_mode = force_custom_plan")
+            rows = await tx.all(Found, sql, *arguments)
+    else:
+        rows = await tx.all(Found, sql, *arguments)
     if len(rows) <= limit:
         return rows, None
     last = rows[limit - 1]
-    return rows[:limit], write_cursor(After(order, last.name_key, last.chord or 0.0, last.id))
-
-
-def write_cursor(after: After) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(after)).decode().rstrip("=")
+    return rows[:limit], cursors.write(After(order, last.name_key, last.chord or 0.0, last.id))
 
 
 def read_cursor(text: str, order: str) -> After:
-    try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        after = msgspec.json.decode(raw, type=After)
-    except (ValueError, msgspec.MsgspecError):
-        raise CursorWrong() from None
+    after = cursors.read(text, After)
     if after.order != order or "\0" in after.key:
-        raise CursorWrong()
+        raise CursorInvalid()
     return after

@@ -71,7 +71,7 @@ async def find_factories(
 ) -> tuple[list[FactoryLine], str | None]:
     """A page of factories in Thai order, or the nearest first.
 
-    Raises `NumberWrong`, `OutsideThailand` and `CursorWrong`. With a number, struck-off factories
+    Raises `NumberWrong`, `OutsideThailand` and `CursorInvalid`. With a number, struck-off factories
     are found too.
     """
     if filters.near is not None and not earth.in_thailand(*filters.near[:2]):

@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from api.cursors import CursorInvalid
 from api.edge import InTx, Page, get, if_match, patch, post
 from api.factories import numbers, service, views
 from api.factories.model import (
@@ -16,7 +17,6 @@ from api.factories.model import (
     CompanyUnknown,
     CorrectLicence,
     CorrectPremises,
-    CursorWrong,
     Factory,
     FactoryLine,
     FactoryNotFound,
@@ -65,7 +65,7 @@ class NumberReading(msgspec.Struct):
     "/v1/factories",
     verb="factory.read",
     operation="factory.list",
-    problems=[NumberWrong, QueryTooShort, OutsideThailand, CursorWrong],
+    problems=[NumberWrong, QueryTooShort, OutsideThailand, CursorInvalid],
 )
 async def list_factories(
     tx: InTx,

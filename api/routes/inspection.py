@@ -11,7 +11,8 @@ from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from api import permissions
+from api import cursors, permissions
+from api.cursors import CursorInvalid, Place
 from api.edge import InTx, Page, get, if_match, post, put
 from api.inspection.checklists import queries as checklist_queries
 from api.inspection.checklists import service as checklists
@@ -191,14 +192,21 @@ async def confirm_finding(request: AnyRequest, tx: InTx, finding: FromPath[UUID]
     return await service.confirm_finding(tx, finding, if_match(request))
 
 
-@get("/v1/company/visits", verb="company_visit.read", operation="company_visit.list")
+@get(
+    "/v1/company/visits",
+    verb="company_visit.read",
+    operation="company_visit.list",
+    problems=[CursorInvalid],
+)
 async def list_company_visits(
-    tx: InTx, cursor: FromQuery[UUID | None] = None, limit: Limit = 50
+    tx: InTx, cursor: FromQuery[str | None] = None, limit: Limit = 50
 ) -> Page[CompanyVisit]:
-    """The visits that the caller's own companies may know of, the newest first."""
+    """What the caller's own companies may know of: announced visits, then the latest accepted."""
     companies = permissions.scope(tx.actor, "company_visit.read").companies
-    found = await reading.company_visit_views(tx, companies, before=cursor, limit=limit)
-    return Page(found, str(found[-1].id) if len(found) == limit else None)
+    after = cursors.read(cursor, Place) if cursor else None
+    found = await reading.company_visit_views(tx, companies, after=after, limit=limit)
+    last = found[-1] if len(found) == limit else None
+    return Page(found, cursors.write(Place(last.accepted_at, last.id)) if last else None)
 
 
 @get(

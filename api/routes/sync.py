@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 from litestar import Request
 from litestar.params import FromQuery, QueryParameter
 
-from api import logs
+from api import cursors, logs
+from api.cursors import CursorInvalid, Place
 from api.db import Database, Tx
 from api.edge import InTx, Page, admit_write, get, post
 from api.factories.model import FactoryNotFound, IdTaken, OutsideThailand, PlaceUnknown
@@ -31,7 +28,6 @@ from api.problems import Malformed, NotAllowed
 from api.sync import feed, service
 from api.sync.model import (
     ContractUnknown,
-    CursorInvalid,
     OperationDiffers,
     OperationNotFound,
     OperationUnreadable,
@@ -113,26 +109,9 @@ async def list_receipts(
     tx: InTx, cursor: FromQuery[str | None] = None, limit: Limit = 500
 ) -> Page[Receipt]:
     """The signed receipts of everything that the caller ever sent, oldest first."""
-    found = await service.receipts(tx, _after(cursor), limit)
+    found = await service.receipts(tx, cursors.read(cursor, Place) if cursor else None, limit)
     last = found[-1] if len(found) == limit else None
-    return Page(found, _cursor(last.received_at, last.id) if last else None)
-
-
-def _cursor(at: datetime, id: UUID) -> str:
-    return base64.urlsafe_b64encode(f"{at.isoformat()}|{id}".encode()).decode()
-
-
-def _after(cursor: str | None) -> tuple[datetime, UUID] | None:
-    if not cursor:
-        return None
-    try:
-        at, _, id = base64.urlsafe_b64decode(cursor).decode().partition("|")
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None:
-            raise ValueError
-        return moment, UUID(id)
-    except (ValueError, binascii.Error):
-        raise CursorInvalid() from None
+    return Page(found, cursors.write(Place(last.received_at, last.id)) if last else None)
 
 
 ROUTES = [push, pull, list_receipts]

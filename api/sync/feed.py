@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -10,7 +9,8 @@ from uuid import UUID
 
 import msgspec
 
-from api import events, permissions
+from api import cursors, events, permissions
+from api.cursors import CursorInvalid
 from api.db import Tx
 from api.factories import service as factories
 from api.inspection.checklists import queries as checklists
@@ -18,10 +18,9 @@ from api.inspection.visits import reading as visits
 from api.permissions import Reach, Role, Session
 from api.places import provinces
 from api.sync import queries
-from api.sync.model import Change, ChangeRow, Cursor, CursorInvalid, Pull
+from api.sync.model import Change, ChangeRow, Cursor, Pull
 
 PAGE = 500
-_cursor = msgspec.json.Decoder(Cursor)
 _encoder = msgspec.json.Encoder()
 _epoch: str | None = None
 
@@ -43,9 +42,11 @@ async def pull(
         at = Cursor(epoch, digest, 0, 0)
     rows = await queries.changes(tx, scopes, kinds, at.xid, at.seq, limit)
     if not rows:
-        return Pull([], _write(at), more=False, reset=reset)
+        return Pull([], cursors.write(at), more=False, reset=reset)
     end = Cursor(epoch, digest, rows[-1].xid, rows[-1].seq)
-    return Pull(await _records(tx, scopes, rows), _write(end), more=len(rows) == limit, reset=reset)
+    return Pull(
+        await _records(tx, scopes, rows), cursors.write(end), more=len(rows) == limit, reset=reset
+    )
 
 
 async def scopes_of(tx: Tx) -> list[str]:
@@ -111,15 +112,8 @@ async def _records(tx: Tx, scopes: list[str], rows: Sequence[ChangeRow]) -> list
     return changes
 
 
-def _write(cursor: Cursor) -> str:
-    return base64.urlsafe_b64encode(_encoder.encode(cursor)).decode().rstrip("=")
-
-
 def _read(text: str) -> Cursor:
-    try:
-        found = _cursor.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, msgspec.MsgspecError):
-        raise CursorInvalid() from None
+    found = cursors.read(text, Cursor)
     if not (0 <= found.xid < 1 << 63 and 0 <= found.seq < 1 << 63):
         raise CursorInvalid()
     return found

@@ -120,15 +120,6 @@ class Receipt(msgspec.Struct):
     receipt: str
 
 
-class CursorInvalid(
-    Invalid,
-    code="sync/cursor-invalid",
-    th="ตัวชี้ตำแหน่งการซิงก์ไม่ถูกต้อง กรุณาดึงข้อมูลใหม่ทั้งหมด",
-    en="The cursor cannot be read; pull again without one",
-):
-    """Not a cursor of this server."""
-
-
 class TooManyOperations(
     Invalid,
     code="sync/too-many-operations",

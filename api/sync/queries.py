@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
+from api.cursors import Place
 from api.db import Tx
 from api.sync.model import ChangeRow, Receipt, Stored
 
@@ -139,9 +139,7 @@ async def visible(tx: Tx, scopes: Sequence[str], records: Sequence[UUID]) -> set
     return {(row.kind, row.record) for row in rows}
 
 
-async def receipts(
-    tx: Tx, account: UUID, after: tuple[datetime, UUID] | None, limit: int
-) -> list[Receipt]:
+async def receipts(tx: Tx, account: UUID, after: Place | None, limit: int) -> list[Receipt]:
     """What the server holds of this account, oldest first."""
     return await tx.all(
         Receipt,
@@ -151,8 +149,8 @@ async def receipts(
         order by received_at, id limit $4
         """,
         account,
-        after and after[0],
-        after and after[1],
+        after and after.at,
+        after and after.id,
         limit,
     )
 

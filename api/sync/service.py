@@ -22,6 +22,7 @@ import jwt
 import msgspec
 
 from api import ids, keys, permissions, sealed
+from api.cursors import Place
 from api.db import Retry, Tx, Unreachable
 from api.inspection.checklists.rule_values import Flag
 from api.inspection.visits import field
@@ -323,7 +324,7 @@ def _sign(operation: UUID, digest: bytes, received_at: datetime) -> str:
     )
 
 
-async def receipts(tx: Tx, after: tuple[datetime, UUID] | None, limit: int = 500) -> list[Receipt]:
+async def receipts(tx: Tx, after: Place | None, limit: int = 500) -> list[Receipt]:
     """The receipts of everything that the caller ever sent, oldest first."""
     permissions.reaches(tx.actor, "receipt.read")
     assert isinstance(tx.actor, Session)

@@ -126,7 +126,7 @@ async def test_a_cursor_of_another_order_is_refused(world: World) -> None:
     answer = await world.inspector.get(
         "/v1/factories", params={"cursor": page["next"], "near": "13.6,100.6"}
     )
-    assert answer.json()["code"] == "factories/cursor-wrong"
+    assert answer.json()["code"] == "ground/cursor-invalid"
 
 
 async def test_officers_see_all_and_the_public_no_persons_name(world: World) -> None:

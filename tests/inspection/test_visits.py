@@ -279,7 +279,7 @@ async def test_the_list_for_the_next_visit_opens_with_what_the_last_one_left_ope
 async def test_a_factory_sees_its_visit_once_accepted_and_a_stranger_never(world: World) -> None:
     site = await world.premises(company=True)
     visit = await submitted(world, answer("E08", "fail"), premises=site)
-    path = f"/v1/company/visits/{visit}"
+    path = f"/v1/company/visits/{await world.shown_as(visit)}"
     assert (await world.operator.get(path)).status_code == 404
     await step(world, visit, "take-up")
     assert (await world.operator.get(path)).status_code == 404
@@ -288,7 +288,7 @@ async def test_a_factory_sees_its_visit_once_accepted_and_a_stranger_never(world
     assert [f["item"] for f in seen.json()["findings"]] == ["E08"]
     assert (await world.stranger.get(path)).status_code == 404
     listed = (await world.stranger.get("/v1/company/visits")).json()["items"]
-    assert str(visit) not in {v["id"] for v in listed}
+    assert str(await world.shown_as(visit)) not in {v["id"] for v in listed}
     assert (await world.operator.get(f"/v1/visits/{visit}")).status_code == 403
 
 
@@ -300,7 +300,8 @@ async def test_an_announced_visit_tells_the_factory_that_it_takes_place_and_no_m
         site, announced=True, reason="complaint", note="เพื่อนบ้านร้องเรียนเรื่องกลิ่น"
     )
     await world.inspector.push(record(visit, answers=[answer("E08", "fail")]))
-    seen = (await world.operator.get(f"/v1/company/visits/{visit}")).json()
+    shown = await world.shown_as(visit)
+    seen = (await world.operator.get(f"/v1/company/visits/{shown}")).json()
     assert seen["state"] == "announced"
     assert seen["findings"] == []
     assert seen["visited_at"] is None and seen["outcome"] is None
@@ -320,9 +321,13 @@ async def insider_view(world: World, site: UUID, reason: str) -> dict[str, Any]:
     await step(world, visit, "take-up")
     await step(world, visit, "accept", note="ลับ")
     changes, _ = await pulled(world, cursor)
-    one = (await world.operator.get(f"/v1/company/visits/{visit}")).json()
-    listed = (await world.operator.get("/v1/company/visits")).json()["items"][0]
-    return {"one": one, "listed": listed, "changes": changes}
+    shown = str(await world.shown_as(visit))
+    one = (await world.operator.get(f"/v1/company/visits/{shown}")).json()
+    every = (await world.operator.get("/v1/company/visits", params={"limit": 200})).json()["items"]
+    (listed,) = [v for v in every if v["id"] == shown]
+    view = {"one": one, "listed": listed, "changes": changes}
+    assert str(visit) not in str(view), "a UUIDv7 tells when the visit was planned"
+    return view
 
 
 async def pulled(world: World, cursor: str | None = None) -> tuple[list[Any], str]:

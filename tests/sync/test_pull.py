@@ -129,7 +129,7 @@ async def test_a_cursor_of_another_epoch_or_scope_begins_anew_and_says_so(world:
 async def test_a_cursor_that_is_none_is_a_clear_problem(world: World, cursor: str) -> None:
     refused = await world.inspector.get("/v1/sync", params={"cursor": cursor})
     assert refused.status_code == 422
-    assert refused.json()["code"] == "sync/cursor-invalid"
+    assert refused.json()["code"] == "ground/cursor-invalid"
 
 
 async def test_planned_visits_can_be_pulled_before_the_rest(world: World) -> None:
@@ -152,14 +152,15 @@ async def test_a_factory_pulls_its_visit_only_once_it_is_accepted(world: World) 
     visit = await world.plan(site)
     await world.inspector.push(record(visit, start=gate(), answers=[answer("E08", "fail")]))
     before, _ = await pull(world.operator)
-    assert of(before, visit) == []
+    shown = await world.shown_as(visit)
+    assert of(before, shown) == []
     from tests.sync.test_push import accepted
     from tests.world import submit
 
     await world.inspector.push(submit(visit))
     await accepted(world, visit)
     after, _ = await pull(world.operator)
-    (change,) = of(after, visit)
+    (change,) = of(after, shown)
     assert change["kind"] == "company_visit"
     assert change["record"]["findings"][0]["item"] == "E08"
-    assert of((await pull(world.stranger))[0], visit) == []
+    assert of((await pull(world.stranger))[0], shown) == []

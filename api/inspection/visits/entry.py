@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 
 from astral import Observer
-from astral.sun import sun
+from astral.sun import sunrise, sunset
 
 from api.clock import BANGKOK, bangkok_date
 from api.factories.earth import distance
@@ -63,8 +63,10 @@ def hours_flags(start: Start, registered: tuple[float, float] | None) -> list[Fl
         where = (start.position.lat, start.position.lng)
     day = bangkok_date(start.at)
     try:
-        light = sun(Observer(*where), date=day, tzinfo=BANGKOK)
-        daylight = light["sunrise"] <= start.at.astimezone(BANGKOK) <= light["sunset"]
+        there = Observer(*where)
+        daylight = (
+            sunrise(there, day, tzinfo=BANGKOK) <= start.at <= sunset(there, day, tzinfo=BANGKOK)
+        )
     except ValueError:  # no sunrise there that day: not a place in Thailand
         daylight = False
     if daylight:

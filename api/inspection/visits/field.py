@@ -126,8 +126,7 @@ async def record_visit(
     )
     if op.note:
         await queries.insert_note(tx, visit.id, op.id, actor.account, op.note)
-    for v in versions:
-        flags += [Flag(f.code, {"item": v.item, **f.facts}) for f in v.flags]
+    flags += [Flag(f.code, {"item": v.item, **f.facts}) for v in versions for f in v.flags]
     await _tell(tx, visit, "visit.recorded", {"operation": op.id, "answers": len(versions)})
     return Applied(flags, conflicts)
 

@@ -6,6 +6,7 @@ A function of all versions of the answers, so that it does not matter which phon
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import is_
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -27,9 +28,8 @@ class Judged(NamedTuple):
 
     def under(self, answers: Mapping[str, Any]) -> bool:
         """Whether `answers` are the very same values: equal ones may differ in type (1, True)."""
-        return len(answers) == len(self.answers) and all(
-            answers.get(item) is value for item, value in self.answers.items()
-        )
+        mine = self.answers
+        return len(answers) == len(mine) and all(map(is_, map(answers.get, mine), mine.values()))
 
 
 async def settle(
@@ -50,13 +50,16 @@ async def settle(
     touched = set(items)
     for item in items:
         touched |= compiled.dependents.get(item, frozenset())
-    heads = {i: merge.standing(v) for i, v in held.versions.items() if v}
+    heads = {i: v if len(v) == 1 else merge.standing(v) for i, v in held.versions.items() if v}
     known = {item: standing[0].value for item, standing in heads.items()}
     verdicts = judged.verdicts if judged.under(known) else {}
     conflicts = sorted(item for item in items if len(heads[item]) > 1)
     licences: dict[UUID, UUID | None] | None = None
     changed: list[Finding] = []
     for item in sorted(touched & heads.keys()):
+        before = held.findings.get(item)
+        if before is None and len(heads[item]) == 1 and _holds(verdicts.get(item)):
+            continue
         draft, at_fault = None, heads[item][0]
         for head in heads[item]:
             verdict = verdicts.get(item) if head.value is known[item] else None
@@ -66,7 +69,6 @@ async def settle(
             if draft is not None:
                 at_fault = head
                 break
-        before = held.findings.get(item)
         if draft is None:
             if before is not None and before.state in (
                 FindingState.open,
@@ -113,6 +115,10 @@ async def settle(
             held.findings[item] = finding
             changed.append(finding)
     return changed, conflicts
+
+
+def _holds(verdict: rules.Verdict | None) -> bool:
+    return verdict is not None and verdict.breach is None
 
 
 def verdict_of(

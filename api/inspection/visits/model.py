@@ -115,6 +115,7 @@ class VisitRow(msgspec.Struct):
     entries: int
     version: int
     has_start: bool
+    shown_as: UUID
     data_key: UUID
     kid: str
     wrapped: bytes | None

@@ -25,7 +25,7 @@ async def visits(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[VisitRow]:
         select v.id, v.premises, v.licence, v.company, v.province, v.checklist, v.state, v.reason,
             v.announced, v.planned_on, v.lead, v.team, v.subject, v.started_at, v.outcome,
             v.ended_at, v.representative, v.returned_items, v.flags, v.entries, v.version,
-            v.started is not null, v.data_key, k.kid, k.wrapped
+            v.started is not null, v.shown_as, v.data_key, k.kid, k.wrapped
         from visit v join data_key k on k.id = v.data_key
         where v.id = any($1::uuid[])
             and ($2::text[] is null or v.province = any($2))

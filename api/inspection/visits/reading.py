@@ -9,8 +9,8 @@ from uuid import UUID
 import msgspec
 
 from api import permissions
+from api.cursors import Place
 from api.db import Tx
-from api.inspection.checklists import queries as checklist_queries
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
 from api.inspection.visits import merge, queries, view_queries
@@ -89,32 +89,32 @@ async def company_visit_views(
     companies: Sequence[UUID],
     ids: Sequence[UUID] | None = None,
     *,
-    before: UUID | None = None,
+    after: Place | None = None,
     limit: int = 100,
 ) -> list[CompanyVisit]:
-    """The factory's view: never the reason, never confidential items, nothing before acceptance."""
-    rows = await view_queries.company_visits(tx, companies, ids=ids, before=before, limit=limit)
-    shown = [r.id for r in rows if r.state in SHOWN]
+    """The factory's view: never the reason, never confidential items, nothing before acceptance.
+
+    `ids` are ids for the factory; `after` is where the last page ended.
+    """
+    rows = await view_queries.company_visits(tx, companies, ids=ids, after=after, limit=limit)
+    shown = {r.visit: r.checklist for r in rows if r.accepted_at is not None}
     findings: dict[UUID, list[CompanyFinding]] = {}
-    texts: dict[str, tuple[str, str]] = {}
-    if shown:
-        compiled = {h.id: h.checklist for h in await view_queries.headers(tx, shown)}
-        for number in set(compiled.values()):
-            row = await checklist_queries.checklist(tx, number)
-            assert row is not None
-            for item in (await checklists.compiled(tx, row.id)).standard.items:
-                texts[f"{number}{item.code}"] = (item.text.th, item.text.en)
-        for f in await queries.findings_of(tx, shown):
-            mine = f.company in companies or f.company is None
-            if f.confidential or not mine or f.state == FindingState.withdrawn:
-                continue
-            th, en = texts[f"{compiled[f.visit]}{f.item}"]
-            findings.setdefault(f.visit, []).append(
-                CompanyFinding(f.id, f.item, th, en, f.state, f.severity, f.legal_ref)
+    for f in await queries.findings_of(tx, list(shown)) if shown else []:
+        if f.confidential or f.company not in companies or f.state == FindingState.withdrawn:
+            continue
+        item = (await checklists.compiled(tx, shown[f.visit])).items[f.item].item
+        findings.setdefault(f.visit, []).append(
+            CompanyFinding(
+                f.id, f.item, item.text.th, item.text.en, f.state, f.severity, f.legal_ref
             )
-    return [
-        CompanyVisit(**msgspec.structs.asdict(r), findings=findings.get(r.id, [])) for r in rows
-    ]
+        )
+    views = []
+    for row in rows:
+        fields = msgspec.structs.asdict(row)
+        visit = fields.pop("visit")
+        del fields["checklist"]
+        views.append(CompanyVisit(**fields, findings=findings.get(visit, [])))
+    return views
 
 
 def finding_view(f: Finding) -> FindingView:

@@ -86,7 +86,8 @@ async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit) -> Visit:
         created_by=by,
     )
     if plan.announced and site.company is not None:
-        await _show(tx, id, [site.company])
+        shown_as = (await reading.row(tx, id, "visit.plan")).shown_as
+        await _show(tx, shown_as, [site.company])
     await events.record(
         tx,
         "visit.planned",
@@ -240,10 +241,10 @@ async def _moved(tx: Tx, visit: VisitRow, event: str, facts: dict[str, Any] | No
 async def show_companies(tx: Tx, visit: VisitRow) -> None:
     """Moves the factory's own record of the visit, for every company that it concerns."""
     found = {f.company for f in await queries.findings_of(tx, [visit.id])} | {visit.company}
-    await _show(tx, visit.id, sorted(c for c in found if c is not None))
+    await _show(tx, visit.shown_as, sorted(c for c in found if c is not None))
 
 
-async def _show(tx: Tx, visit: UUID, companies: Sequence[UUID]) -> None:
+async def _show(tx: Tx, shown_as: UUID, companies: Sequence[UUID]) -> None:
     if companies:
         scopes = [events.company(c) for c in companies]
-        await events.record(tx, "visit.shown", "company_visit", visit, scopes=scopes)
+        await events.record(tx, "visit.shown", "company_visit", shown_as, scopes=scopes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from api.cursors import Place
 from api.db import Tx
 from api.inspection.visits.model import Finding
 from api.inspection.visits.views import CompanyVisitRow, Note, VisitHeader, VisitLine
@@ -109,17 +110,20 @@ async def company_visits(
     companies: Sequence[UUID],
     *,
     ids: Sequence[UUID] | None,
-    before: UUID | None,
+    after: Place | None,
     limit: int,
 ) -> list[CompanyVisitRow]:
-    """Visits that these companies may know of: accepted ones, and announced ones that are planned.
+    """Visits that these companies may know of: accepted ones, and announced ones.
 
-    The reason, the team, notes and whatever is confidential are not even read here.
+    Announced ones first, then the latest accepted. The reason, the team, notes and whatever is
+    confidential are not even read here; nor is the licence of another company at the same site.
     """
     return await tx.all(
         CompanyVisitRow,
         """
-        select v.id, v.premises, p.name, v.licence, l.number_shown,
+        select v.id as visit, v.checklist, v.shown_as as id, v.premises, p.name,
+            case when v.company = any($1) then v.licence end,
+            case when v.company = any($1) then l.number_shown end,
             case when v.state in ('accepted', 'closed') then v.state
                 when v.state = 'cancelled' then 'cancelled' else 'announced' end,
             case when v.announced then v.planned_on end,
@@ -129,15 +133,20 @@ async def company_visits(
         from visit v
             join premises p on p.id = v.premises
             left join licence l on l.id = v.licence
-        where (v.company = any($1::uuid[]) or exists (
-                select from finding f where f.visit = v.id and f.company = any($1)))
-            and (v.state in ('accepted', 'closed') or v.announced)
-            and ($2::uuid[] is null or v.id = any($2))
-            and ($3::uuid is null or v.id < $3)
-        order by v.id desc limit $4
+        where (
+                (v.company = any($1::uuid[]) and (v.announced or v.accepted_at is not null))
+                or (v.accepted_at is not null and exists (
+                    select from finding f where f.visit = v.id and f.company = any($1)
+                        and not f.confidential))
+            )
+            and ($2::uuid[] is null or v.shown_as = any($2))
+            and ($4::uuid is null or (coalesce(v.accepted_at, 'infinity'), v.shown_as)
+                < (coalesce($3::timestamptz, 'infinity'), $4))
+        order by coalesce(v.accepted_at, 'infinity') desc, v.shown_as desc limit $5
         """,
         list(companies),
         None if ids is None else list(ids),
-        before,
+        after and after.at,
+        after and after.id,
         limit,
     )

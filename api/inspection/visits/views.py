@@ -165,8 +165,13 @@ class Visit(msgspec.Struct, kw_only=True):
 
 
 class CompanyVisitRow(msgspec.Struct):
-    """What a factory's own company may know of a visit, before findings."""
+    """What a factory's own company may know of a visit, before findings.
 
+    `visit` and `checklist` are for the server alone; `id` is the visit's id for the factory.
+    """
+
+    visit: UUID
+    checklist: UUID
     id: UUID
     premises: UUID
     name: str
