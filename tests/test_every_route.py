@@ -1,0 +1,455 @@
+"""Every route as every person, with objects that are not theirs.
+
+What must come back follows from the permission table alone: 401 for nobody, 403 without the verb,
+404 for what lies outside the caller's reach, never a fault, and never a 200 for someone without
+the verb.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import httpx
+import msgspec
+import pytest
+import pytest_asyncio
+from litestar import Litestar
+
+from api import ids
+from api.accounts import seed as accounts
+from api.accounts.samples import SAMPLES
+from api.app import ROUTERS
+from api.db import Database
+from api.edge import DEPENDENCIES
+from api.factories.seed import OPERATOR, STRANGER
+from api.openapi import document
+from api.permissions import PERMISSIONS, Reach, Role, Worker
+from tests.world import Person, World, answer, encode, gate, now, record, submit
+
+KEYS = [sample.key for sample in SAMPLES]
+ROLES: dict[str, set[Role]] = {
+    s.key: set(s.roles) or {Role.citizen} | ({Role.operator} if s.company else set())
+    for s in SAMPLES
+}
+OPERATIONS: dict[str, tuple[str, str, str]] = {}  # operation → (method, path, verb or "")
+for _path, _item in document(ROUTERS, DEPENDENCIES)["paths"].items():
+    for _method, _operation in _item.items():
+        _verb = _operation.get("x-permission", {}).get("verb", "")
+        OPERATIONS[_operation["operationId"]] = (_method.upper(), _path, _verb)
+GUARDED = sorted(name for name, (_, _, verb) in OPERATIONS.items() if verb)
+OPEN = sorted(name for name, (_, _, verb) in OPERATIONS.items() if not verb)
+
+
+class Things(msgspec.Struct):
+    """Records of one province, none of them the caller's."""
+
+    province: str
+    visit: UUID
+    finding: UUID
+    premises: UUID
+    other: UUID
+    licence: UUID
+    account: UUID
+    session: UUID
+    company: UUID
+    member: UUID
+    officer: UUID
+
+
+Body = Callable[[Things], Any]
+BODIES: dict[str, Body] = {
+    "visit.plan": lambda t: {
+        "premises": t.premises,
+        "planned_on": "2099-01-01",
+        "lead": t.account,
+    },
+    "visit.return": lambda t: {"items": ["E08"], "note": "x"},
+    "visit.accept": lambda t: {"note": "x"},
+    "visit.close": lambda t: {"note": "x"},
+    "visit.cancel": lambda t: {"note": "x"},
+    "visit.unseal": lambda t: {"reason": "x"},
+    "premises.register": lambda t: {"name": "โรงงานตัวอย่าง", "province": t.province},
+    "premises.correct": lambda t: {"address": "x"},
+    "premises.merge": lambda t: {"other": t.other},
+    "licence.correct": lambda t: {"status": "stopped"},
+    "account.suspend": lambda t: {"reason": "x"},
+    "authority.grant": lambda t: {
+        "account": ids.new(),
+        "power": "sign_order",
+        "section": "37",
+        "instrument": "คำสั่งตัวอย่าง",
+        "valid_from": "2026-01-01",
+    },
+    "company_member.add": lambda t: {"cid": "1999900000137", "capacity": "agent"},
+    "officer.edit": lambda t: {
+        "office": "pio-11",
+        "name": "x",
+        "roles": ["inspector"],
+        "email": "x@example.invalid",
+    },
+    "special_day.edit": lambda t: {"working": False, "name_th": "x"},
+    "sync.push": lambda t: {"operations": []},
+}
+NOT_FOREIGN = {
+    # No object of somebody else is named: lists, the caller's own, what everybody may know.
+    *("account.me", "category.read", "checklist.list", "checklist.read", "company_visit.list"),
+    *("factory.list", "factory.number", "factory.read", "office.read", "officer.read"),
+    *("profile.read", "receipt.list", "session.list", "session.sign_out", "special_day.edit"),
+    *("sync.pull", "sync.push", "visit.list", "authority.read"),
+    # Administrators' own, without an object of a scope.
+    *("checklist.publish", "company.edit", "officer.import", "officer.list"),
+}
+ENDS_THE_CALLER = {"session.sign_out"}
+
+
+async def _things(world: World, province: str) -> Things:
+    """A visit under way with a finding, in a province; in 21 of a factory without a licence."""
+    lead = world["inspector" if province == "11" else "inspector-elsewhere"]
+    if province == "11":
+        premises, other = await world.premises(company=True), await world.premises(class_=2)
+    else:
+        premises, other = [await _registered(lead, province) for _ in range(2)]
+    visit = ids.new()
+    plan = {"premises": premises, "planned_on": "2026-11-23", "lead": lead.account}
+    made = await world.department.put(f"/v1/visits/{visit}", content=encode(plan))
+    assert made.status_code == 200, made.text
+    noted = record(visit, start=gate(), answers=[answer("E08", "fail")])
+    (result,) = await lead.push(noted)
+    assert result["status"] in ("stored", "flagged"), result
+    found = (await lead.get(f"/v1/visits/{visit}")).json()
+    async with world.db.read() as tx:
+        licence = await tx.value(
+            """
+            select l.id from licence l join premises p on p.id = l.premises_id
+            where p.province = $1 order by l.operator_company nulls last limit 1
+            """,
+            "11" if province == "11" else "74",
+        )
+        company_id = await tx.value(
+            "select id from company where juristic_id = $1",
+            OPERATOR if province == "11" else STRANGER,
+        )
+        member = await tx.value("select id from company_member where company = $1", company_id)
+        officer = await tx.value("select id from officer where account = $1", lead.account)
+    async with world.db.begin(Worker("test")) as tx:
+        session, _ = await accounts.sign_in(tx, "citizen" if province == "11" else "ministry")
+    return Things(
+        province=province,
+        visit=visit,
+        finding=UUID(found["findings"][0]["id"]),
+        premises=premises,
+        other=other,
+        licence=licence,
+        account=lead.account or ids.new(),
+        session=session,
+        company=company_id,
+        member=member,
+        officer=officer,
+    )
+
+
+async def _registered(person: Person, province: str) -> UUID:
+    body = {"name": "โรงงานตัวอย่างนอกทะเบียน", "province": province}
+    made = await person.post("/v1/factories", content=encode(body))
+    assert made.status_code == 201, made.text
+    return UUID(made.json()["id"])
+
+
+@pytest_asyncio.fixture(scope="session")
+async def things(world: World) -> dict[str, Things]:
+    return {"11": await _things(world, "11"), "21": await _things(world, "21")}
+
+
+@pytest_asyncio.fixture(scope="session")
+async def ended(world: World) -> Person:
+    """A session that its owner has ended."""
+    async with world.db.begin(Worker("test")) as tx:
+        account = await accounts.account(tx, "department")
+        _, tokens = await accounts.sign_in(tx, "department")
+    person = Person(world.http, "ended", account, tokens.access_token)
+    assert (await person.post("/v1/session/end")).status_code == 204
+    return person
+
+
+def _foreign(key: str, things: dict[str, Things]) -> Things:
+    """Records outside of what `key` may see, whatever their roles are."""
+    return (
+        things["21"] if key not in ("inspector-elsewhere", "stranger", "ministry") else things["11"]
+    )
+
+
+def _unknown(province: str) -> Things:
+    """Ids that nothing has, for those who see everything and must not change it."""
+    made = {name: ids.new() for name in Things.__struct_fields__ if name != "province"}
+    return Things(province=province, **made)
+
+
+ID_OF = {"officer": "officer", "account": "account", "session": "session", "company": "company"}
+
+
+async def ask(person: Person, operation: str, things: Things) -> httpx.Response:
+    method, path, _ = OPERATIONS[operation]
+    own = ID_OF.get(operation.partition(".")[0].removesuffix("_member"), "")
+    known = msgspec.structs.asdict(things)
+    filled = {
+        "factory": things.premises,
+        "id": known.get(own, ids.new()),
+        "number": 1,
+        "value": "3-106-33/50",
+        "day": "2191-01-01",
+        "code": "ground/not-found",
+        "provider": "none",
+    } | {name: value for name, value in known.items() if name != "province"}
+    url = path.format_map(filled)
+    body = BODIES[operation](things) if operation in BODIES else None
+    content = None if body is None else encode(body)
+    headers = {"Content-Type": "application/json"} if content else {}
+    return await person.request(method, url, content=content, headers=headers, version=1)
+
+
+def _reaches(key: str, verb: str) -> set[Reach]:
+    return {PERMISSIONS[verb][role] for role in ROLES[key] if role in PERMISSIONS[verb]}
+
+
+@pytest.mark.parametrize("operation", GUARDED)
+async def test_nobody_and_an_ended_session_are_told_to_sign_in(
+    world: World, ended: Person, things: dict[str, Things], operation: str
+) -> None:
+    found = await ask(world.nobody, operation, things["11"])
+    assert (found.status_code, found.json()["code"]) == (401, "ground/sign-in-needed")
+    found = await ask(ended, operation, things["11"])
+    assert (found.status_code, found.json()["code"]) == (401, "accounts/session-ended")
+
+
+@pytest.mark.parametrize("operation", GUARDED)
+async def test_without_the_verb_the_answer_is_403_whatever_is_asked(
+    world: World, things: dict[str, Things], operation: str
+) -> None:
+    verb = OPERATIONS[operation][2]
+    without = [key for key in KEYS if not _reaches(key, verb)]
+    for key in without:
+        for asked in (_foreign(key, things), things["11"], _unknown("11")):
+            found = await ask(world[key], operation, asked)
+            said = (found.status_code, found.json().get("code"), found.json().get("verb"))
+            assert said == (403, "ground/not-allowed", verb), (key, found.text)
+
+
+@pytest.mark.parametrize("operation", GUARDED)
+async def test_what_is_not_the_callers_does_not_exist(
+    world: World, things: dict[str, Things], operation: str
+) -> None:
+    _, path, verb = OPERATIONS[operation]
+    for key in KEYS:
+        reaches = _reaches(key, verb)
+        if not reaches or operation in ENDS_THE_CALLER:
+            continue
+        if Reach.all in reaches or operation in NOT_FOREIGN:
+            found = await ask(world[key], operation, _unknown(things["11"].province))
+            assert found.status_code not in (401, 403), (key, found.text)
+            assert found.status_code < 500, (key, found.text)
+            continue
+        assert "{" in path or operation in BODIES, f"{operation}: which object is another's?"
+        found = await ask(world[key], operation, _foreign(key, things))
+        # Planning names premises in its body; that they do not exist is said of the body.
+        wanted = {404, 422} if operation == "visit.plan" else {404}
+        assert found.status_code in wanted, (key, found.status_code, found.text)
+        missing = await ask(world[key], operation, _unknown(things["11"].province))
+        if operation not in ("premises.register", "visit.plan"):  # these make what is not there
+            assert _shape(missing) == _shape(found), (key, "tells that it exists", found.text)
+
+
+def _shape(found: httpx.Response) -> tuple[int, dict[str, Any]]:
+    """An answer without what differs from one request to the next."""
+    body = found.json()
+    return found.status_code, {
+        k: v for k, v in body.items() if k not in ("request_id", "visit", "finding")
+    }
+
+
+@pytest.mark.parametrize("operation", OPEN)
+async def test_an_open_route_never_asks_who_is_there_and_never_breaks(
+    world: World, ended: Person, things: dict[str, Things], operation: str
+) -> None:
+    for person in (world.nobody, ended, world.inspector, world.citizen):
+        found = await ask(person, operation, things["11"])
+        assert found.status_code not in (401, 403), found.text
+        assert found.status_code < 500, found.text
+
+
+@pytest.mark.parametrize("operation", sorted(BODIES))
+def test_the_table_of_bodies_names_operations_that_exist(operation: str) -> None:
+    assert operation in OPERATIONS
+
+
+# --- the ones that matter most --------------------------------------------------------------------
+
+
+async def test_the_auditor_reads_and_writes_nothing(
+    world: World, db: Database, things: dict[str, Things]
+) -> None:
+    assert (await world.auditor.get(f"/v1/visits/{things['11'].visit}")).status_code == 200
+    assert (await world.auditor.get(f"/v1/visits/{things['21'].visit}")).status_code == 200
+    writing = [n for n in GUARDED if OPERATIONS[n][0] != "GET" and not n.startswith("session.")]
+    for operation in writing:
+        found = await ask(world.auditor, operation, things["11"])
+        assert found.status_code == 403, (operation, found.text)
+    async with db.read() as tx:
+        wrote = await tx.values(
+            "select distinct name from event where account = $1", world.auditor.account
+        )
+    reading = {"person.unsealed"}  # opening one's own profile is told in the trail
+    assert {name for name in wrote if not name.startswith("session.")} <= reading
+
+
+async def test_the_ministry_sees_every_province_and_writes_nothing(
+    world: World, things: dict[str, Things]
+) -> None:
+    for each in things.values():
+        assert (await world.ministry.get(f"/v1/visits/{each.visit}")).status_code == 200
+    for operation in ("visit.plan", "visit.accept", "sync.push", "finding.confirm"):
+        assert (await ask(world.ministry, operation, things["11"])).status_code == 403
+
+
+async def test_an_inspector_of_another_province_finds_nothing(
+    world: World, things: dict[str, Things]
+) -> None:
+    far, here = world["inspector-elsewhere"], things["11"]
+    for path in (f"/v1/visits/{here.visit}", f"/v1/visits/{here.visit}/pack"):
+        assert (await far.get(path)).status_code == 404
+    listed = (await far.get("/v1/visits?limit=200")).text
+    assert str(here.visit) not in listed
+    (pushed,) = await far.push(record(here.visit, answers=[answer("E08", "pass")]))
+    assert pushed["status"] == "rejected"
+    assert pushed["problem"]["code"] == "inspection/no-such-visit"
+    assert str(here.visit) not in await _everything_pulled(far)
+    seen = (await world.inspector.get(f"/v1/visits/{here.visit}")).json()
+    assert [a["value"] for a in seen["answers"]] == ["fail"]
+
+
+async def _everything_pulled(person: Person) -> str:
+    text, cursor = "", None
+    while True:
+        page = await person.get("/v1/sync", params={"cursor": cursor} if cursor else {})
+        assert page.status_code == 200, page.text
+        text += page.text
+        if not page.json()["more"]:
+            return text
+        cursor = page.json()["next"]
+
+
+async def test_a_company_never_sees_another_companys_visit_or_factory(
+    world: World, things: dict[str, Things]
+) -> None:
+    visit = await world.begun(await world.premises(company=True))
+    await world.inspector.push(record(visit, answers=[answer("E08", "fail")]), submit(visit))
+    version = (await world.head.get(f"/v1/visits/{visit}")).json()["version"]
+    await world.head.post(f"/v1/visits/{visit}/take-up", version=version)
+    done = await world.head.post(
+        f"/v1/visits/{visit}/accept", version=version + 1, content=encode({"note": ""})
+    )
+    assert done.status_code == 200, done.text
+    visit = await world.shown_as(visit)
+    own = await world.operator.get(f"/v1/company/visits/{visit}")
+    assert own.status_code == 200
+    assert own.json()["findings"]
+    assert (await world.stranger.get(f"/v1/company/visits/{visit}")).status_code == 404
+    assert str(visit) not in (await world.stranger.get("/v1/company/visits?limit=200")).text
+    assert str(visit) not in await _everything_pulled(world.stranger)
+    assert str(visit) in await _everything_pulled(world.operator)
+
+
+async def test_a_company_reaches_no_officers_view(world: World, things: dict[str, Things]) -> None:
+    here = things["11"]  # at the operator's own factory
+    for person in (world.operator, world.stranger, world.citizen):
+        for path in (f"/v1/visits/{here.visit}", f"/v1/visits/{here.visit}/pack", "/v1/visits"):
+            assert (await person.get(path)).status_code == 403
+        assert (await person.get("/v1/officers")).status_code == 403
+    assert (await world.citizen.get("/v1/sync")).status_code == 403
+
+
+async def test_a_visit_before_acceptance_is_not_its_factorys_to_see(
+    world: World, things: dict[str, Things]
+) -> None:
+    visit = things["11"].visit
+    assert (await world.operator.get(f"/v1/company/visits/{visit}")).status_code == 404
+    assert str(visit) not in (await world.operator.get("/v1/company/visits?limit=200")).text
+    assert str(visit) not in await _everything_pulled(world.operator)
+
+
+async def test_the_administrator_manages_people_and_sees_no_visit(
+    world: World, things: dict[str, Things]
+) -> None:
+    assert (await world.administrator.get("/v1/officers")).status_code == 200
+    assert (await world.administrator.get(f"/v1/visits/{things['11'].visit}")).status_code == 403
+    assert (await world.administrator.get("/v1/sync")).status_code == 403
+
+
+async def test_a_local_officer_sees_classes_one_and_two_of_their_own_area(
+    world: World, things: dict[str, Things]
+) -> None:
+    small = await world.plan(await world.premises(class_=2))
+    large = things["11"].visit
+    assert (await world.local_officer.get(f"/v1/visits/{small}")).status_code == 200
+    assert (await world.local_officer.get(f"/v1/visits/{large}")).status_code == 404
+    listed = (await world.local_officer.get("/v1/visits?limit=200")).text
+    assert str(large) not in listed
+
+
+async def test_an_inspector_does_not_review_their_own_visit(world: World) -> None:
+    visit = await world.begun()
+    await world.inspector.push(submit(visit))
+    version = (await world.head.get(f"/v1/visits/{visit}")).json()["version"]
+    for action in ("take-up", "accept", "close", "cancel"):
+        body = None if action == "take-up" else encode({"note": ""})
+        found = await world.inspector.post(
+            f"/v1/visits/{visit}/{action}", version=version, content=body
+        )
+        assert found.status_code == 403
+
+
+async def test_nobody_ends_another_persons_session_but_the_administrator(
+    world: World, things: dict[str, Things]
+) -> None:
+    for person in (world.inspector, world.head, world.operator):
+        found = await person.request("DELETE", f"/v1/sessions/{things['11'].session}")
+        assert found.status_code == 404
+    async with world.db.read() as tx:
+        session = things["11"].session
+        assert await tx.value("select ended_at from session where id = $1", session) is None
+
+
+async def test_a_rumour_is_answered_like_nothing(world: World, things: dict[str, Things]) -> None:
+    """Whether an id exists cannot be read from an answer to someone who may not know."""
+    far = world["inspector-elsewhere"]
+    real = await far.get(f"/v1/visits/{things['11'].visit}")
+    none = await far.get(f"/v1/visits/{ids.new()}")
+    assert (real.status_code, sorted(real.json())) == (none.status_code, sorted(none.json()))
+    assert real.json()["title"] == none.json()["title"]
+    assert real.headers.keys() == none.headers.keys()
+    (a,) = await far.push(record(things["11"].visit, start=gate()))
+    (b,) = await far.push(record(ids.new(), start=gate()))
+    assert a["problem"]["code"] == b["problem"]["code"]
+
+
+async def test_an_operation_id_of_a_colleague_is_nobody_elses_to_know(world: World) -> None:
+    visit = await world.begun()
+    op = record(visit, answers=[answer("E08", "pass")])
+    await world.inspector.push(op)
+    (seen,) = await world["inspector-2"].push(op)
+    assert seen["status"] == "rejected"
+    assert seen["problem"]["code"] == "sync/no-such-operation"
+    assert "receipt" not in seen
+    assert str(now().year) not in json.dumps(seen)
+
+
+def test_every_guarded_route_is_in_the_sweep(app: Litestar) -> None:
+    guarded = {
+        str(handler.operation_id)
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if handler.opt.get("verb", "public") != "public"
+    }
+    assert guarded == set(GUARDED)
