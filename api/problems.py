@@ -17,15 +17,16 @@ Facts never carry personal data.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Self
-
-if TYPE_CHECKING:
-    from api.db import Tx
+from typing import Any, ClassVar, Self
 
 type_base = "/problems/"
 
 CATALOGUE: dict[str, type[Problem]] = {}
 BY_CONSTRAINT: dict[str, type[Problem]] = {}
+
+
+Survivor = Callable[[Any], Awaitable[None]]
+"""Takes the `Tx` in which it is run; unnamed here, because problems know no data base."""
 
 
 class _Absent(dict[str, Any]):
@@ -66,9 +67,9 @@ class Problem(Exception):
     def __init__(self, **facts: Any) -> None:
         super().__init__(self.code)
         self.facts = facts
-        self.survivors: list[Callable[[Tx], Awaitable[None]]] = []
+        self.survivors: list[Survivor] = []
 
-    def surviving(self, act: Callable[[Tx], Awaitable[None]]) -> Self:
+    def surviving(self, act: Survivor) -> Self:
         """`act` is run and committed in a new transaction after the rollback, before the answer.
 
         For what must outlive a refusal: attempt counters, revocations, the audit of a refusal.
