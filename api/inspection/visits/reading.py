@@ -29,7 +29,12 @@ async def read_visit(tx: Tx, id: UUID) -> Visit:
 
 
 async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
-    """The officers' view of visits that the caller was already found to see."""
+    """The officers' view of visits that the caller was already found to see.
+
+    The headers are read first: what is read after them may be newer than the version says, never
+    older, so nobody acts on a version with answers that they were not shown.
+    """
+    headers = await view_queries.headers(tx, ids)
     answers = await queries.answers(tx, ids)
     findings: dict[UUID, list[FindingView]] = {}
     for f in await queries.findings_of(tx, ids):
@@ -71,7 +76,7 @@ async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
             notes=notes.get(h.id, []),
             version=h.version,
         )
-        for h in await view_queries.headers(tx, ids)
+        for h in headers
     ]
 
 
