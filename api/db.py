@@ -32,7 +32,10 @@ Unreachable = (
     asyncpg.AdminShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.DiskFullError,
+    asyncpg.LockNotAvailableError,
 )
+WAIT_S = 5.0
+"""So long a request waits for a free connection before it is told to come back."""
 
 Unstorable = (asyncpg.DataError,)
 
@@ -132,7 +135,7 @@ class Database:
     @classmethod
     async def connect(cls, url: str, *, size: int = 10, role: str = "superapp_app") -> Database:
         """Opens the pool as `role`, which owns no table; raises `OSError` or `asyncpg` errors."""
-        settings = {"application_name": "superapp", "timezone": "UTC"}
+        settings = {"application_name": "superapp", "timezone": "UTC", "lock_timeout": "5s"}
         if role:
             settings["role"] = role
         pool = await asyncpg.create_pool(
@@ -147,6 +150,15 @@ class Database:
         )
         return cls(pool)
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        async with asyncio.timeout(WAIT_S):
+            connection = await self.pool.acquire()
+        try:
+            yield connection
+        finally:
+            await self.pool.release(connection)
+
     async def close(self) -> None:
         try:
             await asyncio.wait_for(self.pool.close(), timeout=5)
@@ -160,7 +172,7 @@ class Database:
         What a Problem wants to survive is committed in a transaction of its own right after.
         """
         try:
-            async with self.pool.acquire() as connection, connection.transaction():
+            async with self._connection() as connection, connection.transaction():
                 yield Tx(connection, actor, request_id)
         except Problem as problem:
             if problem.survivors:
@@ -172,7 +184,7 @@ class Database:
     @asynccontextmanager
     async def read(self, actor: Actor = NOBODY, request_id: str = "") -> AsyncIterator[Tx]:
         """Statements without a transaction block: each sees its own moment."""
-        async with self.pool.acquire() as connection:
+        async with self._connection() as connection:
             yield Tx(connection, actor, request_id)
 
     async def retrying(
