@@ -9,11 +9,15 @@ from collections.abc import Awaitable, Callable
 import click
 import uvloop
 
-from bench import push, table
+from bench import factories, push, table
 from bench.frame import Frame
 
 Part = Callable[[Frame], Awaitable[list[table.Row]]]
-PARTS: dict[str, Part] = {"push": push.measure}
+PARTS: dict[str, Part] = {
+    "push": push.measure,
+    "factories": factories.measure,
+    "import": factories.measure_import,
+}
 
 
 @click.command()

@@ -59,7 +59,9 @@ create table premises (
 );
 -- Of six sites five are struck off. Only those that live are listed by name and place; who looks
 -- for one of the others gives its number or its province.
-create index premises_by_name on premises (name_key, id) where live and merged_into is null;
+-- With `search` in it, a frequent part of a name is found by walking this index alone.
+create index premises_by_name on premises (name_key, id) include (search)
+    where live and merged_into is null;
 create index premises_by_province on premises (province, name_key, id)
     where live and merged_into is null;
 create index premises_province on premises (province);

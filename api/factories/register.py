@@ -88,6 +88,10 @@ async def _import(
         outcome, done = await _begin(pool[0], source)
         with _Report(report) as lines:
             await _load(pool, source, outcome, done, lines, progress)
+        if outcome.added or outcome.changed:
+            async with asyncio.TaskGroup() as tasks:
+                for connection, statement in zip(pool, sql.TIDY, strict=False):
+                    tasks.create_task(connection.execute(statement))
         await _finish(pool[0], outcome)
         return outcome
     finally:
@@ -161,7 +165,6 @@ async def _load(
             tasks.create_task(feed())
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
-    await pool[0].execute(sql.TIDY)
 
 
 async def _load_chunk(
@@ -206,8 +209,6 @@ async def _finish(connection: Any, outcome: Outcome) -> None:
                 "rejected": outcome.rejected,
             },
         )
-    if outcome.added:
-        await connection.execute("analyze premises, licence, licence_version, change")
 
 
 class _Report:

@@ -40,7 +40,11 @@ select array_agg(code) from (
 
 ANY_WITHOUT_NEW_NUMBER = "select exists (select from licence where number_new is null)"
 
-TIDY = "select gin_clean_pending_list('premises_search')"
+TIDY = (
+    # Takes up the pending list of the index of names, and lets names be read from their index.
+    "vacuum (analyze) premises",
+    "analyze licence, licence_version, change",
+)
 
 ADOPT = """
 update licence l set key = s.key, number_new = s.number_new

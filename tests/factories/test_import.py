@@ -490,5 +490,5 @@ def test_reading_takes_no_more_memory_for_more_rows(tmp_path: Path) -> None:
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    # One block of the file is held at a time; all of the larger one would be 6 MB more.
-    assert peaks[1] - peaks[0] < 1_500_000, peaks
+    # One block of the file is held at a time; three times the rows would be three times this.
+    assert peaks[1] < peaks[0] * 1.4, peaks
