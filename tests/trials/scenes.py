@@ -15,11 +15,10 @@ from tests.world import encode, gate, now, record
 INSPECTORS = ("inspector", "inspector-2")
 
 
-async def visits(house: House, url: str, count: int) -> list[str]:
-    """Visits under way, with both inspectors on the team."""
-    accounts = {key: await house.sign_in(key) for key in ("head", *INSPECTORS)}
+async def premises(house: House) -> str:
+    """A class 3 factory with one operating licence."""
     async with house.owner() as connection:
-        premises = await connection.fetchval(
+        found = await connection.fetchval(
             """
             select premises_id from licence l join premises p on p.id = l.premises_id
             where l.licence_class = 3 and p.province = '11' and l.status = 'operating'
@@ -27,12 +26,19 @@ async def visits(house: House, url: str, count: int) -> list[str]:
             order by l.key limit 1
             """
         )
+    return str(found)
+
+
+async def visits(house: House, url: str, count: int) -> list[str]:
+    """Visits under way, with both inspectors on the team."""
+    accounts = {key: await house.sign_in(key) for key in ("head", *INSPECTORS)}
+    site = await premises(house)
     made = []
     async with httpx.AsyncClient(base_url=url, timeout=20) as http:
         for _ in range(count):
             visit = ids.new()
             plan = {
-                "premises": premises,
+                "premises": site,
                 "planned_on": bangkok_date(now()).isoformat(),
                 "lead": accounts["inspector"][0],
                 "team": [accounts["inspector-2"][0]],

@@ -1,0 +1,135 @@
+"""Nothing left to serve with: no free connection, no PostgreSQL. The API says so and recovers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import httpx
+
+from tests.trials import ledger, scenes
+from tests.trials.fixtures import linux
+from tests.trials.house import House
+from tests.trials.phones import more, working
+
+pytestmark = linux
+PATIENCE_S = 15.0
+
+
+def refused_clearly(reply: httpx.Response) -> None:
+    assert reply.status_code == 503, reply.text
+    assert reply.headers["content-type"].startswith("application/problem+json")
+    assert int(reply.headers["retry-after"]) >= 1
+    assert reply.json()["code"]
+
+
+async def test_a_pool_without_a_free_connection_makes_no_caller_wait_for_ever(
+    house: House,
+) -> None:
+    """Somebody locks a table; every push of a small pool is stuck, and then reads queue as well."""
+    server = house.server(SUPERAPP_POOL_SIZE="2")
+    try:
+        await server.ready()
+        visits = await scenes.visits(house, server.url, 1)
+        phones = await scenes.phones(house, [server.url], 3, visits, "pool")
+        async with (
+            house.owner() as connection,
+            httpx.AsyncClient(base_url=server.url, timeout=60) as http,
+        ):
+            token = phones[0].clients[0].headers["authorization"]
+            who = {"Authorization": token}
+            assert (await http.get("/v1/sync", headers=who)).status_code == 200
+            locking = connection.transaction()
+            await locking.start()
+            await connection.execute("lock table visit in access exclusive mode")
+            entries = [p.make() for p in phones]
+            pushes = [
+                asyncio.create_task(
+                    http.post(
+                        "/v1/sync",
+                        content=b'{"operations":[' + e.raw + b"]}",
+                        headers=p.clients[0].headers,
+                    )
+                )
+                for p, e in zip(phones, entries, strict=True)
+            ]
+            await asyncio.sleep(0.2)
+            begun = time.monotonic()
+            reads = await asyncio.gather(
+                *(http.get("/v1/provinces", headers=who) for _ in range(10))
+            )
+            assert (await http.get("/health")).status_code == 200, "alive, though not ready"
+            replies = [*reads, *(await asyncio.gather(*pushes))]
+            took = time.monotonic() - begun
+            for reply in replies:
+                refused_clearly(reply)
+            assert took < PATIENCE_S, f"callers waited {took:.0f} s"
+            await locking.rollback()
+            assert (await http.get("/v1/provinces", headers=who)).status_code == 200
+            for phone in phones:
+                await phone.drain()
+            assert (await ledger.check(connection, phones))["held"] == 3
+            for phone in phones:
+                await phone.close()
+        print(f"13 callers were refused within {took:.1f} s")
+        assert not server.faults(), server.faults()[:1]
+    finally:
+        server.stop()
+        house.servers.remove(server)
+
+
+async def test_no_caller_waits_long_or_gets_a_500_while_postgresql_is_down(
+    house: House,
+) -> None:
+    server = house.server()
+    try:
+        await server.ready()
+        visits = await scenes.visits(house, server.url, 1)
+        phones = await scenes.phones(house, [server.url], 2, visits, "down")
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as http:
+            who = phones[0].clients[0].headers
+            assert house.postgres.process
+            house.postgres.process.kill()
+            house.postgres.process.wait(10)
+            slowest = 0.0
+            try:
+                for _ in range(3):
+                    for method, path in (
+                        ("GET", "/v1/sync"),
+                        ("POST", "/v1/sync"),
+                        ("GET", f"/v1/visits/{visits[0]}"),
+                        ("GET", "/health/ready"),
+                        ("GET", "/v1/provinces"),
+                    ):
+                        body = b'{"operations":[' + phones[0].make().raw + b"]}"
+                        begun = time.monotonic()
+                        refused_clearly(
+                            await http.request(
+                                method,
+                                path,
+                                headers=who,
+                                content=body if method == "POST" else None,
+                            )
+                        )
+                        slowest = max(slowest, time.monotonic() - begun)
+                assert (await http.get("/health")).status_code == 200
+            finally:
+                house.postgres.start()
+            begun = time.monotonic()
+            async with working(phones):
+                await more(phones, 10)
+            back = time.monotonic() - begun
+            for phone in phones:
+                await phone.drain()
+            async with house.owner() as connection:
+                await ledger.check(connection, phones)
+            unexpected = [u for p in phones for u in p.unexpected]
+            assert not unexpected, unexpected[:2]
+            for phone in phones:
+                await phone.close()
+        print(f"slowest refusal {slowest:.2f} s; ten pushes {back:.1f} s after the return")
+        assert slowest < PATIENCE_S
+        assert not server.faults(), server.faults()[:1]
+    finally:
+        server.stop()
+        house.servers.remove(server)
