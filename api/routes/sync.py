@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Request
 from litestar.params import FromQuery, QueryParameter
 
@@ -24,7 +23,7 @@ from api.inspection.visits.model import (
     VisitNotFound,
     VisitSealed,
 )
-from api.problems import Malformed, NotAllowed
+from api.problems import NotAllowed
 from api.sync import feed, service
 from api.sync.model import (
     ContractUnknown,
@@ -39,7 +38,6 @@ from api.sync.model import (
     TooManyOperations,
 )
 
-_push = msgspec.json.Decoder(Push)
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
 RESULT_PROBLEMS = (
@@ -78,12 +76,7 @@ async def push(request: Request[Any, Any, Any]) -> PushResults:
     Decoded here and not by the framework, so that one operation that cannot be understood does
     not fail the others; run again as a whole after a deadlock.
     """
-    try:
-        operations = _push.decode(await request.body()).operations
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Malformed(reason=str(error)[:200], where="body") from None
-    except RecursionError:
-        raise Malformed(reason="nested too deeply", where="body") from None
+    operations = service.open_push(await request.body())
     db: Database = request.app.state.db
 
     async def work(tx: Tx) -> list[Result]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -35,9 +36,10 @@ from api.inspection.visits.operations import (
     RecordVisit,
     SettleAnswer,
     SubmitVisit,
+    drop_impossible_times,
 )
 from api.permissions import Session
-from api.problems import Problem
+from api.problems import Malformed, Problem
 from api.sync import queries
 from api.sync.model import (
     CONTRACTS,
@@ -47,6 +49,7 @@ from api.sync.model import (
     OperationDiffers,
     OperationNotFound,
     OperationUnreadable,
+    Push,
     Receipt,
     Result,
     Status,
@@ -65,10 +68,33 @@ VERBS: dict[str, tuple[type[FieldOperation], Verb]] = {
     "visit.add_result": (AddResult, field.add_result),
 }
 
+_push = msgspec.json.Decoder(Push)
 _envelope = msgspec.json.Decoder(Envelope)
 _decoders = {name: msgspec.json.Decoder(kind) for name, (kind, _) in VERBS.items()}
 _result = msgspec.json.Decoder(Result)
+_QUOTED = re.compile(r"['\"].*['\"]", re.DOTALL)
+_ESCAPES = re.compile(
+    rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+def open_push(body: bytes) -> list[msgspec.Raw]:
+    """The operations of a request's body, each still to be decoded; raises `Malformed`.
+
+    Half a surrogate pair (a phone that cuts a note in the middle of an emoji) and NUL bytes would
+    make the whole body unreadable: they become U+FFFD, and `_decode` flags their operation.
+    """
+    try:
+        return _push.decode(body).operations
+    except RecursionError:
+        raise Malformed(reason="nested too deeply", where="body") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        mended = _ESCAPES.sub(lambda found: found[1] or rb"\ufffd", body.replace(b"\0", rb"\ufffd"))
+        if mended != body:
+            return open_push(mended)
+        raise Malformed(reason=str(error)[:200], where="body") from None
 
 
 async def push(tx: Tx, operations: Sequence[msgspec.Raw]) -> list[Result]:
@@ -91,7 +117,7 @@ async def push(tx: Tx, operations: Sequence[msgspec.Raw]) -> list[Result]:
     results = []
     for raw, envelope in zip(raws, envelopes, strict=True):
         if isinstance(envelope, Problem):
-            results.append(await _refuse(tx, None, envelope, raw))
+            results.append(await _refuse(tx, envelope.facts.get("operation"), envelope, raw))
             continue
         before = stored.get(envelope.id)
         if before is not None:
@@ -125,6 +151,7 @@ async def _store(
     try:
         async with tx.savepoint():
             op, odd = _decode(envelope, raw)
+            odd += drop_impossible_times(op)
             applied = await VERBS[envelope.op][1](tx, op, held, odd)
             status: Status = (
                 "conflict" if applied.conflicts else "flagged" if applied.flags else "stored"
@@ -136,11 +163,11 @@ async def _store(
         return await _refuse(tx, envelope.id, problem, raw), None
     except (*Retry, *Unreachable):
         raise
-    except asyncpg.DataError as error:
+    except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
         await _load_again(tx, envelope.visit, held)
         unreadable = OperationUnreadable(reason=type(error).__name__)
         return await _refuse(tx, envelope.id, unreadable, raw), None
-    except asyncpg.PostgresError:
+    except Exception:  # a fault of ours in one operation must not hold up the rest of the queue
         log.exception("operation failed", extra={"facts": {"operation": str(envelope.id)}})
         await _load_again(tx, envelope.visit, held)
         return Result(envelope.id, "retry"), None
@@ -184,16 +211,23 @@ async def _keep(tx: Tx, envelope: Envelope, raw: bytes, result: Result, held: He
 
 def _decode(envelope: Envelope, raw: bytes) -> tuple[FieldOperation, list[Flag]]:
     odd: list[Flag] = []
+    if b"\\ufffd" in raw:
+        odd.append(Flag("text.damaged"))
     if b"\\u0000" in raw:
         cleaned = _NUL.sub(rb"\1\\ufffd", raw)
         if cleaned != raw:
             raw = cleaned
             odd.append(Flag("text.nul"))
     try:
-        return _decoders[envelope.op].decode(raw), odd
+        try:
+            return _decoders[envelope.op].decode(raw), odd
+        except UnicodeDecodeError:  # another encoding than UTF-8 in some text
+            raw = raw.decode("utf-8", "replace").encode()
+            odd.append(Flag("text.damaged"))
+            return _decoders[envelope.op].decode(raw), odd
     except msgspec.ValidationError as error:
-        return _salvage(envelope, raw, str(error), odd)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _salvage(envelope, raw, _said(error), odd)
+    except (msgspec.DecodeError, RecursionError) as error:
         raise OperationUnreadable(reason=_said(error), operation=envelope.id) from None
 
 
@@ -210,7 +244,10 @@ def _salvage(
     The bytes are kept whole beside it, so that nothing is lost.
     """
     kind = VERBS[envelope.op][0]
-    parts = msgspec.json.decode(raw)
+    try:
+        parts = json.loads(raw, parse_float=_number, parse_int=_number)
+    except (ValueError, RecursionError) as error:
+        raise OperationUnreadable(reason=_said(error), operation=envelope.id) from None
     values: dict[str, Any] = {}
     for name, hint in _hints(kind).items():
         if name not in parts:
@@ -221,11 +258,19 @@ def _salvage(
             if name == "answers" and isinstance(parts[name], list):
                 values[name] = _salvage_answers(parts[name], odd)
             else:
-                odd.append(Flag("field.unreadable", {"field": name, "reason": str(error)}))
+                odd.append(Flag("field.unreadable", {"field": name, "reason": _said(error)}))
     try:
         return kind(**values), odd
     except TypeError:
         raise OperationUnreadable(reason=said, operation=envelope.id) from None
+
+
+def _number(text: str) -> Any:
+    """A number; one that no number type holds (1e400) stays a text, for its answer's flag."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.MsgspecError:
+        return text[:100]
 
 
 def _salvage_answers(found: list[Any], odd: list[Flag]) -> list[Answer]:
@@ -236,7 +281,7 @@ def _salvage_answers(found: list[Any], odd: list[Flag]) -> list[Answer]:
         except msgspec.ValidationError as error:
             item = part.get("item") if isinstance(part, dict) else None
             odd.append(
-                Flag("answer.unreadable", {"place": place, "item": item, "reason": str(error)})
+                Flag("answer.unreadable", {"place": place, "item": item, "reason": _said(error)})
             )
             if isinstance(item, str):
                 answers.append(Answer(item=item, value=part.get("value")))
@@ -281,7 +326,10 @@ def _differences(first: bytes, second: bytes) -> list[str]:
         elif left != right or type(left) is not type(right):
             found.append(path)
 
-    walk(a, b, "$")
+    try:
+        walk(a, b, "$")
+    except RecursionError:
+        return ["$"]
     return found[:20]
 
 
@@ -292,7 +340,7 @@ async def _refuse(tx: Tx, operation: UUID | None, problem: Problem, raw: bytes) 
     cell = sealed.Cell("refused_operation", "raw", id)
     kept = sealed.seal_under_ring(cell, raw)
     await queries.insert_refused(tx, id, operation, tx.actor.account, problem.code, kept)
-    return _rejected(operation or problem.facts.get("operation"), problem)
+    return _rejected(operation, problem)
 
 
 def _rejected(operation: UUID | None, problem: Problem) -> Result:
@@ -302,7 +350,10 @@ def _rejected(operation: UUID | None, problem: Problem) -> Result:
 
 
 def _said(error: Exception) -> str:
-    return str(error)[:200] if isinstance(error, msgspec.MsgspecError) else type(error).__name__
+    """What is wrong and where, without the value: it may be a person's name."""
+    if not isinstance(error, msgspec.MsgspecError):
+        return type(error).__name__
+    return _QUOTED.sub("'…'", str(error))[:200]
 
 
 # --- receipts -----------------------------------------------------------------------------------

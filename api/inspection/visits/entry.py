@@ -81,6 +81,8 @@ def within(at: datetime, hours: WorkingHours) -> bool:
         start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)
     except ValueError:
         return False
+    if start.tzinfo or end.tzinfo:  # "08:00Z" is not a wall clock's time
+        return False
     moment = at.astimezone(BANGKOK).time().replace(tzinfo=None)
     if start <= end:
         return start <= moment <= end

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from api.factories.model import RegisterPremises
+from api.inspection.checklists.rule_values import Flag
 
 Reason = Literal["routine", "complaint", "follow_up", "accident", "not_reporting"]
 
@@ -130,3 +131,32 @@ class AddResult(Operation, tag="visit.add_result"):
 
 
 FieldOperation = RecordVisit | SettleAnswer | SubmitVisit | AddResult
+
+
+def drop_impossible_times(op: FieldOperation) -> list[Flag]:
+    """Takes out claimed times of no living phone (the years 1 or 9999) and says which.
+
+    They fit the type, but neither a time zone nor a data base can reckon with them; the bytes as
+    sent are kept whole beside the operation.
+    """
+    flags = []
+    for name in ("answered_at", "ended_at", "reported_at"):
+        if not _possible(getattr(op, name, None)):
+            setattr(op, name, None)
+            flags.append(Flag("time.impossible", {"field": name}))
+    if isinstance(op, RecordVisit):
+        if op.start is not None and not _possible(op.start.at):
+            op.start = None
+            flags.append(Flag("time.impossible", {"field": "start"}))
+        elif op.start and op.start.position and not _possible(op.start.position.taken_at):
+            op.start.position.taken_at = None
+            flags.append(Flag("time.impossible", {"field": "start.position.taken_at"}))
+        for answer in op.answers:
+            if not _possible(answer.answered_at):
+                answer.answered_at = None
+                flags.append(Flag("time.impossible", {"item": answer.item}))
+    return flags
+
+
+def _possible(moment: datetime | None) -> bool:
+    return moment is None or 1900 <= moment.year <= 2200
