@@ -41,7 +41,15 @@ Unstorable = (asyncpg.DataError,)
 
 
 class _Connection(asyncpg.Connection):
-    """A connection whose return to the pool costs no statement; we leave no session state."""
+    """A connection whose return to the pool costs no statement; we leave no session state.
+
+    `told` keeps what its server was asked once. It ends with the connection, so that it never
+    speaks of another server that has taken the place of the first.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.told: dict[str, str] = {}
 
     def get_reset_query(self) -> str:
         return ""
@@ -57,6 +65,12 @@ class Tx:
         self.actor = actor
         self.now: datetime = clock.now()
         self.request_id = request_id
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What the server at the other end was asked once, for as long as this connection lives."""
+        found: dict[str, str] = self._connection.told
+        return found
 
     async def one(self, kind: type[T], sql: str, *args: Any) -> T:
         """Exactly one row; anything else is a fault of ours and a 500."""

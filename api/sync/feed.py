@@ -22,7 +22,6 @@ from api.sync.model import Change, ChangeRow, Cursor, Pull
 
 PAGE = 500
 _encoder = msgspec.json.Encoder()
-_epoch: str | None = None
 
 
 async def pull(
@@ -30,8 +29,9 @@ async def pull(
 ) -> Pull:
     """The next page after `cursor`; without one, from the beginning.
 
-    A cursor of another epoch (a restored dump) or of other scopes (the account moved to another
-    office) begins anew and says `reset`. Raises `CursorInvalid`.
+    A cursor of another epoch (a restored dump), from the future (the data folder's copy was put
+    back) or of other scopes (the account moved to another office) begins anew and says `reset`.
+    Raises `CursorInvalid`.
     """
     scopes = await scopes_of(tx)
     epoch = await _this_epoch(tx)
@@ -41,6 +41,9 @@ async def pull(
     if reset:
         at = Cursor(epoch, digest, 0, 0)
     rows = await queries.changes(tx, scopes, kinds, at.xid, at.seq, limit)
+    if not rows and not await queries.has_passed(tx, at.xid):
+        reset, at = True, Cursor(epoch, digest, 0, 0)
+        rows = await queries.changes(tx, scopes, kinds, at.xid, at.seq, limit)
     if not rows:
         return Pull([], cursors.write(at), more=False, reset=reset)
     end = Cursor(epoch, digest, rows[-1].xid, rows[-1].seq)
@@ -65,10 +68,9 @@ async def scopes_of(tx: Tx) -> list[str]:
 
 
 async def _this_epoch(tx: Tx) -> str:
-    global _epoch
-    if _epoch is None:
-        _epoch = await queries.epoch(tx)
-    return _epoch
+    if "epoch" not in tx.told:
+        tx.told["epoch"] = await queries.epoch(tx)
+    return tx.told["epoch"]
 
 
 Loader = Callable[[Tx, list[UUID]], Awaitable[Sequence[Any]]]

@@ -95,6 +95,14 @@ async def epoch(tx: Tx) -> str:
     return value
 
 
+async def has_passed(tx: Tx, xid: int) -> bool:
+    """Whether the feed has served transaction `xid`, as it has where a cursor of it was given."""
+    found: bool = await tx.value(
+        "select $1::text::xid8 < pg_snapshot_xmin(pg_current_snapshot())", str(xid)
+    )
+    return found
+
+
 async def changes(
     tx: Tx, scopes: Sequence[str], kinds: Sequence[str] | None, xid: int, seq: int, limit: int
 ) -> list[ChangeRow]:
