@@ -37,10 +37,10 @@ from api.problems import Malformed, Stale
 
 AnyRequest = Request[Any, Any, Any]
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
-Class = Annotated[int, msgspec.Meta(ge=1, le=3)]
+Class = Annotated[int | None, QueryParameter(ge=1, le=3)]
 Radius = Annotated[float, QueryParameter(gt=0, le=200_000)]
-Words = Annotated[str, msgspec.Meta(max_length=200)]
-Code = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,6}$")]
+Words = Annotated[str | None, QueryParameter(max_length=200)]
+Code = Annotated[str | None, QueryParameter(pattern="^[0-9]{1,6}$")]
 
 
 class NumberReading(msgspec.Struct):
@@ -69,14 +69,14 @@ class NumberReading(msgspec.Struct):
 )
 async def list_factories(
     tx: InTx,
-    q: FromQuery[Words | None] = None,
-    number: FromQuery[Words | None] = None,
+    q: Words = None,
+    number: Words = None,
     near: FromQuery[str | None] = None,
     radius_m: Radius = 5_000,
-    province: FromQuery[Code | None] = None,
-    district: FromQuery[Code | None] = None,
-    category: FromQuery[Code | None] = None,
-    licence_class: FromQuery[Class | None] = None,
+    province: Code = None,
+    district: Code = None,
+    category: Code = None,
+    licence_class: Class = None,
     status: FromQuery[Status | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: Limit = 50,

@@ -600,3 +600,16 @@ async def test_no_answer_leaves_a_transaction_behind(world: World, db: Database)
 def test_a_problem_without_a_fact_still_reads_as_a_sentence() -> None:
     assert Counted().sentence("en") == "Counted (–)"
     assert issubclass(Counted, Problem)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("category=abc", "category=null&category=null", "category=1234567", "province=x"),
+        *("licence_class=0", "licence_class=4", "status=none", f"q={'x' * 201}"),
+        *("radius_m=-5", "radius_m=0", "radius_m=nan", "near=13,100&radius_m=1e9", "limit=0"),
+    ],
+)
+async def test_every_limit_of_a_parameter_holds(world: World, query: str) -> None:
+    answer = await world.inspector.get(f"/v1/factories?{query}")
+    is_problem(answer, 422, "ground/malformed")

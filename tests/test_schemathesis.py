@@ -1,0 +1,111 @@
+"""Schemathesis against the running server: no fault, and every answer as openapi.json says.
+
+`make test` plays a bounded round with a fixed seed as four people; `make test-long` goes on with
+boundary values, wrong methods, missing credentials and fresh seeds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from api.embedded import EmbeddedPostgres
+from tests.conftest import keyring_path
+from tests.fuzzed import Served, serving
+
+ROOT = Path(__file__).resolve().parent.parent
+PEOPLE = ("inspector", "head", "operator", "administrator")
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "response_headers_conformance",
+)
+MORE_CHECKS = ("unsupported_method", "allow_header_conformance", "ignored_auth")
+LEFT_OUT = (
+    "session.sign_out",  # would end the run
+    "checklist.publish",  # its body is the whole standard: minutes for one example
+)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def served(
+    postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Served]:
+    log = tmp_path_factory.mktemp("served") / "log"
+    async with serving(postgres, template, keyring_path(), log) as found:
+        yield found
+
+
+async def play(
+    served: Served, key: str, *options: str, checks: tuple[str, ...] = CHECKS
+) -> tuple[int, str]:
+    """Schemathesis' exit code and the end of what it said."""
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        *("run", str(ROOT / "openapi" / "openapi.json"), "--url", served.url),
+        *("--header", f"Authorization: Bearer {await served.token(key)}"),
+        *("--checks", ",".join(checks)),
+        *(part for name in LEFT_OUT for part in ("--exclude-operation-id", name)),
+        *("--warnings", "off", "--no-color", "--no-shrink", "--continue-on-failure"),
+        *options,
+    ]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=served.log.parent,  # where its cache and replays may go
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode(errors="replace")
+
+
+@pytest.mark.parametrize("pair", [PEOPLE[:2], PEOPLE[2:]], ids="+".join)
+async def test_every_answer_is_as_documented(served: Served, pair: tuple[str, str]) -> None:
+    options = ("--phases", "fuzzing", "--max-examples", "8", "--seed", "1")
+    for code, said in await asyncio.gather(*(play(served, key, *options) for key in pair)):
+        assert code == 0, said[-6000:]
+        assert "passed" in said
+
+
+async def test_the_server_said_nothing_about_a_fault(served: Served) -> None:
+    lines = served.log.read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if '"level":"error"' in line or "Traceback" in line]
+
+
+async def test_the_server_listens_where_it_was_told_and_nowhere_else(served: Served) -> None:
+    process = psutil.Process(served.pid)
+    listening = {
+        (c.laddr.ip, c.laddr.port)
+        for p in (process, *process.children(recursive=True))
+        for c in p.net_connections(kind="inet")
+        if c.status == psutil.CONN_LISTEN
+    }
+    assert listening == {("127.0.0.1", int(served.url.rpartition(":")[2]))}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("key", [*PEOPLE, "department"])
+async def test_boundary_values_and_wrong_methods_are_answered_as_documented(
+    served: Served, key: str
+) -> None:
+    options = ("--phases", "examples,coverage")
+    code, said = await play(served, key, *options, checks=CHECKS + MORE_CHECKS)
+    assert code == 0, said[-6000:]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("key", [*PEOPLE, "department"])
+async def test_many_fresh_examples_are_answered_as_documented(served: Served, key: str) -> None:
+    seed = str(random.randrange(1 << 30))
+    options = ("--phases", "fuzzing,stateful", "--max-examples", "60", "--seed", seed)
+    code, said = await play(served, key, *options)
+    assert code == 0, f"seed {seed}\n{said[-6000:]}"
