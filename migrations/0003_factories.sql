@@ -48,7 +48,7 @@ create table premises (
     position_source text check (position_source in ('register', 'officer')),
     registered boolean not null default true, -- false: found in the field, without a licence
     merged_into uuid references premises,
-    created_at timestamptz not null,
+    created_at timestamptz not null default now(),
     constraint premises_position_whole check (
         (lat is null) = (lng is null) and (lat is null) = (earth is null)
         and (lat is null) = (position_source is null)
@@ -105,7 +105,7 @@ create table licence (
         check (status in ('not_started', 'operating', 'stopped', 'closed', 'struck_off')),
     premises_id uuid not null references premises,
     feed_hash uuid, -- of the register's row as last imported; a person's correction keeps it
-    created_at timestamptz not null, -- by an import: its chunk's committed_at
+    created_at timestamptz not null default now(), -- of an import: its chunk's committed_at
     constraint licence_key_key unique (key),
     constraint licence_key_is_number check (key = coalesce(number_new, number_old))
 );

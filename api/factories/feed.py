@@ -83,20 +83,28 @@ class Rejected(msgspec.Struct, array_like=True):
 
 
 class Chunk(msgspec.Struct, array_like=True):
-    """A stretch of the file as COPY text, with what was refused of it.
+    """A stretch of the file: columns of equal length, one entry a row that can be stored.
 
-    `read` counts every row seen, `rows` those in `copy`, of which `keys` are the numbers; `last`
-    marks the last chunk of a block; `fault` says why the whole file cannot be read.
+    `lines` of the file, `keys`, `hashes`, `told`, `sites` and `licences` as in `feed_row.Row`.
+    `read` counts every row seen; `last` marks the last chunk of a block; `fault` says why the
+    whole file cannot be read.
     """
 
     number: int
     read: int
-    rows: int
-    copy: bytes
+    lines: list[int]
     keys: list[str]
+    hashes: list[str]
+    told: list[str]
+    sites: list[bytes]
+    licences: list[bytes]
     rejected: list[Rejected]
     last: bool = False
     fault: str = ""
+
+    @classmethod
+    def empty(cls, number: int, fault: str = "") -> Chunk:
+        return cls(number, 0, [], [], [], [], [], [], [], last=bool(fault), fault=fault)
 
 
 def _columns(header: list[str]) -> tuple[dict[str, int], list[str]]:
@@ -161,8 +169,8 @@ def _text(path: Path, facts: Survey, block: Block) -> TextIO:
 def _chunk(
     number: int, rows: Any, lines_before: int, convert: feed_row.Converter, size: int
 ) -> Chunk:
-    made = Chunk(number, 0, 0, b"", [], [])
-    copy, keys, rejected = bytearray(), made.keys, made.rejected
+    made = Chunk.empty(number)
+    rejected = made.rejected
     while made.read < size:
         start = lines_before + rows.line_num + 1
         try:
@@ -173,11 +181,15 @@ def _chunk(
             if not row:
                 continue
             made.read += 1
-            key, line, notes = convert(row, start)
-            copy += line
-            keys.append(key)
-            if notes:
-                rejected += [_rejection(start, note, kept=True) for note in notes]
+            found = convert(row, start)
+            made.lines.append(start)
+            made.keys.append(found.key)
+            made.hashes.append(found.feed_hash)
+            made.told.append(found.told)
+            made.sites.append(found.site)
+            made.licences.append(found.licence)
+            if found.notes:
+                rejected += [_rejection(start, note, kept=True) for note in found.notes]
         except Refused as refused:
             rejected.append(_rejection(start, refused.note, kept=False))
         except csv.Error as error:
@@ -194,7 +206,6 @@ def _chunk(
                     str(error)[:80],
                 )
             )
-    made.rows, made.copy = len(keys), bytes(copy)
     return made
 
 
@@ -228,7 +239,7 @@ def main() -> None:
             for chunk in read_block(path, facts, header, convert, number, size):
                 send(chunk)
     except FeedNotUnderstood as fault:
-        send(Chunk(0, 0, 0, b"", [], [], last=True, fault=str(fault)))
+        send(Chunk.empty(0, fault=str(fault)))
     except BrokenPipeError:
         sys.stderr.close()
 

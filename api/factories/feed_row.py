@@ -34,10 +34,23 @@ STATUSES = {
     "เลิกประกอบกิจการ": "closed",
     "ยกเลิก": "closed",
 }
-COLUMNS = [
-    "line",
-    "licence_id",
-    "premises_id",
+SITE_COLUMNS = [
+    "id",
+    "name",
+    "name_key",
+    "search",
+    "live",
+    "address",
+    "province",
+    "district",
+    "subdistrict",
+    "lat",
+    "lng",
+    "earth",
+    "position_source",
+]
+LICENCE_COLUMNS = [
+    "id",
     "key",
     "number_new",
     "number_old",
@@ -47,23 +60,15 @@ COLUMNS = [
     "hp",
     "workers",
     "name",
-    "name_key",
-    "search",
     "operator_name",
     "operator_kind",
     "isic",
     "estate",
     "status",
-    "address",
-    "province",
-    "district",
-    "subdistrict",
-    "lat",
-    "lng",
-    "earth",
+    "premises_id",
     "feed_hash",
 ]
-"""The columns of a COPY line, in order."""
+"""The columns of the two COPY lines that a row becomes, in order."""
 FIELDS = [
     "fid",
     "shown",
@@ -89,7 +94,7 @@ FIELDS = [
 
 _QUOTED = re.compile(r'="?\s*(\d{14})"?')
 _BLANK = frozenset(("", "-", "–", "NULL", "null", "N/A", "ไม่ระบุ"))
-_NOWHERE = "\\N\t\\N\t\\N"
+_NOWHERE = "\\N\t\\N\t\\N\t\\N"
 _OUTSIDE = _BLANK | {"OUT"}
 _ADMIN = re.compile(r"^(?:จังหวัด|จ\.|อำเภอ|อ\.|เขต|กิ่งอำเภอ|ตำบล|ต\.|แขวง)\s*")
 
@@ -112,7 +117,19 @@ class Refused(Exception):
         self.note = note
 
 
-Row = tuple[str, bytes, list[Note]]
+class Row(NamedTuple):
+    """What a row of the feed becomes: two lines of COPY text, and what identifies them.
+
+    `feed_hash` is of all that the row says; `told` is the province whose phones hear of it, or
+    empty for what is struck off.
+    """
+
+    key: str
+    feed_hash: str
+    told: str
+    site: bytes
+    licence: bytes
+    notes: list[Note]
 
 
 @cache
@@ -149,9 +166,9 @@ def text(value: str) -> str:
     return "" if value in _BLANK else value
 
 
-def _id_prefix() -> str:
+def _id_prefix() -> bytes:
     """A UUIDv7 but for its last 16 bits, which count on (RFC 9562, section 6.2, method 1)."""
-    return str(ids.new())[:-4]
+    return str(ids.new())[:-4].encode()
 
 
 class Converter:
@@ -164,7 +181,7 @@ class Converter:
         self.prefix, self.made = _id_prefix(), 0
 
     def __call__(self, row: list[str], line: int) -> Row:
-        """The key, the COPY line, and what was left out of it; raises `Refused`."""
+        """What `row`, at `line` of the file, becomes; raises `Refused`."""
         if len(row) != self.width and (len(row) < self.width or any(row[self.width :])):
             raise Refused(
                 Note(
@@ -203,8 +220,7 @@ class Converter:
         search = names.folded_search_form(folded)
         if operator != name and who == "company":
             search += "|" + names.folded_search_form(names.fold(operator))
-        lat_lng = _position(lat, lng, notes)
-        facts = "\t".join(
+        licence = "\t".join(
             (
                 key,
                 new or "\\N",
@@ -215,27 +231,44 @@ class Converter:
                 _amount("HP", hp, notes),
                 _whole("TOTAL_WORKER", workers, notes),
                 name,
-                names.folded_sort_key(folded),
-                search,
                 operator,
                 who,
                 text(isic),
                 estate,
                 state,
+            )
+        )
+        live = state != "struck_off"
+        site = "\t".join(
+            (
+                name,
+                names.folded_sort_key(folded),
+                search,
+                "t" if live else "f",
                 _address(text(number), moo, soi, road),
                 place[0],
                 place[1] or "\\N",
                 place[2] or "\\N",
-                lat_lng,
+                _position(lat, lng, notes),
             )
         )
-        encoded = facts.encode()
-        hashed = md5(encoded, usedforsecurity=False).hexdigest()
+        site_text, licence_text = site.encode(), licence.encode()
+        digest = md5(licence_text, usedforsecurity=False)
+        digest.update(site_text)
+        hashed = digest.hexdigest()
         self.made += 2
         if self.made >= 0xFFFF:
             self.prefix, self.made = _id_prefix(), 2
-        head = f"{line}\t{self.prefix}{self.made:04x}\t{self.prefix}{self.made + 1:04x}\t"
-        return key, b"%b%b\t%b\n" % (head.encode(), encoded, hashed.encode()), notes
+        site_id = b"%b%04x" % (self.prefix, self.made)
+        licence_id = b"%b%04x" % (self.prefix, self.made + 1)
+        return Row(
+            key,
+            hashed,
+            place[0] if live else "",
+            b"%b\t%b\n" % (site_id, site_text),
+            b"%b\t%b\t%b\t%b\n" % (licence_id, licence_text, site_id, hashed.encode()),
+            notes,
+        )
 
     def _place(self, cc: str, p: str, d: str, s: str) -> tuple[str, str, str]:
         """Codes of the named place; the number's own province where the name says nothing."""
@@ -322,7 +355,7 @@ def _lenient(value: str) -> float:
 
 
 def _position(lat: str, lng: str, notes: list[Note]) -> str:
-    """Latitude, longitude and earth point as COPY text."""
+    """Latitude, longitude, earth point and where they are from, as COPY text."""
     if lat in _BLANK or lng in _BLANK:
         return _NOWHERE
     try:
@@ -352,7 +385,7 @@ def _position(lat: str, lng: str, notes: list[Note]) -> str:
             )
         )
         y, x = x, y
-    return f"{y!r}\t{x!r}\t{earth.cube_text(y, x)}"
+    return f"{y!r}\t{x!r}\t{earth.cube_text(y, x)}\tregister"
 
 
 def _address(number: str, moo: str, soi: str, road: str) -> str:

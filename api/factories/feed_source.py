@@ -9,6 +9,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -97,16 +98,16 @@ def _marker(key: str) -> int | str:
 
 
 def _drop_repeated(part: Chunk, seen: set[int | str]) -> None:
+    """Leaves the first row of each number, here and in the file before."""
     kept, here = [], set[int | str]()
-    for key, line in zip(part.keys, part.copy.splitlines(keepends=True), strict=True):
-        marker = _marker(key)
-        if marker not in seen and marker not in here:
+    for place, key in enumerate(part.keys):
+        if (marker := _marker(key)) not in seen and marker not in here:
             here.add(marker)
-            kept.append(line)
+            kept.append(place)
             continue
         part.rejected.append(
             Rejected(
-                int(line.partition(b"\t")[0]),
+                part.lines[place],
                 False,
                 "FID",
                 "duplicate",
@@ -116,4 +117,13 @@ def _drop_repeated(part: Chunk, seen: set[int | str]) -> None:
             )
         )
     part.rejected.sort(key=lambda line: line.line)
-    part.copy, part.rows = b"".join(kept), len(kept)
+    columns: list[list[Any]] = [
+        part.lines,
+        part.keys,
+        part.hashes,
+        part.told,
+        part.sites,
+        part.licences,
+    ]
+    for column in columns:
+        column[:] = [column[place] for place in kept]

@@ -1,6 +1,6 @@
 """Imports the register's open feed: one process reads, connections side by side load.
 
-A chunk is one transaction of at most 5,000 rows: COPY into a temporary table, then whole sets.
+A chunk is one transaction of at most 5,000 rows, worked off as whole sets.
 What a row says is hashed, so the same file twice writes nothing; a run that was killed goes on
 with the chunks it has not committed. A row of the register is compared with the register's row
 before, so an officer's correction stands until the register itself changes.
@@ -13,7 +13,6 @@ import contextlib
 import csv
 import io
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -25,7 +24,7 @@ from api import clock, events, ids
 from api.db import Tx
 from api.factories import register_queries as sql
 from api.factories.feed import CHUNK, Chunk, Rejected
-from api.factories.feed_row import COLUMNS, known_codes
+from api.factories.feed_row import LICENCE_COLUMNS, SITE_COLUMNS, known_codes
 from api.factories.feed_source import Source, open_source
 from api.permissions import Worker
 
@@ -142,7 +141,7 @@ async def _load(
     async def feed() -> None:
         async for part in source.chunks():
             outcome.read += part.read
-            outcome.rows += part.rows
+            outcome.rows += len(part.keys)
             for line in part.rejected:
                 report.write(line)
             outcome.rejected += sum(not line.kept for line in part.rejected)
@@ -151,7 +150,7 @@ async def _load(
                 _, added, changed = done[part.number]
                 outcome.added += added
                 outcome.changed += changed
-            elif part.rows:
+            elif part.keys:
                 await queue.put(part)
             if progress is not None:
                 progress(*source.progress(part))
@@ -170,28 +169,62 @@ async def _load(
 async def _load_chunk(
     connection: Any, import_id: UUID, part: Chunk, adopt: bool
 ) -> tuple[int, int]:
-    """(added, changed) of one chunk, committed."""
-    now: datetime = clock.now()
+    """(added, changed) of one chunk, committed.
+
+    What is new is copied straight into its tables; only what differs takes the longer way.
+    """
     async with connection.transaction():
-        await connection.copy_to_table(
-            "feed_row", source=io.BytesIO(part.copy), columns=COLUMNS, format="text"
-        )
         if adopt:
-            await connection.execute(sql.ADOPT)
-        added: int = await connection.fetchval(sql.ADD, now)
-        changed = 0
-        if added < part.rows:
-            found = await connection.execute(sql.FIND_CHANGES)
-            if found != "INSERT 0 0":
-                await connection.execute(sql.CHANGE_LICENCES)
-                await connection.execute(sql.CHANGE_SITES)
-                await connection.execute(sql.CHANGE_SHARED_SITES)
-                await connection.execute(sql.RENEW_LIVE)
-                changed = await connection.fetchval(sql.RECORD_CHANGES, now, import_id)
+            await connection.execute(sql.ADOPT, *_numbers(part))
+        known = {row[0]: row[1] for row in await connection.fetch(sql.KNOWN, part.keys)}
+        fresh = [n for n, key in enumerate(part.keys) if key not in known]
+        differing = [
+            n for n, key in enumerate(part.keys) if known.get(key, part.hashes[n]) != part.hashes[n]
+        ]
+        if fresh:
+            await _add(connection, part, fresh)
+        changed = await _change(connection, import_id, part, differing) if differing else 0
         await connection.execute(
-            sql.RECORD_CHUNK, import_id, part.number, part.rows, added, changed, now
+            sql.RECORD_CHUNK, import_id, part.number, len(part.keys), len(fresh), changed
         )
-    return added, changed
+    return len(fresh), changed
+
+
+async def _add(connection: Any, part: Chunk, rows: list[int]) -> None:
+    """Copies new sites and licences and tells the phones of those that are in force."""
+    for table, columns, lines in (
+        ("premises", SITE_COLUMNS, part.sites),
+        ("licence", LICENCE_COLUMNS, part.licences),
+    ):
+        text = io.BytesIO(b"".join([lines[n] for n in rows]))
+        await connection.copy_to_table(table, source=text, columns=columns, format="text")
+    told = [(part.told[n], part.sites[n][:36].decode()) for n in rows if part.told[n]]
+    await connection.execute(sql.TELL, [t[0] for t in told], [t[1] for t in told])
+
+
+async def _change(connection: Any, import_id: UUID, part: Chunk, rows: list[int]) -> int:
+    """Brings the licences of `rows` up to the feed; returns how many say something else now."""
+    text = io.BytesIO(
+        b"".join(
+            b"%d\t%b\t%b" % (part.lines[n], part.licences[n].rstrip(b"\n"), part.sites[n])
+            for n in rows
+        )
+    )
+    await connection.copy_to_table("feed_row", source=text, format="text")
+    await connection.execute(sql.FIND_CHANGES)
+    await connection.execute(sql.CHANGE_LICENCES)
+    await connection.execute(sql.CHANGE_SITES)
+    await connection.execute(sql.CHANGE_SHARED_SITES)
+    await connection.execute(sql.RENEW_LIVE)
+    changed: int = await connection.fetchval(sql.RECORD_CHANGES, import_id)
+    return changed
+
+
+def _numbers(part: Chunk) -> tuple[list[str], list[str]]:
+    """(new, old) of the rows that bear both."""
+    pairs = [line.split(b"\t", 4)[2:4] for line in part.licences]
+    both = [(new.decode(), old.decode()) for new, old in pairs if b"\\N" not in (new, old)]
+    return [new for new, _ in both], [old for _, old in both]
 
 
 async def _finish(connection: Any, outcome: Outcome) -> None:

@@ -1,18 +1,19 @@
 """The statements of an import of the register: a chunk at a time, set by set.
 
 `feed_row` and `feed_change` are temporary tables of the importing connection. Names here are
-those of `feed_row.COLUMNS`.
+those of `feed_row.LICENCE_COLUMNS` and `feed_row.SITE_COLUMNS`.
 """
 
 from __future__ import annotations
 
 PREPARE = """
 create temporary table feed_row (
-    line integer, licence_id uuid, premises_id uuid, key text, number_new text, number_old text,
-    number_shown text, licence_class smallint, category text, hp double precision, workers integer,
-    name text, name_key text collate "C", search text, operator_name text, operator_kind text,
-    isic text, estate text, status text, address text, province text, district text,
-    subdistrict text, lat double precision, lng double precision, earth cube, feed_hash uuid
+    line integer, licence_id uuid, key text, number_new text, number_old text, number_shown text,
+    licence_class smallint, category text, hp double precision, workers integer, name text,
+    operator_name text, operator_kind text, isic text, estate text, status text, premises_id uuid,
+    feed_hash uuid, site_id uuid, site_name text, name_key text collate "C", search text,
+    live boolean, address text, province text, district text, subdistrict text,
+    lat double precision, lng double precision, earth cube, position_source text
 ) on commit delete rows;
 create temporary table feed_change (
     id uuid, premises_id uuid, version integer, province text, fresh_id uuid, line integer,
@@ -24,7 +25,7 @@ set jit = off;
 set gin_pending_list_limit = '128MB';
 set maintenance_work_mem = '128MB';
 """
-# Without statistics on the temporary table the planner would read all of `licence` for each chunk.
+# Without statistics on the temporary tables the planner would read all of `licence` each time.
 
 TRUST_CHECKED = "set session_replication_role = replica"
 """Foreign keys are then not looked up row by row, which is half of the time of an import. A chunk
@@ -47,36 +48,20 @@ TIDY = (
 )
 
 ADOPT = """
-update licence l set key = s.key, number_new = s.number_new
-from feed_row s
-where s.number_new is not null and l.number_new is null and l.key = s.number_old
+update licence l set key = s.new, number_new = s.new
+from unnest($1::text[], $2::text[]) as s (new, old)
+where l.number_new is null and l.key = s.old
 """
 """A licence known by its old number alone has now been given its new one."""
 
-ADD = """
-with fresh as materialized (
-    select * from feed_row s where not exists (select from licence l where l.key = s.key)
-), site as (
-    insert into premises (id, name, name_key, search, live, address, province, district,
-        subdistrict, lat, lng, earth, position_source, created_at)
-    select premises_id, name, name_key, search, status <> 'struck_off', address, province, district,
-        subdistrict, lat, lng, earth, case when lat is not null then 'register' end, $1
-    from fresh
-), registered as (
-    insert into licence (id, key, number_new, number_old, number_shown, licence_class, category,
-        hp, workers, name, operator_name, operator_kind, isic, estate, status, premises_id,
-        feed_hash, created_at)
-    select licence_id, key, number_new, number_old, number_shown, licence_class, category,
-        hp, workers, name, operator_name, operator_kind, isic, estate, status, premises_id,
-        feed_hash, $1
-    from fresh
-), told as (
-    insert into change (scope, kind, record, xid, seq)
-    select 'province:' || province, 'factory', premises_id, pg_current_xact_id(),
-        nextval('change_seq')
-    from fresh where status <> 'struck_off'
-)
-select count(*) from fresh
+KNOWN = """
+select key, replace(feed_hash::text, '-', '') from licence where key = any($1::text[])
+"""
+
+TELL = """
+insert into change (scope, kind, record, xid, seq)
+select 'province:' || s.province, 'factory', s.id, pg_current_xact_id(), nextval('change_seq')
+from unnest($1::text[], $2::uuid[]) as s (province, id)
 """
 
 _LICENCE_FIELDS = [
@@ -163,11 +148,11 @@ where p.id = n.premises_id and p.live <> n.live
 RECORD_CHANGES = """
 with versions as (
     insert into licence_version (licence_id, version, at, import_id, line, changed)
-    select id, version + 1, $1, $2, line, changed from feed_change where changed is not null
+    select id, version + 1, now(), $1, line, changed from feed_change where changed is not null
 ), events as (
     insert into event (id, at, name, kind, record, actor, facts)
-    select fresh_id, $1, 'licence.changed', 'licence', id, 'import',
-        jsonb_build_object('import', $2, 'line', line,
+    select fresh_id, now(), 'licence.changed', 'licence', id, 'import',
+        jsonb_build_object('import', $1::uuid, 'line', line,
             'fields', (select jsonb_agg(k order by k) from jsonb_object_keys(changed) k))
     from feed_change where changed is not null
 ), told as (
@@ -191,7 +176,7 @@ select count(*) from feed_change where changed is not null
 
 RECORD_CHUNK = """
 insert into register_import_chunk (import_id, chunk, rows, added, changed, committed_at)
-values ($1, $2, $3, $4, $5, $6)
+values ($1, $2, $3, $4, $5, now())
 """
 
 UNFINISHED = """
