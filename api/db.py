@@ -128,10 +128,19 @@ class Tx:
         )
 
     @asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
-        """What happens inside is undone alone when it raises."""
-        async with self._connection.transaction():
+    async def savepoint(self, *, last: bool = False) -> AsyncIterator[None]:
+        """What happens inside is undone alone when it raises.
+
+        `last`: only the commit follows, which releases it too, and a round trip is saved.
+        """
+        await self._connection.execute("savepoint inside")
+        try:
             yield
+        except BaseException:
+            await self._connection.execute("rollback to savepoint inside; release savepoint inside")
+            raise
+        if not last:
+            await self._connection.execute("release savepoint inside")
 
 
 def _problem(error: asyncpg.IntegrityConstraintViolationError) -> Exception:

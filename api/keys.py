@@ -129,6 +129,7 @@ class Keyring:
         self._looked = 0.0
         self._ciphers: dict[str, AESGCM] = {}
         self._signers: dict[str, Ed25519PrivateKey] = {}
+        self._derived: dict[tuple[str, str], bytes] = {}
         self._read()
 
     @classmethod
@@ -181,7 +182,11 @@ class Keyring:
     def derive(self, label: str) -> bytes:
         """32 bytes that only this installation knows, the same in all its processes."""
         oldest = self.usable(Purpose.blind_index)[-1]
-        return hmac.new(oldest.raw(), b"derive\0" + label.encode(), hashlib.sha256).digest()
+        found = self._derived.get((oldest.kid, label))
+        if found is None:
+            found = hmac.digest(oldest.raw(), b"derive\0" + label.encode(), "sha256")
+            self._derived[oldest.kid, label] = found
+        return found
 
     # -- wrap ------------------------------------------------------------------------------------
 

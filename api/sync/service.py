@@ -7,6 +7,7 @@ its id: sent again it gets its first result and receipt again, whatever has happ
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -19,7 +20,6 @@ from typing import Any, get_type_hints
 from uuid import UUID
 
 import asyncpg
-import jwt
 import msgspec
 
 from api import ids, keys, permissions, sealed
@@ -123,7 +123,7 @@ async def push(tx: Tx, operations: Sequence[msgspec.Raw]) -> list[Result]:
         if before is not None:
             results.append(await _replay(tx, before, raw, tx.actor.account))
             continue
-        result, row = await _store(tx, envelope, raw, held)
+        result, row = await _store(tx, envelope, raw, held, last=raw is raws[-1])
         results.append(result)
         if row is not None:
             stored[envelope.id] = row
@@ -146,10 +146,10 @@ def _open(raw: bytes) -> Envelope | Problem:
 
 
 async def _store(
-    tx: Tx, envelope: Envelope, raw: bytes, held: dict[UUID, Held]
+    tx: Tx, envelope: Envelope, raw: bytes, held: dict[UUID, Held], *, last: bool
 ) -> tuple[Result, Stored | None]:
     try:
-        async with tx.savepoint():
+        async with tx.savepoint(last=last):
             op, odd = _decode(envelope, raw)
             odd += drop_impossible_times(op)
             applied = await VERBS[envelope.op][1](tx, op, held, odd)
@@ -365,14 +365,19 @@ def _hash(raw: bytes) -> bytes:
 
 
 def _sign(operation: UUID, digest: bytes, received_at: datetime) -> str:
-    """A compact JWS (RFC 7515) over what the server holds; its key is in our JWKS."""
+    """A compact JWS (RFC 7515) over what the server holds; its key is in our JWKS.
+
+    Put together here: through PyJWT it took twice as long, most of it not the signature's.
+    """
     kid, private = keys.ring().signer(keys.Purpose.receipt)
-    payload = msgspec.json.encode(
-        {"operation": operation, "hash": digest, "received_at": received_at}
-    )
-    return jwt.api_jws.encode(
-        payload, private, algorithm="EdDSA", headers={"kid": kid, "typ": "receipt+jws"}
-    )
+    header = {"alg": "EdDSA", "kid": kid, "typ": "receipt+jws"}
+    payload = {"operation": operation, "hash": digest, "received_at": received_at}
+    signed = b".".join(_base64url(msgspec.json.encode(part)) for part in (header, payload))
+    return b".".join((signed, _base64url(private.sign(signed)))).decode()
+
+
+def _base64url(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
 
 
 async def receipts(tx: Tx, after: Place | None, limit: int = 500) -> list[Receipt]:

@@ -47,9 +47,7 @@ async def settle(
     answers conflict has its finding as long as one of them fails. `judged` saves judging again
     where the answers as they stand are those that were judged.
     """
-    touched = set(items)
-    for item in items:
-        touched |= compiled.dependents.get(item, frozenset())
+    touched = items.union(*(compiled.dependents[i] for i in items & compiled.dependents.keys()))
     heads = {i: v if len(v) == 1 else merge.standing(v) for i, v in held.versions.items() if v}
     known = {item: standing[0].value for item, standing in heads.items()}
     verdicts = judged.verdicts if judged.under(known) else {}
@@ -58,8 +56,10 @@ async def settle(
     changed: list[Finding] = []
     for item in sorted(touched & heads.keys()):
         before = held.findings.get(item)
-        if before is None and len(heads[item]) == 1 and _holds(verdicts.get(item)):
-            continue
+        if before is None and len(heads[item]) == 1:
+            judged_now = verdicts.get(item)
+            if judged_now is not None and judged_now.breach is None:
+                continue  # nearly all of them: one answer, and nothing wrong with it
         draft, at_fault = None, heads[item][0]
         for head in heads[item]:
             verdict = verdicts.get(item) if head.value is known[item] else None
@@ -115,10 +115,6 @@ async def settle(
             held.findings[item] = finding
             changed.append(finding)
     return changed, conflicts
-
-
-def _holds(verdict: rules.Verdict | None) -> bool:
-    return verdict is not None and verdict.breach is None
 
 
 def verdict_of(
