@@ -1,8 +1,9 @@
 """The floor: what the API sends to PostgreSQL, recorded word for word, and sent again bare.
 
-`Recording` notes every statement of a connection with its arguments. Run as a program this file is
-the driver: `python -m bench.driver URL FILE CONNECTIONS` sends recorded transactions again, prepared,
-and does nothing else. It says `ready`, then for each line `FROM TO` sends those and says `done`.
+`Recording` notes every statement of a connection with its arguments. Run as a program this file
+is the driver: `python -m bench.driver URL FILE CONNECTIONS` sends recorded transactions again,
+prepared, and does nothing else. It says `ready`, then for each line `FROM TO` sends those and says
+`done`.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class Recording(asyncpg.Connection):
             self.log.append((query, ()))
         return await super().execute(query, *args, timeout=timeout)
 
-    async def _execute(self, query: str, args: Any, *rest: Any, **named: Any) -> Any:
+    async def _execute(self, query: str, args: Any, *rest: Any, **named: Any) -> Any:  # type: ignore[misc]
         self.log.append((query, tuple(_plain(a) for a in args)))
-        return await super()._execute(query, args, *rest, **named)
+        return await super()._execute(query, args, *rest, **named)  # type: ignore[misc]
 
 
 def _plain(value: Any) -> Any:

@@ -45,14 +45,16 @@ class Frame:
     @classmethod
     @asynccontextmanager
     async def open(cls) -> AsyncIterator[Frame]:
-        with tempfile.TemporaryDirectory(prefix="superapp-bench-") as folder:
-            with EmbeddedPostgres(throwaway=True) as postgres:
-                frame = cls(postgres, Path(folder))
-                url = await postgres.create_database(TEMPLATE)
-                await migrate(url)
-                await seed.seed(url, frame.conf)
-                tokens.use(frame.conf.base_url)
-                yield frame
+        with (
+            tempfile.TemporaryDirectory(prefix="superapp-bench-") as folder,
+            EmbeddedPostgres(throwaway=True) as postgres,
+        ):
+            frame = cls(postgres, Path(folder))
+            url = await postgres.create_database(TEMPLATE)
+            await migrate(url)
+            await seed.seed(url, frame.conf)
+            tokens.use(frame.conf.base_url)
+            yield frame
 
     async def database(self, name: str, template: str = TEMPLATE) -> str:
         """A data base of its own, a copy of `template`, to which none may be connected."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -20,7 +20,7 @@ from bench.table import Row, row
 from bench.visits import Filled
 
 PHONES = 4
-ROUNDS = 3
+ROUNDS = 7
 A_ROUND = 60  # visits one by one, and as many by the driver, in batches, and sent again
 BATCH = 20
 STORED = ("stored", "flagged")
@@ -51,9 +51,7 @@ async def measure(bench: Frame) -> list[Row]:
     one, floor = rounds.cpu["single"], rounds.cpu["driver"]
     ratios = [d / a for d, a in zip(floor, one, strict=True)]
     shares = [b / a for b, a in zip(rounds.cpu["batch"], one, strict=True)]
-    replays = [
-        f / r for f, r in zip(rounds.wall["single"], rounds.wall["replay"], strict=True)
-    ]
+    replays = [f / r for f, r in zip(rounds.wall["single"], rounds.wall["replay"], strict=True)]
     api_ms, pg_ms = median(rounds.cpu["api"]), median(rounds.cpu["postgres"])
     return [
         row("push.vs_driver", median(ratios), f"{spread(ratios)}; driver {median(floor):.2f} ms"),
@@ -79,9 +77,7 @@ class Rounds:
         self, single: Sequence[Filled], batched: Sequence[Filled], bare: slice, *, keep: bool
     ) -> None:
         singles = [visits.body([f]) for f in single]
-        batches = [
-            visits.body(batched[n : n + BATCH]) for n in range(0, len(batched), BATCH)
-        ]
+        batches = [visits.body(batched[n : n + BATCH]) for n in range(0, len(batched), BATCH)]
         found: dict[str, tuple[float, float, float]] = {}
         found["single"] = await self._timed(self._push(singles, False), self.api)
         found["driver"] = await self._timed(
@@ -112,9 +108,10 @@ class Rounds:
                     if answer.status != 200:
                         raise RuntimeError(f"{answer.status}: {answer.body[:300]!r}")
                     for result in answer.json()["results"]:
-                        if result["status"] not in STORED or result.get(
-                            "replayed", False
-                        ) is not replayed:
+                        if (
+                            result["status"] not in STORED
+                            or result.get("replayed", False) is not replayed
+                        ):
                             raise RuntimeError(f"not as it must be: {result}")
 
         await asyncio.gather(*(phone(n) for n in range(PHONES)))
@@ -131,7 +128,7 @@ async def record(
     transactions = []
     async with recording_pool(url) as pool:
         app = create_app(bench.conf, Database(pool))
-        transport = httpx.ASGITransport(app=app)
+        transport = httpx.ASGITransport(app=cast(Any, app))
         async with (
             app.lifespan(),
             httpx.AsyncClient(transport=transport, base_url="http://bench") as client,
@@ -139,7 +136,9 @@ async def record(
             headers = {"Authorization": f"Bearer {token}", "Content-Encoding": "gzip"}
             for visit in filled:
                 Recording.log.clear()
-                answer = await client.post("/v1/sync", content=visits.body([visit]), headers=headers)
+                answer = await client.post(
+                    "/v1/sync", content=visits.body([visit]), headers=headers
+                )
                 if answer.json()["results"][0]["status"] not in STORED:
                     raise RuntimeError(answer.text)
                 transactions.append(list(Recording.log))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,9 +14,10 @@ import msgspec
 
 from api import ids
 from api.accounts import seed as accounts
-from api.clock import bangkok_date
+from api.clock import BANGKOK, bangkok_date
 from api.db import Database, Tx
 from api.inspection.checklists import rules
+from api.inspection.checklists import standard as std
 from api.inspection.visits import service
 from api.inspection.visits.model import PlanVisit
 from api.permissions import Worker
@@ -31,7 +32,7 @@ SUBJECT = {
     "position": {"lat": 13.6, "lng": 100.6},
 }
 """The facts by which the items are chosen: a class 3 factory that all conditions look at."""
-FAILS = ("A05", "B05", "C03", "D04", "E08", "F07", "I03", "J02", "M03")
+FAILS = ("A05", "B05", "D04", "E08", "I03", "M03")
 NOTES = {
     "E08": "ทางหนีไฟชั้น 2 ถูกกั้นด้วยพาเลทวัตถุดิบ ให้ย้ายออกและเปิดทางทันที",
     "B05": "พื้นโรงงานแตกร้าวบริเวณหน้าเตาอบ มีน้ำขัง",
@@ -43,21 +44,21 @@ NOTES = {
 _NUMBERS: dict[str, float] = {
     "A06": 265,  # above the licence, below the step of s.18: a finding
     "A07": 112,  # 40 % off the register: flagged
-    "B02": 12.5,
+    "B02": 350,
     "B08": 3.6,
     "B09": 4.2,
     "C05": 110,
     "H04": 11.2,  # out of its limit
     "H05": 38,
     "H06": 240,
-    "H07": 61,
+    "H07": 42,
     "H08": 4.5,
     "H09": 31.5,
     "H12": 3.1,
     "H13": 45,
     "I08": 230,  # no percentage: kept and flagged
     "K01": 92.5,
-    "K02": 84,
+    "K02": 64,
     "K03": 29.5,
     "K04": 310,
     "L01": 6,
@@ -113,7 +114,7 @@ def _value(code: str, dice: random.Random, at: datetime) -> Any:
             }
         case "Comparison":
             return [
-                {"what": "raw_material", "counted": dice.randint(80, 120), "reported": 100},
+                {"what": "raw_material", "counted": dice.randint(96, 104), "reported": 100},
                 {"what": "workers", "counted": 112, "reported": 110},
             ]
     if code == "F01":
@@ -133,9 +134,11 @@ class Filled(NamedTuple):
 
 
 def filled(visit: UUID, seed: int) -> Filled:
-    """The start at the gate three hours ago, 120 answers, the outcome and who was met."""
+    """The start at the gate yesterday at nine, 120 answers, the outcome and who was met."""
     dice = random.Random(seed)
-    started = datetime.now(UTC) - timedelta(hours=3, seconds=dice.randint(0, 600))
+    yesterday = bangkok_date(datetime.now(UTC)) - timedelta(days=1)
+    started = datetime.combine(yesterday, time(9), BANGKOK).astimezone(UTC)
+    started += timedelta(seconds=dice.randint(0, 600))
     given = answers(dice, started)
     position = {"lat": 13.6003, "lng": 100.6004, "accuracy_m": 9, "taken_at": started}
     return Filled(
