@@ -1,5 +1,5 @@
 """Fixtures of the trials."""
 
-from tests.trials.fixtures import house, second, server
+from tests.trials.fixtures import house, people, premises, second, server
 
-__all__ = ["house", "second", "server"]
+__all__ = ["house", "people", "premises", "second", "server"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from api import keys
+from tests.trials import scenes
 from tests.trials.house import House, Server
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="kill -9 and /proc")
@@ -37,3 +38,14 @@ async def second(house: House, server: Server) -> Server:
         house.server()
     await house.servers[1].ready()
     return house.servers[1]
+
+
+@pytest.fixture
+async def people(house: House, server: Server) -> dict[str, tuple[str, str]]:
+    """Account and access token of the head and both inspectors."""
+    return {key: await house.sign_in(key) for key in ("head", *scenes.INSPECTORS)}
+
+
+@pytest.fixture
+async def premises(house: House) -> str:
+    return await scenes.premises(house)
