@@ -32,7 +32,7 @@ fix: .venv/.developer ## apply what ruff can repair and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.installed ## measure against the targets (make bench ONLY=push)
+bench: .venv/.developer ## measure against the targets (make bench ONLY=push)
 	@exec $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
 docs: .venv/.installed ## write the state diagrams and the problem catalogue into docs/

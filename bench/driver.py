@@ -38,7 +38,7 @@ class Recording(asyncpg.Connection):
             self.log.append((query, ()))
         return await super().execute(query, *args, timeout=timeout)
 
-    async def _execute(self, query: str, args: Any, *rest: Any, **named: Any) -> Any:  # type: ignore[misc]
+    async def _execute(self, query: str, args: Any, *rest: Any, **named: Any) -> Any:
         self.log.append((query, tuple(_plain(a) for a in args)))
         return await super()._execute(query, args, *rest, **named)  # type: ignore[misc]
 

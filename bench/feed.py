@@ -59,11 +59,13 @@ def _name(dice: random.Random) -> tuple[str, str]:
     return stem, f"นายตัวอย่าง ทดสอบ{first}"
 
 
-def write(path: Path, rows: int, seed: int = 1, marked: int = 0) -> None:
+def write(
+    path: Path, rows: int, seed: int = 1, marked: int = 0, province: str | None = None
+) -> None:
     """Writes `rows` rows and a header, UTF-8 with BOM and CRLF, as the real file comes.
 
     `marked` rows, spread evenly, operate, lie in Bangkok and bear `MARK` in their names: the same
-    number of hits in a register of any size.
+    number of hits in a register of any size. `province`: all of them lie there and operate.
     """
     step = rows // marked if marked else rows + 1
     dice = random.Random(seed)
@@ -72,6 +74,8 @@ def write(path: Path, rows: int, seed: int = 1, marked: int = 0) -> None:
     districts = {d.code: d.name_th for p in provinces for d in geothai.districts(p)}
     places = [s for d in districts for s in geothai.subdistricts(d)]
     heavy = [s for s in places if s.code[:2] in ("10", "11", "74", "20", "21", "13", "12")]
+    if province is not None:
+        places = heavy = [s for s in places if s.code.startswith(province)]
     running: dict[tuple[str, int], int] = {}
     with path.open("w", encoding="utf-8-sig", newline="") as out:
         sheet = csv.writer(out, lineterminator="\r\n")
@@ -95,7 +99,7 @@ def write(path: Path, rows: int, seed: int = 1, marked: int = 0) -> None:
                 f"-{number}/{year % 100:02d}{dice.choice(_SUFFIX)}"
             )
             name, operator = _name(dice)
-            status = dice.choices(_STATUSES, _WEIGHTS)[0]
+            status = _STATUSES[0] if province else dice.choices(_STATUSES, _WEIGHTS)[0]
             placed = dice.random() < (0.6 if status != "จำหน่าย" else 0.2)
             lat, lng = 13.2 + 6 * dice.random() ** 2, 99.2 + 4 * dice.random()
             if number % step == 0:
