@@ -131,8 +131,13 @@ class Tx:
     async def savepoint(self, *, last: bool = False) -> AsyncIterator[None]:
         """What happens inside is undone alone when it raises.
 
-        `last`: only the commit follows, which releases it too, and a round trip is saved.
+        `last`: only the commit follows, which releases it too, and a round trip is saved. For a
+        reader, which has no transaction, it is one.
         """
+        if not self._connection.is_in_transaction():
+            async with self._connection.transaction():
+                yield
+            return
         await self._connection.execute("savepoint inside")
         try:
             yield

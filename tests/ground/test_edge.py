@@ -613,3 +613,17 @@ def test_a_problem_without_a_fact_still_reads_as_a_sentence() -> None:
 async def test_every_limit_of_a_parameter_holds(world: World, query: str) -> None:
     answer = await world.inspector.get(f"/v1/factories?{query}")
     is_problem(answer, 422, "ground/malformed")
+
+
+async def test_a_reader_may_take_a_block_of_its_own(db: Database) -> None:
+    async with db.read() as tx, tx.savepoint():
+        await tx.run("set local statement_timeout = '3s'")
+        assert await tx.value("show statement_timeout") == "3s"
+    async with db.read() as tx:
+        assert await tx.value("show statement_timeout") != "3s"
+
+
+async def test_a_name_is_found_by_parts_of_it(world: World) -> None:
+    for query in ("โลหะ", "ตัวอย่าง", "0" * 168, "%_\\", "ไม่มีชื่อนี้"):
+        answer = await world.inspector.get("/v1/factories", params={"q": query})
+        assert answer.status_code == 200, (query, answer.text)
