@@ -163,7 +163,7 @@ async def find(
         # A frequent word is best found along the names, a rare one by its trigrams: the plan has
         # to know which word it is.
         async with tx.savepoint():
-            await tx.run("set local plan_cache_mode = force_custom_plan")
+            await tx.value("select set_config('plan_cache_mode', 'force_custom_plan', true)")
             rows = await tx.all(Found, sql, *arguments)
     else:
         rows = await tx.all(Found, sql, *arguments)
