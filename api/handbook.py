@@ -28,11 +28,15 @@ def contract() -> dict[str, str]:
     }
 
 
+def pages() -> dict[str, str]:
+    """File name → text of the pages in docs/ that are written from the code."""
+    return {"states.md": _states(), "problems.md": _problems()}
+
+
 def write() -> list[Path]:
     """Writes docs/states.md and docs/problems.md; returns their paths."""
-    pages = {"states.md": _states(), "problems.md": _problems()}
     written = []
-    for name, text in pages.items():
+    for name, text in pages().items():
         path = CHECKOUT / "docs" / name
         path.write_text(text, encoding="utf-8")
         written.append(path.relative_to(CHECKOUT))

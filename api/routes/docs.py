@@ -23,16 +23,16 @@ _HEADERS = {
 _CACHED = {"Cache-Control": "public, max-age=3600"}
 _UI = Path(str(swagger_ui_path))
 ASSETS: dict[str, tuple[Path, str]] = {
-    "swagger-ui-bundle.js": (_UI, "text/javascript; charset=utf-8"),
-    "swagger-ui.css": (_UI, "text/css; charset=utf-8"),
-    "oauth2-redirect.js": (_UI, "text/javascript; charset=utf-8"),
+    "swagger-ui-bundle.js": (_UI, "text/javascript"),
+    "swagger-ui.css": (_UI, "text/css"),
+    "oauth2-redirect.js": (_UI, "text/javascript"),
     "favicon-32x32.png": (_UI, "image/png"),
     "openapi.json": (FOLDER, "application/json"),
     "problems.json": (FOLDER, "application/json"),
     "rules.schema.json": (FOLDER, "application/json"),
     "rule-vectors.json": (FOLDER, "application/json"),
-    "rules.md": (FOLDER, "text/markdown; charset=utf-8"),
-    "sync.md": (FOLDER, "text/markdown; charset=utf-8"),
+    "rules.md": (FOLDER, "text/markdown"),
+    "sync.md": (FOLDER, "text/markdown"),
 }
 """What /docs/{name} serves, and from where. A name that is not here does not exist."""
 
@@ -46,7 +46,7 @@ async def page() -> Response[Any]:
 @get("/docs/start.js", verb=PUBLIC, operation="docs.script", include_in_schema=False)
 async def script() -> Response[Any]:
     """Starts Swagger UI on the document."""
-    return Response(DOCS_SCRIPT, media_type="text/javascript; charset=utf-8", headers=_HEADERS)
+    return Response(DOCS_SCRIPT, media_type="text/javascript", headers=_HEADERS)
 
 
 @get("/docs/signed-in", verb=PUBLIC, operation="docs.signed_in", include_in_schema=False)

@@ -624,6 +624,6 @@ async def test_a_reader_may_take_a_block_of_its_own(db: Database) -> None:
 
 
 async def test_a_name_is_found_by_parts_of_it(world: World) -> None:
-    for query in ("โลหะ", "ตัวอย่าง", "0" * 168, "%_\\", "ไม่มีชื่อนี้"):
+    for query in ("โลหะ", "ตัวอย่าง", "0" * 168, "a%_b", "ไม่มีชื่อนี้"):
         answer = await world.inspector.get("/v1/factories", params={"q": query})
         assert answer.status_code == 200, (query, answer.text)
