@@ -122,10 +122,14 @@ class Tx:
         Advisory, so that a record may be locked before it exists. What is read must be read by a
         later statement: this one's snapshot is older than the locks.
         """
-        keys = sorted({int.from_bytes(r.bytes[8:], "big", signed=True) for r in records})
+        keys = sorted({_lock_key(record) for record in records})
         await self._connection.fetch(
             "select pg_advisory_xact_lock(k) from unnest($1::bigint[]) as k", keys
         )
+
+    async def try_lock(self, record: UUID) -> bool:
+        """As `lock` for one record, but says no where somebody else holds it."""
+        return bool(await self.value("select pg_try_advisory_xact_lock($1)", _lock_key(record)))
 
     @asynccontextmanager
     async def savepoint(self, *, last: bool = False) -> AsyncIterator[None]:
@@ -146,6 +150,10 @@ class Tx:
             raise
         if not last:
             await self._connection.execute("release savepoint inside")
+
+
+def _lock_key(record: UUID) -> int:
+    return int.from_bytes(record.bytes[8:], "big", signed=True)
 
 
 def _problem(error: asyncpg.IntegrityConstraintViolationError) -> Exception:

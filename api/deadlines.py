@@ -56,12 +56,13 @@ async def meet(tx: Tx, kind: str, record: UUID) -> None:
 async def fire_due(db: Database, reactions: Mapping[str, Reaction], limit: int = 100) -> int:
     """Fires what is due, each in a transaction of its own; returns how many fired.
 
-    Several workers may scan at once: rows are claimed with SKIP LOCKED. One whose reaction fails
-    stays due and is left for the next scan, so that it cannot hold up the others; a kind without
-    a reaction stays open, never dropped.
+    The record is locked as every verb locks it, before its clock: the other way round a verb that
+    meets the clock and the worker would wait for each other. A record that a verb or another
+    worker holds, and one whose reaction fails, stays due and is left for the next scan, so that
+    it cannot hold up the others; a kind without a reaction stays open, never dropped.
     """
-    fired, failed = 0, list[UUID]()
-    while fired < limit and len(failed) < limit:
+    fired, passed = 0, list[UUID]()
+    while fired < limit and len(passed) < limit:
         due: Due | None = None
         try:
             async with db.begin(Worker("timer")) as tx:
@@ -71,20 +72,28 @@ async def fire_due(db: Database, reactions: Mapping[str, Reaction], limit: int =
                     select kind, record, due_at from deadline
                     where met_at is null and fired_at is null and due_at <= $1
                         and kind = any($2::text[]) and record <> all($3::uuid[])
-                    order by due_at limit 1 for update skip locked
+                    order by due_at limit 1
                     """,
                     tx.now,
                     list(reactions),
-                    failed,
+                    passed,
                 )
                 if due is None:
                     break
-                await tx.run(
-                    "update deadline set fired_at = $3 where kind = $1 and record = $2",
+                if not await tx.try_lock(due.record):
+                    passed.append(due.record)
+                    continue
+                if not await tx.run(
+                    """
+                    update deadline set fired_at = $3
+                    where kind = $1 and record = $2
+                        and met_at is null and fired_at is null and due_at <= $3
+                    """,
                     due.kind,
                     due.record,
                     tx.now,
-                )
+                ):
+                    continue  # met, moved or fired by another worker before the lock was ours
                 await reactions[due.kind](tx, due.record)
             fired += 1
         except Unreachable:
@@ -93,5 +102,5 @@ async def fire_due(db: Database, reactions: Mapping[str, Reaction], limit: int =
             if due is None:
                 raise
             log.exception("deadline failed", extra={"facts": {"deadline": due.kind}})
-            failed.append(due.record)
+            passed.append(due.record)
     return fired

@@ -74,6 +74,21 @@ async def record(
     )
 
 
+async def holding(tx: Tx, kind: str, record: UUID, scopes: Sequence[str]) -> list[str]:
+    """Those of `scopes` whose feed has the record: a tombstone elsewhere would only betray it."""
+    if not scopes:
+        return []
+    return await tx.values(
+        """
+        select scope from change
+        where scope = any($1::text[]) and kind = $2 and record = $3 and not gone
+        """,
+        list(scopes),
+        kind,
+        record,
+    )
+
+
 def province(code: str) -> str:
     """The feed scope of a province, by its two-digit DOPA code."""
     return f"province:{code}"

@@ -330,11 +330,13 @@ async def insider_view(world: World, site: UUID, reason: str) -> dict[str, Any]:
     return view
 
 
-async def pulled(world: World, cursor: str | None = None) -> tuple[list[Any], str]:
+async def pulled(
+    world: World, cursor: str | None = None, who: str = "operator"
+) -> tuple[list[Any], str]:
     found: list[Any] = []
     while True:
         params = {"cursor": cursor} if cursor else {}
-        page = (await world.operator.get("/v1/sync", params=params)).json()
+        page = (await world[who].get("/v1/sync", params=params)).json()
         found, cursor = found + page["changes"], page["next"]
         if not page["more"]:
             return found, cursor or ""

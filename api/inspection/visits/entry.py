@@ -1,19 +1,69 @@
-"""What is odd about an entry at the gate: clock, place, hours. Flags, never refusals. Pure."""
+"""What is odd about an entry at the gate: clock, place, hours. Flags, never refusals.
+
+`registered` is the registered position of the site as (latitude, longitude) in degrees, WGS 84.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Mapping
+from datetime import datetime, time, timedelta
+from typing import Any
 
+import msgspec
 from astral import Observer
 from astral.sun import sunrise, sunset
 
+from api import settings
 from api.clock import BANGKOK, bangkok_date
 from api.factories.earth import distance
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits.operations import Position, Start, WorkingHours
+from api.inspection.visits.model import VisitRow
+from api.inspection.visits.operations import Position, RecordVisit, Start, WorkingHours
 
 STALE = timedelta(minutes=10)
 LONG_AGO = timedelta(days=31)
+
+
+def enter(
+    start: Start | None,
+    visit: VisitRow,
+    subject: Mapping[str, Any],
+    now: datetime,
+    flags: list[Flag],
+) -> str | None:
+    """Takes the claim of the entry into `visit`; the earliest claim stands. Returns it as JSON."""
+    if start is None:
+        if visit.started_at is None:
+            visit.started_at = now
+            flags.append(Flag("start.missing"))
+        return None
+    conf = settings.current()
+    place = subject.get("position")
+    registered = (place["lat"], place["lng"]) if place else None
+    flags += clock_flags(start.at, now, conf.clock_skew_s, "start")
+    flags += position_flags(start.position, start.at, registered, conf.gate_distance_m)
+    flags += hours_flags(start, registered)
+    if visit.has_start and visit.started_at != start.at:
+        flags.append(Flag("start.differs", {"claimed": start.at}))
+        if visit.started_at is not None and visit.started_at < start.at:
+            return None
+    visit.started_at, visit.has_start = start.at, True
+    return msgspec.json.encode(start).decode()
+
+
+def answer_times(op: RecordVisit, visit: VisitRow, now: datetime) -> list[Flag]:
+    """What is odd about the claimed times of the answers, told once for all of them."""
+    moments = [a.answered_at for a in op.answers if a.answered_at is not None]
+    if not moments:
+        return []
+    skew = settings.current().clock_skew_s
+    flags = clock_flags(max(moments), now, skew, "answers")
+    earliest = clock_flags(min(moments), now, skew, "answers")
+    flags += [f for f in earliest if f.code == "clock.long_ago" and f not in flags]
+    floor = (visit.started_at or now) - timedelta(minutes=10)
+    if early := sum(m < floor for m in moments):
+        flags.append(Flag("time.before_start", {"answers": early}))
+    return flags
 
 
 def clock_flags(claimed: datetime | None, now: datetime, skew_s: float, what: str) -> list[Flag]:
@@ -87,8 +137,3 @@ def within(at: datetime, hours: WorkingHours) -> bool:
     if start <= end:
         return start <= moment <= end
     return moment >= start or moment <= end
-
-
-def earliest(*moments: datetime | None) -> datetime:
-    """The first of the given moments; there must be one."""
-    return min(m for m in moments if m is not None).astimezone(UTC)

@@ -8,13 +8,12 @@ not the caller's to do is refused with a Problem.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from api import events, ids, permissions, sealed, settings
+from api import events, ids, permissions, sealed
 from api.clock import bangkok_date
 from api.db import Tx
 from api.factories import service as factories
@@ -24,6 +23,7 @@ from api.inspection.checklists.rule_values import Flag
 from api.inspection.visits import entry, findings, merge, queries, service
 from api.inspection.visits.model import (
     MOVES,
+    AlreadyPlanned,
     Held,
     NotAwaiting,
     NothingToSettle,
@@ -98,10 +98,11 @@ async def record_visit(
         if visit.state in (VisitState.submitted, VisitState.in_review):
             flags.append(Flag("arrived.late", {"state": visit.state}))
         visit.state = _move("record", visit.state)
-    started = _enter(tx, op, visit, subject, flags)
-    flags += _claims(tx, op, visit)
+    day = bangkok_date(visit.started_at or tx.now)
+    started = entry.enter(op.start, visit, subject, tx.now, flags)
+    flags += entry.answer_times(op, visit, tx.now)
     name = _conclude(op, visit, actor, flags)
-    at = op.start and op.start.working_hours
+    at = op.start.working_hours if op.start and started else None
     sealed_name = None
     if name:
         cell = sealed.Cell("visit", "representative_name", visit.id)
@@ -109,9 +110,11 @@ async def record_visit(
     compiled = await checklists.compiled(tx, visit.checklist)
     subject["visit_date"] = bangkok_date(visit.started_at or tx.now).isoformat()
     versions, judged = _versions(tx, op, actor, held, compiled, subject, flags)
-    raised, conflicts = await findings.settle(
-        tx, held, {v.item for v in versions}, compiled, subject, judged, flags
-    )
+    touched = {v.item for v in versions}
+    if day != bangkok_date(visit.started_at or tx.now):
+        touched |= held.versions.keys()  # what expires is judged by the day of the visit
+    raised, conflicts = await findings.settle(tx, held, touched, compiled, subject, judged, flags)
+    conflicts = [item for item in conflicts if any(v.item == item for v in versions)]
     _add_flags(visit, flags)
     await queries.save_entry(
         tx,
@@ -149,72 +152,33 @@ async def _unplanned(tx: Tx, op: RecordVisit, actor: Session) -> Held:
     team = sorted({lead, actor.account, *op.team})
     if await queries.officers(tx, team, site.province) != len(team):
         raise TeamUnknown()
-    await queries.insert_visit(
-        tx,
-        id=op.visit,
-        premises=site.premises,
-        licence=site.licence,
-        company=site.company,
-        province=site.province,
-        class_=site.class_,
-        checklist=(await checklists.newest(tx)).id,
-        reason=op.reason,
-        announced=False,
-        planned_on=None,
-        note="",
-        follows=None,
-        lead=lead,
-        team=team,
-        subject=site.subject(),
-        data_key=await sealed.new_key(tx),
-        created_by=actor.account,
-    )
+    try:
+        await queries.insert_visit(
+            tx,
+            id=op.visit,
+            premises=site.premises,
+            licence=site.licence,
+            company=site.company,
+            province=site.province,
+            class_=site.class_,
+            checklist=(await checklists.newest(tx)).id,
+            reason=op.reason,
+            announced=False,
+            planned_on=None,
+            note="",
+            follows=None,
+            lead=lead,
+            team=team,
+            subject=site.subject(),
+            data_key=await sealed.new_key(tx),
+            created_by=actor.account,
+        )
+    except AlreadyPlanned:  # a visit that is out of the caller's scope does not exist for them
+        raise VisitNotFound(visit=op.visit) from None
     rows = await queries.visits(tx, [op.visit], scope)
     if not rows:
         raise VisitNotFound(visit=op.visit)
     return Held(rows[0], {}, {})
-
-
-def _enter(
-    tx: Tx, op: RecordVisit, visit: VisitRow, subject: Mapping[str, Any], flags: list[Flag]
-) -> str | None:
-    """Takes the claim of the entry into `visit`; the earliest claim stands. Returns it as JSON."""
-    start = op.start
-    if start is None:
-        if visit.started_at is None:
-            visit.started_at = tx.now
-            flags.append(Flag("start.missing"))
-        return None
-    conf = settings.current()
-    place = subject.get("position")
-    registered = (place["lat"], place["lng"]) if place else None
-    flags += entry.clock_flags(start.at, tx.now, conf.clock_skew_s, "start")
-    flags += entry.position_flags(start.position, start.at, registered, conf.gate_distance_m)
-    flags += entry.hours_flags(start, registered)
-    if visit.has_start and visit.started_at != start.at:
-        flags.append(Flag("start.differs", {"claimed": start.at}))
-        if visit.started_at is not None and visit.started_at < start.at:
-            return None
-    visit.started_at, visit.has_start = start.at, True
-    return msgspec.json.encode(start).decode()
-
-
-def _claims(tx: Tx, op: RecordVisit, visit: VisitRow) -> list[Flag]:
-    """What is odd about the claimed times of the answers, told once for all of them."""
-    moments = [a.answered_at for a in op.answers if a.answered_at is not None]
-    if not moments:
-        return []
-    skew = settings.current().clock_skew_s
-    flags = entry.clock_flags(max(moments), tx.now, skew, "answers")
-    flags += [
-        f
-        for f in entry.clock_flags(min(moments), tx.now, skew, "answers")
-        if f.code == "clock.long_ago"
-    ]
-    floor = (visit.started_at or tx.now) - timedelta(minutes=10)
-    if early := sum(m < floor for m in moments):
-        flags.append(Flag("time.before_start", {"answers": early}))
-    return flags
 
 
 def _conclude(op: RecordVisit, visit: VisitRow, actor: Session, flags: list[Flag]) -> str | None:
@@ -224,6 +188,13 @@ def _conclude(op: RecordVisit, visit: VisitRow, actor: Session, flags: list[Flag
     if actor.account != visit.lead:
         flags.append(Flag("conclusion.not_lead"))
         return None
+    said = op.representative and op.representative.presence
+    for field, before, after in (
+        ("outcome", visit.outcome, op.outcome),
+        ("representative", visit.representative, said),
+    ):
+        if before and after and before != after:
+            flags.append(Flag("conclusion.differs", {"field": field, "before": before}))
     visit.outcome = op.outcome or visit.outcome
     visit.ended_at = op.ended_at or visit.ended_at
     if op.representative is None:
@@ -240,8 +211,12 @@ def _versions(
     compiled: rules.Compiled,
     subject: Mapping[str, Any],
     flags: list[Flag],
+    supersedes: tuple[UUID, ...] | None = None,
 ) -> tuple[list[Version], findings.Judged]:
-    """The operation's answers as versions, added to `held`, and the verdicts on them."""
+    """The operation's answers as versions, added to `held`, and the verdicts on them.
+
+    `supersedes` is given by a decision or a laboratory; else each answer names its `base`.
+    """
     latest: dict[str, Answer] = {}
     for answer in op.answers:
         if answer.item in latest:
@@ -255,7 +230,7 @@ def _versions(
     for item, answer in latest.items():
         verdict = verdicts.get(item)
         odd = list(verdict.flags) if verdict else [Flag("value.missing")]
-        if returned and item not in returned:
+        if returned and item not in returned and supersedes is None:
             odd.append(Flag("answer.not_returned"))
         before = held.versions.setdefault(item, [])
         if answer.base is not None and all(v.operation != answer.base for v in before):
@@ -268,7 +243,7 @@ def _versions(
             received_at=now,
             value=answer.value,
             outcome=verdict.outcome if verdict else "unreadable",
-            supersedes=() if answer.base is None else (answer.base,),
+            supersedes=supersedes or (() if answer.base is None else (answer.base,)),
             note=answer.note,
             reason=answer.reason,
             licence=answer.licence,
@@ -304,13 +279,22 @@ async def settle_answer(
     if held.visit.lead != actor.account:
         raise NotLead(visit=op.visit)
     held.visit.state = _move("settle", held.visit.state)
-    heads = merge.standing(held.versions.get(op.item, []) or [])
-    if len(heads) < 2 or not {v.operation for v in heads} <= set(op.supersedes):
-        raise NothingToSettle(item=op.item, standing=[v.operation for v in heads])
+    versions = held.versions.get(op.item, [])
+    standing = merge.standing(versions)
+    if len(standing) < 2 or not {v.operation for v in standing} <= set(op.supersedes):
+        raise NothingToSettle(item=op.item, standing=[v.operation for v in standing])
+    agreeing = [v for v in standing if v.value == op.value] or standing
     answer = Answer(
-        item=op.item, value=op.value, answered_at=op.answered_at, reason=op.reason, note=op.note
+        item=op.item,
+        value=op.value,
+        answered_at=op.answered_at,
+        reason=op.reason,
+        note=op.note,
+        licence=agreeing[0].licence,
     )
-    return await _replace(tx, op.id, answer, held, odd, tuple(op.supersedes), "visit.settled")
+    # Also what agrees with one of them: a phone is shown one operation for each value.
+    decided = tuple(v.operation for v in merge.heads(versions))
+    return await _replace(tx, op.id, answer, held, odd, decided, "visit.settled")
 
 
 async def add_result(
@@ -324,8 +308,8 @@ async def add_result(
     held = _find(visits, op.visit)
     _on_team(held.visit, actor)
     held.visit.state = _move("add_result", held.visit.state)
-    heads = merge.standing(held.versions.get(op.item, []) or [])
-    waiting = [v.operation for v in heads if v.outcome == "pending"]
+    heads = merge.heads(held.versions.get(op.item, []))
+    waiting = [v for v in heads if v.outcome == "pending"]
     if not waiting:
         raise NotAwaiting(item=op.item)
     answer = Answer(
@@ -334,8 +318,10 @@ async def add_result(
         answered_at=op.reported_at,
         reason=f"{op.laboratory} {op.report_no}".strip() or None,
         note=op.note,
+        licence=waiting[0].licence,
     )
-    return await _replace(tx, op.id, answer, held, odd, tuple(waiting), "visit.result_added")
+    waited = tuple(v.operation for v in waiting)
+    return await _replace(tx, op.id, answer, held, odd, waited, "visit.result_added")
 
 
 async def _replace(
@@ -353,8 +339,7 @@ async def _replace(
     subject = _subject.decode(held.visit.subject)
     subject["visit_date"] = bangkok_date(held.visit.started_at or tx.now).isoformat()
     op = RecordVisit(id=operation, visit=held.visit.id, answers=[answer])
-    made, judged = _versions(tx, op, actor, held, compiled, subject, flags)
-    made[0].supersedes = supersedes
+    made, judged = _versions(tx, op, actor, held, compiled, subject, flags, supersedes)
     raised, conflicts = await findings.settle(
         tx, held, {answer.item}, compiled, subject, judged, flags
     )

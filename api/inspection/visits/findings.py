@@ -88,8 +88,9 @@ async def settle(
         state = (
             FindingState.needs_confirmation if draft.ref_status == "recalled" else FindingState.open
         )
-        if before is not None and before.state != FindingState.withdrawn:
-            state = before.state
+        same = before is not None and before.legal_ref == draft.legal_ref
+        if before is not None and same and before.state != FindingState.withdrawn:
+            state = before.state  # what was confirmed is the reference, and it is still that one
         finding = Finding(
             id=before.id if before else ids.new(),
             visit=held.visit.id,

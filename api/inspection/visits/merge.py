@@ -48,13 +48,11 @@ def heads(versions: Sequence[Version]) -> Sequence[Version]:
         if mine is None or _moment(v) > _moment(mine):
             latest[v.author] = v
     seen = {v.operation: v.supersedes for v in versions}
-    return [v for v in free if not _replaced(v, latest[v.author], versions, seen)] or free
+    return [v for v in free if not _replaced(v, latest[v.author], seen)] or free
 
 
-def _replaced(
-    v: Version, latest: Version, versions: Sequence[Version], seen: Mapping[UUID, Sequence[UUID]]
-) -> bool:
-    """Whether its author answered later than `v` without `v` resting on that answer."""
+def _replaced(v: Version, latest: Version, seen: Mapping[UUID, Sequence[UUID]]) -> bool:
+    """Whether `latest`, of the same author, is later than `v` and `v` does not rest on it."""
     if _moment(latest) <= _moment(v):
         return False
     below, todo = set[UUID](), list(v.supersedes)
@@ -63,10 +61,7 @@ def _replaced(
         if operation not in below:
             below.add(operation)
             todo += seen.get(operation, ())
-    return latest.operation not in below or any(
-        w.author == v.author and _moment(w) > _moment(v) and w.operation not in below
-        for w in versions
-    )
+    return latest.operation not in below
 
 
 def current(versions: Iterable[Version]) -> dict[str, CurrentAnswer]:

@@ -12,7 +12,7 @@ import msgspec
 from api.db import Tx
 from api.inspection.checklists.rule_values import Flag
 from api.inspection.visits.model import Finding, LicenceHolder, Site, Version, VisitRow
-from api.permissions import Scope
+from api.permissions import PERMISSIONS, Scope
 
 # --- visits -------------------------------------------------------------------------------------
 
@@ -411,7 +411,7 @@ async def site(tx: Tx, premises: UUID, licence: UUID | None) -> Site | None:
 
 
 async def officers(tx: Tx, accounts: Sequence[UUID], province: str) -> int:
-    """How many of `accounts` are active officers who may visit in `province`."""
+    """How many of `accounts` are active officers who may record visits in `province`."""
     count: int = await tx.value(
         """
         select count(*) from account a
@@ -423,6 +423,6 @@ async def officers(tx: Tx, accounts: Sequence[UUID], province: str) -> int:
         """,
         list(accounts),
         province,
-        ["inspector", "department", "provincial_officer", "provincial_head", "local_officer"],
+        list(PERMISSIONS["visit.record"]),
     )
     return count

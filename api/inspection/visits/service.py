@@ -5,7 +5,7 @@ What arrives from phones is in `field.py`; what readers see is made in `reading.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from api.inspection.visits.model import (
     AlreadyPlanned,
     ConflictOpen,
     FindingNotFound,
+    FindingState,
     PlanVisit,
     PremisesUnknown,
     TeamUnknown,
@@ -44,7 +45,8 @@ _flags = msgspec.json.Decoder(list[Flag])
 async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit) -> Visit:
     """Plans a visit under the sender's id; the same plan again is the same visit.
 
-    Raises `PremisesUnknown`, `TeamUnknown`, `AlreadyPlanned`.
+    Raises `PremisesUnknown`, `TeamUnknown`, `AlreadyPlanned`, and `VisitNotFound` also for a
+    visit to follow that the caller may not know of.
     """
     scope = permissions.scope(tx.actor, "visit.plan")
     await tx.lock([id])
@@ -54,10 +56,11 @@ async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit) -> Visit:
     if before is not None:
         if before.created_by != by:
             raise VisitNotFound(visit=id)
-        same = (before.reason, before.announced, before.planned_on, before.lead, before.team)
-        if same != (plan.reason, plan.announced, plan.planned_on, plan.lead, team):
+        if not await _is_plan(tx, before, plan, team):
             raise AlreadyPlanned(visit=id)
         return await reading.read_visit(tx, id)
+    if plan.follows is not None:
+        await reading.row(tx, plan.follows, "visit.read")
     site = await queries.site(tx, plan.premises, plan.licence)
     if site is None or (scope.provinces is not None and site.province not in scope.provinces):
         raise PremisesUnknown()
@@ -97,6 +100,18 @@ async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit) -> Visit:
         facts={"premises": site.premises},
     )
     return await reading.read_visit(tx, id)
+
+
+async def _is_plan(tx: Tx, before: queries.SamePlan, plan: PlanVisit, team: Sequence[UUID]) -> bool:
+    """Whether `plan` says what was planned; where it named no licence, the site's own was taken."""
+    site = await queries.site(tx, plan.premises, None)
+    return (
+        before.premises in (plan.premises, site and site.premises)
+        and plan.licence in (None, before.licence)
+        and (before.reason, before.announced, before.planned_on, before.lead, before.team)
+        == (plan.reason, plan.announced, plan.planned_on, plan.lead, list(team))
+        and (before.note, before.follows) == (plan.note, plan.follows)
+    )
 
 
 async def take_up_review(tx: Tx, id: UUID, version: int) -> Visit:
@@ -239,12 +254,23 @@ async def _moved(tx: Tx, visit: VisitRow, event: str, facts: dict[str, Any] | No
 
 
 async def show_companies(tx: Tx, visit: VisitRow) -> None:
-    """Moves the factory's own record of the visit, for every company that it concerns."""
-    found = {f.company for f in await queries.findings_of(tx, [visit.id])} | {visit.company}
-    await _show(tx, visit.shown_as, sorted(c for c in found if c is not None))
+    """Moves the factory's own record of the visit, for every company that may know of it.
+
+    A neighbour at the same site has it through a finding; one whose last finding was withdrawn
+    loses it again, and one that never had it is not told so.
+    """
+    told, lost = {visit.company}, set[UUID | None]()
+    if visit.state in reading.SHOWN:
+        theirs = [f for f in await queries.findings_of(tx, [visit.id]) if not f.confidential]
+        told |= {f.company for f in theirs if f.state != FindingState.withdrawn}
+        lost = {f.company for f in theirs} - told
+    await _show(tx, visit.shown_as, [c for c in told if c], [c for c in lost if c])
 
 
-async def _show(tx: Tx, shown_as: UUID, companies: Sequence[UUID]) -> None:
-    if companies:
-        scopes = [events.company(c) for c in companies]
-        await events.record(tx, "visit.shown", "company_visit", shown_as, scopes=scopes)
+async def _show(
+    tx: Tx, shown_as: UUID, companies: Iterable[UUID], lost: Iterable[UUID] = ()
+) -> None:
+    scopes, kind = sorted(map(events.company, companies)), "company_visit"
+    gone = await events.holding(tx, kind, shown_as, sorted(map(events.company, lost)))
+    if scopes or gone:
+        await events.record(tx, "visit.shown", kind, shown_as, scopes=scopes, gone=gone)

@@ -137,7 +137,7 @@ async def company_visits(
                 (v.company = any($1::uuid[]) and (v.announced or v.accepted_at is not null))
                 or (v.accepted_at is not null and exists (
                     select from finding f where f.visit = v.id and f.company = any($1)
-                        and not f.confidential))
+                        and not f.confidential and f.state <> 'withdrawn'))
             )
             and ($2::uuid[] is null or v.shown_as = any($2))
             and ($4::uuid is null or (coalesce(v.accepted_at, 'infinity'), v.shown_as)
