@@ -21,12 +21,13 @@ test: .venv/.developer peers ## run every test but the long trials
 test-long: .venv/.developer peers ## run the long trials: kill -9, thousands of histories
 	$(BIN)/python -m pytest -q -m long $(ARGS)
 
-check: .venv/.developer ## lint, formatting, types, imports, the committed OpenAPI
+check: .venv/.developer ## lint, formatting, types, imports, what is written from the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/superapp openapi --check
+	$(BIN)/superapp docs --check
 
 fix: .venv/.developer ## apply what ruff can repair and format
 	$(BIN)/ruff check --fix .

@@ -209,11 +209,15 @@ def openapi(check: bool) -> None:
 
 
 @main.command()
-def docs() -> None:
-    """Write docs/states.md and docs/problems.md from the code."""
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 where a page is out of date.")
+def docs(check: bool) -> None:
+    """Write docs/states.md and docs/problems.md from the code, or compare."""
     from api import handbook
 
-    for path in handbook.write():
+    stale = [name for name, text in handbook.pages().items() if handbook.page(name) != text]
+    if stale and check:
+        raise click.ClickException(f"Out of date: {', '.join(stale)}. Run: make docs")
+    for path in [] if check else handbook.write():
         click.echo(path)
 
 

@@ -33,6 +33,12 @@ def pages() -> dict[str, str]:
     return {"states.md": _states(), "problems.md": _problems()}
 
 
+def page(name: str) -> str:
+    """The page as it is now; empty where there is none."""
+    path = CHECKOUT / "docs" / name
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
 def write() -> list[Path]:
     """Writes docs/states.md and docs/problems.md; returns their paths."""
     written = []

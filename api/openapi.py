@@ -217,6 +217,10 @@ def _body(operation: dict[str, Any], handler: HTTPRouteHandler, book: _Book) -> 
         if examples := book.frame["examples"].get(name, {}).get("request"):
             content["examples"] = examples
         operation["requestBody"] = {"required": True, "content": {media: content}}
+        if "body" in handler.opt:
+            operation["requestBody"]["description"] = (
+                "May come with `Content-Encoding: gzip`; at most 8 MiB after unpacking"
+            )
 
 
 def _success(
