@@ -107,16 +107,19 @@ class Envelope:
                     where="header Content-Encoding",
                 )
             inflate = zlib.decompressobj(wbits=31)
-            body = bytearray()
+            body, packed = bytearray(), 0
             while True:
                 message: Any = await receive()
                 if message["type"] != "http.request":
                     return message
+                packed += len(message.get("body", b""))
                 try:
                     body += inflate.decompress(message.get("body", b""), self.limit + 1 - len(body))
                 except zlib.error:
                     raise Malformed(reason="the gzip body is damaged", where="body") from None
-                if len(body) > self.limit or inflate.unconsumed_tail:
+                if inflate.unused_data:  # not read to its end, which may never come
+                    raise Malformed(reason="something follows the gzip body", where="body")
+                if max(len(body), packed) > self.limit or inflate.unconsumed_tail:
                     raise TooLarge(limit_bytes=self.limit)
                 if not message.get("more_body"):
                     break

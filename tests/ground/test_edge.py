@@ -178,6 +178,8 @@ async def test_a_body_exactly_at_the_limit_is_read(world: World) -> None:
     [
         (b"this is not gzip", "damaged"),
         (gzip.compress(b'{"operations": []}')[:-9], "cut"),
+        (gzip.compress(b'{"operations": []}') + b"more", "follows"),
+        (gzip.compress(b'{"operations"') + gzip.compress(b": []}"), "follows"),
         (gzip.compress(b'{"operations": []}' * 99)[:40], "cut"),
         (b"", "cut"),
         (gzip.compress(b"x" * 999)[:-8] + b"\0" * 8, "damaged"),
@@ -630,3 +632,34 @@ async def test_a_name_is_found_by_parts_of_it(world: World) -> None:
     for query in ("โลหะ", "ตัวอย่าง", "0" * 168, "a%_b", "ไม่มีชื่อนี้"):
         answer = await world.inspector.get("/v1/factories", params={"q": query})
         assert answer.status_code == 200, (query, answer.text)
+
+
+@pytest.mark.parametrize("after_the_end", [True, False])
+async def test_an_endless_gzip_body_is_not_read_to_its_end(after_the_end: bool) -> None:
+    """Neither what follows the end of the data, nor blocks that unpack to nothing."""
+    sent = 0
+
+    async def receive() -> Any:
+        nonlocal sent
+        sent += 1
+        if sent > 1000:
+            raise AssertionError("still reading")
+        if sent == 1:
+            packer = zlib.compressobj(wbits=31)
+            start = packer.compress(b"[]")
+            body = start + packer.flush(zlib.Z_FINISH if after_the_end else zlib.Z_FULL_FLUSH)
+        else:
+            body = b"\0\0\0\xff\xff" * 2000  # empty stored blocks (RFC 1951 §3.2.4)
+        return {"type": "http.request", "body": body, "more_body": True}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+
+    async def send(message: Any) -> None:
+        raise AssertionError("nothing was answered")
+
+    scope: Any = {"type": "http", "headers": [(b"content-encoding", b"gzip")], "method": "POST"}
+    with pytest.raises(Problem) as raised:
+        await Envelope(app, limit=1 << 20)(scope, receive, send)
+    assert raised.value.code == ("ground/malformed" if after_the_end else "ground/too-large")
+    assert sent < 200
