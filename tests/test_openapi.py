@@ -255,6 +255,25 @@ async def test_the_page_has_no_script_of_its_own_inside(world: World) -> None:
         assert not re.search(r"<script(?![^>]*src=)|\son\w+=|javascript:", text)
 
 
+async def test_signing_in_from_the_page_comes_back_to_it(world: World) -> None:
+    """Authorization code with PKCE, as Swagger UI asks for it."""
+    asked = {
+        "response_type": "code",
+        "client_id": "superapp-docs",
+        "redirect_uri": "http://testserver/docs/signed-in",
+        "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",  # RFC 7636, appendix B
+        "code_challenge_method": "S256",
+        "state": "c3RhdGU=",
+    }
+    found = await world.nobody.get("/oauth/authorize", params=asked)
+    assert found.status_code == 302, found.text
+    # No provider can be reached here, and that is told at the page's own address: it is known.
+    assert found.headers["location"].startswith(asked["redirect_uri"])
+    elsewhere = asked | {"redirect_uri": "http://elsewhere.invalid/docs/signed-in"}
+    refused = await world.nobody.get("/oauth/authorize", params=elsewhere)
+    assert refused.json()["code"] == "accounts/unknown-client"
+
+
 @pytest.mark.parametrize("name", sorted(ASSETS))
 async def test_every_file_of_the_documentation_is_served(world: World, name: str) -> None:
     found = await world.nobody.get(f"/docs/{name}")
