@@ -31,6 +31,9 @@ create table register_import_chunk (
     constraint register_import_chunk_pkey primary key (import_id, chunk)
 );
 
+-- Codes lie within one another: a site's sub-district is one of its district.
+alter table subdistrict add constraint subdistrict_in_district unique (district, code);
+
 create table premises (
     id uuid primary key,
     version integer not null default 1,
@@ -41,7 +44,7 @@ create table premises (
     address text not null default '',
     province text not null references province,
     district text references district,
-    subdistrict text references subdistrict,
+    subdistrict text,
     lat double precision check (lat between -90 and 90),
     lng double precision check (lng between -180 and 180),
     earth cube, -- of lat and lng, in metres from the earth's centre, see api/factories/earth.py
@@ -54,7 +57,9 @@ create table premises (
         and (lat is null) = (position_source is null)
     ),
     constraint premises_district_in_province check (left(district, 2) = province),
-    constraint premises_subdistrict_in_district check (left(subdistrict, 4) = district),
+    constraint premises_subdistrict_fkey foreign key (district, subdistrict)
+        references subdistrict (district, code),
+    constraint premises_subdistrict_in_district check (subdistrict is null or district is not null),
     constraint premises_not_into_itself check (merged_into <> id)
 );
 -- Of six sites five are struck off. Only those that live are listed by name and place; who looks
@@ -65,8 +70,7 @@ create index premises_by_name on premises (name_key, id) include (search)
 create index premises_by_province on premises (province, name_key, id)
     where live and merged_into is null;
 create index premises_province on premises (province);
-create index premises_district on premises (district) where district is not null;
-create index premises_subdistrict on premises (subdistrict) where subdistrict is not null;
+create index premises_district on premises (district, subdistrict);
 create index premises_near on premises using gist (earth)
     where live and merged_into is null and earth is not null;
 create index premises_search on premises using gin (search gin_trgm_ops) where live;
