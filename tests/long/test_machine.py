@@ -19,8 +19,8 @@ def test_no_long_mix_of_pushes_lost_answers_replays_and_pulls_loses_or_doubles_a
     run_state_machine_as_test(
         machine(server, people, premises),
         settings=settings(
-            max_examples=150,
-            stateful_step_count=40,
+            max_examples=60,
+            stateful_step_count=30,
             deadline=None,
             database=None,
             print_blob=True,

@@ -82,6 +82,8 @@ def machine(
             self.begun = datetime.now(UTC) - timedelta(hours=5)
             start = self.make("inspector", {}, start=gate(self.begun))
             self.push("inspector", [start])
+            for who in INSPECTORS:
+                self.pull(who, 500)
 
         # --- what phones do ---
 
