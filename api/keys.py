@@ -257,12 +257,17 @@ class Keyring:
             return self._keys[new.kid]
 
     def retire(self, kid: str) -> None:
-        """Forgets a verify-only key's secret for good. Raises KeyringError for an active key."""
+        """Forgets a verify-only key's secret for good.
+
+        Raises KeyringError for an active key, and for one of receipts: those verify for ever.
+        """
         with _Lock(self.path):
             self._read()
             key = self._keys.get(kid)
             if key is None or key.state is State.active:
                 raise KeyringError(f"{kid} is not a key that can be retired")
+            if key.purpose is Purpose.receipt:
+                raise KeyringError(f"{kid} signs receipts, which must go on verifying")
             gone = msgspec.structs.replace(key, state=State.retired, secret="")
             rest = [gone if k.kid == kid else k for k in self._keys.values()]
             _write(self.path, rest, replace=True)

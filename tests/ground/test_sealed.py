@@ -220,6 +220,15 @@ def test_the_public_set_has_tokens_and_receipts_and_no_secret(ring: Keyring) -> 
     assert not secrets & {k.x for k in public}
 
 
+def test_a_key_of_receipts_is_never_forgotten(ring: Keyring) -> None:
+    old, signature = ring.sign(Purpose.receipt, b"held")
+    ring.rotate(Purpose.receipt)
+    with pytest.raises(KeyringError, match="receipts"):
+        ring.retire(old)
+    assert ring.verify(Purpose.receipt, old, b"held", signature)
+    assert old in {key.kid for key in ring.public().keys}
+
+
 def test_an_active_key_cannot_be_retired(ring: Keyring) -> None:
     with pytest.raises(KeyringError):
         ring.retire(ring.active(Purpose.token).kid)
