@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -99,6 +100,10 @@ def serve(port: int | None, fd: int | None) -> None:
     with _explained():
         _needs_database(settings)
         app = create_app(settings)
+    # What is loaded now stays, so the collector need not walk it; and a push makes thousands of
+    # short-lived objects without cycles. Together a tenth of the processor time.
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -48,20 +48,23 @@ async def settle(
     where the answers as they stand are those that were judged.
     """
     touched = items.union(*(compiled.dependents[i] for i in items & compiled.dependents.keys()))
-    heads = {i: v if len(v) == 1 else merge.standing(v) for i, v in held.versions.items() if v}
-    known = {item: standing[0].value for item, standing in heads.items()}
-    verdicts = judged.verdicts if judged.under(known) else {}
-    conflicts = sorted(item for item in items if len(heads[item]) > 1)
+    known, verdicts = judged
+    if len(known) != len(held.versions) or any(len(held.versions[item]) > 1 for item in items):
+        # Others stand than were judged, perhaps.
+        known = {i: merge.standing(v)[0].value for i, v in held.versions.items() if v}
+        verdicts = judged.verdicts if judged.under(known) else {}
+    conflicts: list[str] = []
     licences: dict[UUID, UUID | None] | None = None
     changed: list[Finding] = []
-    for item in sorted(touched & heads.keys()):
-        before = held.findings.get(item)
-        if before is None and len(heads[item]) == 1:
-            judged_now = verdicts.get(item)
-            if judged_now is not None and judged_now.breach is None:
-                continue  # nearly all of them: one answer, and nothing wrong with it
-        draft, at_fault = None, heads[item][0]
-        for head in heads[item]:
+    for item in sorted(touched & held.versions.keys()):
+        versions, before, verdict = held.versions[item], held.findings.get(item), verdicts.get(item)
+        if len(versions) == 1 and before is None and verdict is not None and verdict.breach is None:
+            continue  # nearly all of them: one answer, and nothing wrong with it
+        heads = merge.standing(versions)
+        if len(heads) > 1 and item in items:
+            conflicts.append(item)
+        draft, at_fault = None, heads[0]
+        for head in heads:
             verdict = verdicts.get(item) if head.value is known[item] else None
             verdict = verdict or verdict_of(compiled, item, head, subject, known)
             found = compiled.item(item)
@@ -102,7 +105,7 @@ async def settle(
             severity=draft.severity,
             critical=draft.critical,
             confidential=draft.confidential,
-            in_conflict=len(heads[item]) > 1,
+            in_conflict=len(heads) > 1,
             legal_ref=draft.legal_ref,
             ref_status=draft.ref_status,
             basis=draft.basis,
