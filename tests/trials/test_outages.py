@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import httpx
@@ -12,7 +13,7 @@ from api.db import Database, Unreachable
 from api.settings import Settings
 from tests.trials import ledger, scenes
 from tests.trials.fixtures import linux
-from tests.trials.house import House
+from tests.trials.house import House, Server
 from tests.trials.phones import more, working
 
 pytestmark = linux
@@ -43,6 +44,57 @@ async def test_a_request_never_waits_for_ever_for_a_free_connection(
             assert await tx.value("show lock_timeout") == "5s"
     finally:
         await small.close()
+
+
+async def test_no_caller_gets_a_500_while_the_data_base_takes_no_writes_or_ends_sessions(
+    house: House, server: Server
+) -> None:
+    """As over a change of the primary: sessions end, for a while only reads are served."""
+    visits = await scenes.visits(house, server.url, 2)
+    phones = await scenes.phones(house, [server.url], 3, visits, "read only")
+    alter = f"alter database {house.url.partition('@/')[2].partition('?')[0]}"
+    end_sessions = """
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where application_name = 'superapp' and datname = current_database()
+    """
+    async with house.owner() as connection, httpx.AsyncClient(base_url=server.url) as http:
+        await connection.execute("set default_transaction_read_only = off")
+        async with working(phones):
+            await more(phones, 5)
+            for _ in range(3):
+                await connection.execute(end_sessions)
+                await more(phones, 5)
+        try:
+            await connection.execute(
+                f"alter database {name} set default_transaction_read_only = on"
+            )
+            await connection.execute(end_sessions)
+            who = phones[0].clients[0].headers
+            for _ in range(20):  # until the pool has only sessions of afterwards
+                await asyncio.sleep(0.05)
+                reads = await asyncio.gather(*(http.get("/v1/sync", headers=who) for _ in range(9)))
+                if all(r.status_code == 200 for r in reads):
+                    break
+            entry = phones[0].make()
+            refused_clearly(
+                await http.post(
+                    "/v1/sync",
+                    content=b'{"operations":[' + entry.raw + b"]}",
+                    headers=who,
+                )
+            )
+            assert reads[0].status_code == 200
+        finally:
+            await connection.execute(f"{alter} reset default_transaction_read_only")
+            await connection.execute(end_sessions)
+        for phone in phones:
+            await phone.drain()
+        await ledger.check(connection, phones)
+    unexpected = [u for p in phones for u in p.unexpected]
+    assert not unexpected, unexpected[:2]
+    assert not server.faults(), server.faults()[:1]
+    for phone in phones:
+        await phone.close()
 
 
 async def test_no_caller_waits_long_or_gets_a_500_while_postgresql_is_down(
