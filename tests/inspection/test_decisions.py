@@ -316,3 +316,23 @@ async def test_escalation_and_acceptance_at_the_same_moment_never_wait_for_each_
     for visit, (status, _) in answers.items():
         seen = await officers_view(world, visit)
         assert ("review.overdue" in codes(seen)) is (status == 409)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_an_answer_is_read_in_the_light_of_those_that_came_later(
+    world: World, order: tuple[int, int]
+) -> None:
+    """H04 counts only where there is a treatment plant (H01), whichever answer came first."""
+    visit = await world.begun()
+    ops = [record(visit, answers=[answer("H01", "na")]), record(visit, answers=[answer("H04", 10)])]
+    for place in order:
+        await world.inspector.push(ops[place])
+    await world.inspector_2.push(record(visit, answers=[answer("H04", 11)]))
+    seen = await officers_view(world, visit)
+    (held,) = [a for a in seen["answers"] if a["item"] == "H04"]
+    assert [a["outcome"] for a in (held, *held["others"])] == ["recorded", "recorded"]
+    assert [[f["code"] for f in a["flags"]] for a in (held, *held["others"])] == [
+        ["item.hidden"],
+        ["item.hidden"],
+    ]
+    assert [f for f in seen["findings"] if f["state"] != "withdrawn"] == []

@@ -309,7 +309,7 @@ async def add_result(
     _on_team(held.visit, actor)
     held.visit.state = _move("add_result", held.visit.state)
     heads = merge.heads(held.versions.get(op.item, []))
-    waiting = [v for v in heads if v.outcome == "pending"]
+    waiting = [v for v in heads if _awaits(v.value)]
     if not waiting:
         raise NotAwaiting(item=op.item)
     answer = Answer(
@@ -322,6 +322,11 @@ async def add_result(
     )
     waited = tuple(v.operation for v in waiting)
     return await _replace(tx, op.id, answer, held, odd, waited, "visit.result_added")
+
+
+def _awaits(value: Any) -> bool:
+    """By its shape: its outcome on arrival depended on what had arrived before."""
+    return isinstance(value, dict) and value.get("awaiting") == "laboratory"
 
 
 async def _replace(

@@ -9,13 +9,30 @@ from uuid import UUID
 import msgspec
 
 from api import permissions
+from api.clock import bangkok_date
 from api.cursors import Place
 from api.db import Tx
+from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
 from api.inspection.visits import merge, queries, view_queries
-from api.inspection.visits.model import Finding, FindingState, VisitNotFound, VisitRow, VisitState
-from api.inspection.visits.views import CompanyFinding, CompanyVisit, FindingView, Note, Visit
+from api.inspection.visits.model import (
+    Finding,
+    FindingState,
+    Version,
+    VisitNotFound,
+    VisitRow,
+    VisitState,
+)
+from api.inspection.visits.views import (
+    CompanyFinding,
+    CompanyVisit,
+    CurrentAnswer,
+    FindingView,
+    Note,
+    Visit,
+    VisitHeader,
+)
 
 SHOWN = (VisitState.accepted, VisitState.closed)
 _facts = msgspec.json.Decoder(dict[str, Any])
@@ -71,13 +88,43 @@ async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
             returned_items=h.returned_items,
             subject=_facts.decode(h.subject),
             flags=_flags.decode(h.flags),
-            answers=list(merge.current(answers[h.id]).values()),
+            answers=await _judged(tx, h, answers[h.id]),
             findings=findings.get(h.id, []),
             notes=notes.get(h.id, []),
             version=h.version,
         )
         for h in headers
     ]
+
+
+async def _judged(tx: Tx, h: VisitHeader, versions: Sequence[Version]) -> list[CurrentAnswer]:
+    """The answers as they stand, each judged beside the others as they stand.
+
+    A version keeps what it amounted to when it came in; an answer that decides whether it is shown
+    or what its limit is may have come later. Readers see the same whatever came first.
+    """
+    current = merge.current(versions)
+    if not current:
+        return []
+    compiled = await checklists.compiled(tx, h.checklist_id)
+    subject = _facts.decode(h.subject)
+    subject["visit_date"] = bangkok_date(h.started_at or tx.now).isoformat()
+    known = {item: answer.value for item, answer in current.items()}
+    verdicts = dict(rules.evaluate_visit(compiled, subject, known))
+    for item, answer in current.items():
+        _judge(answer, verdicts.get(item))
+        for other in answer.others:
+            beside = {**known, item: other.value}
+            _judge(other, dict(rules.evaluate_visit(compiled, subject, beside, (item,))).get(item))
+    return list(current.values())
+
+
+def _judge(answer: CurrentAnswer, verdict: rules.Verdict | None) -> None:
+    """Puts the verdict's outcome and flags in the place of those found on arrival."""
+    found = verdict.flags if verdict else (Flag("value.missing"),)
+    answer.outcome = verdict.outcome if verdict else "unreadable"
+    arrived = [f for f in answer.flags if not f.code.startswith(("item.", "value.", "limit."))]
+    answer.flags = [*found, *arrived]
 
 
 async def read_company_visit(tx: Tx, id: UUID) -> CompanyVisit:

@@ -84,9 +84,9 @@ class VisitHeader(msgspec.Struct):
     returned_items: list[str]
     subject: str
     started: str | None
-    working_hours: str | None
     flags: str
     version: int
+    checklist_id: UUID
 
 
 class Note(msgspec.Struct):
