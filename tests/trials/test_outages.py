@@ -65,9 +65,7 @@ async def test_no_caller_gets_a_500_while_the_data_base_takes_no_writes_or_ends_
                 await connection.execute(end_sessions)
                 await more(phones, 5)
         try:
-            await connection.execute(
-                f"alter database {name} set default_transaction_read_only = on"
-            )
+            await connection.execute(f"{alter} set default_transaction_read_only = on")
             await connection.execute(end_sessions)
             who = phones[0].clients[0].headers
             for _ in range(20):  # until the pool has only sessions of afterwards
