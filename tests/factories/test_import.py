@@ -9,77 +9,19 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
-from api.db import Database
-from api.embedded import EmbeddedPostgres
 from api.factories import feed, feed_survey, register_queries, service
 from api.factories.feed import FeedNotUnderstood
 from api.factories.model import CorrectPremises, MergePremises, Position
-from api.factories.register import ImportRunning, Outcome, ReferenceDataMissing, import_feed
+from api.factories.register import ImportRunning, ReferenceDataMissing, import_feed
 from api.permissions import Worker
 from bench.feed import write
-from tests.factories.conftest import fresh_number
-
-COLUMNS = (
-    "FACREG,DISPFACREG,FID,FACTYPE,FNAME,ONAME,FADDR,FMOO,FTUMNAME,FAMPNAME,FPROVNAME,HP,"
-    "TOTAL_WORKER,LAT,LNG,ESTATE,STATUS"
-)
-HEADER = COLUMNS.split(",")
-
-
-class Register:
-    """A data base of its own, and what is asked of it."""
-
-    def __init__(self, url: str, db: Database, folder: Path) -> None:
-        self.url, self.db, self.folder = url, db, folder
-
-    async def load(self, *rows: dict[str, Any], **options: Any) -> Outcome:
-        return await import_feed(self.url, self.file(*rows), self.folder / "report.csv", **options)
-
-    def file(self, *rows: dict[str, Any], encoding: str = "utf-8-sig", text: str = "") -> Path:
-        path = self.folder / f"{uuid4()}.csv"
-        with path.open("w", encoding=encoding, newline="") as out:
-            sheet = csv.DictWriter(out, HEADER, lineterminator="\r\n")
-            sheet.writeheader()
-            sheet.writerows(rows)
-            out.write(text)
-        return path
-
-    def report(self) -> list[dict[str, str]]:
-        with (self.folder / "report.csv").open(encoding="utf-8-sig", newline="") as lines:
-            return list(csv.DictReader(lines))
-
-    async def value(self, sql: str, *arguments: Any) -> Any:
-        async with self.db.read() as tx:
-            return await tx.value(sql, *arguments)
-
-    async def traces(self) -> tuple[Any, ...]:
-        """What a write leaves behind."""
-        return (
-            await self.value("select count(*) from licence_version"),
-            await self.value("select max(seq) from change"),
-            await self.value("select count(*) from event where name <> 'register.imported'"),
-            await self.value("select sum(version) from licence"),
-            await self.value("select sum(version) from premises"),
-        )
-
-
-@pytest_asyncio.fixture
-async def reg(postgres: EmbeddedPostgres, template: str, tmp_path: Path) -> AsyncIterator[Register]:
-    name = f"import_{uuid4().hex[:8]}"
-    url = await postgres.create_database(name, template)
-    db = await Database.connect(url, size=2, role="")
-    yield Register(url, db, tmp_path)
-    await db.close()
-    await postgres.drop_database(name)
+from tests.factories.conftest import HEADER, Register, fresh_number
 
 
 def row(**fields: Any) -> dict[str, Any]:
