@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from api.factories.register import import_feed
+from api.inspection.visits.views import Visit
 from bench import feed, frame, visits
 from bench.frame import Frame, cpu, median, spread
 from bench.http import Answer, Phone
@@ -36,7 +36,7 @@ async def measure(bench: Frame) -> list[Row]:
         async with bench.serving(url) as api:
             async with Phone(bench.port, token) as phone:
                 bootstrap = await first_pulls(phone)
-                pack = await ok(phone, f"/v1/visits/{planned}/pack")
+                pack = await ok(phone, f"/v1/visits/{planned.id}/pack")
             async with Phone(bench.port, token_elsewhere) as phone:
                 records, cursor = await pull_all(phone)
                 if len(records) < RECORDS:
@@ -123,15 +123,15 @@ async def nothing_new(bench: Frame, token: str, api: int, cursor: str) -> list[f
     return rounds[1:]
 
 
-async def begin(phone: Phone, planned: Sequence[UUID]) -> None:
+async def begin(phone: Phone, planned: Sequence[Visit]) -> None:
     """Fills some of the visits, so that they have changed twice."""
     for n, visit in enumerate(planned):
         await phone.post("/v1/sync", visits.body([visits.filled(visit, n)]), packed=True)
 
 
-async def changes(phone: Phone, cursor: str, changed: Sequence[UUID]) -> int:
+async def changes(phone: Phone, cursor: str, changed: Sequence[Visit]) -> int:
     """How many records came; they must be exactly `changed`, once each."""
-    expected = sorted(("visit", str(visit)) for visit in changed)
+    expected = sorted(("visit", str(visit.id)) for visit in changed)
     came: list[tuple[str, str]] = []
     for _ in range(50):  # a transaction elsewhere in the cluster may hold the feed back a moment
         records, cursor = await pull_all(phone, cursor)

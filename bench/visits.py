@@ -20,18 +20,10 @@ from api.inspection.checklists import rules
 from api.inspection.checklists import standard as std
 from api.inspection.visits import service
 from api.inspection.visits.model import PlanVisit
+from api.inspection.visits.views import Visit
 from api.permissions import Worker
 
 ANSWERS = 120
-SUBJECT = {
-    "registered": True,
-    "class": 3,
-    "categories": ["02200"],
-    "horsepower": 200,
-    "workers": 80,
-    "position": {"lat": 13.6, "lng": 100.6},
-}
-"""The facts by which the items are chosen: a class 3 factory that all conditions look at."""
 FAILS = ("A05", "B05", "D04", "E08", "I03", "M03")
 NOTES = {
     "E08": "ทางหนีไฟชั้น 2 ถูกกั้นด้วยพาเลทวัตถุดิบ ให้ย้ายออกและเปิดทางทันที",
@@ -42,8 +34,6 @@ NOTES = {
     "K01": "วัดที่แท่นปั๊มขึ้นรูป เวลาทำงานปกติ",
 }
 _NUMBERS: dict[str, float] = {
-    "A06": 265,  # above the licence, below the step of s.18: a finding
-    "A07": 112,  # 40 % off the register: flagged
     "B02": 350,
     "B08": 3.6,
     "B09": 4.2,
@@ -66,18 +56,18 @@ _NUMBERS: dict[str, float] = {
 
 
 @cache
-def items() -> dict[str, std.Item]:
-    """The items that count for the subject, by code."""
-    compiled = rules.compiled_1()
-    return {code: compiled.items[code].item for code in compiled.applicable(SUBJECT)}
+def _standard() -> rules.Compiled:
+    return rules.compiled_1()
 
 
-def answers(dice: random.Random, started: datetime) -> list[dict[str, Any]]:
+def answers(visit: Visit, dice: random.Random, started: datetime) -> list[dict[str, Any]]:
     """120 answers to the items of a class 3 factory, one after the other from `started` on."""
+    compiled = _standard()
     at, found = started, list[dict[str, Any]]()
-    for code in list(items())[:ANSWERS]:
+    for code in compiled.applicable(visit.subject)[:ANSWERS]:
         at += timedelta(milliseconds=dice.randint(20_000, 100_000))
-        answer: dict[str, Any] = {"item": code, "value": _value(code, dice, at), "answered_at": at}
+        value = _value(compiled.items[code].item, visit.subject, dice, at)
+        answer: dict[str, Any] = {"item": code, "value": value, "answered_at": at}
         if note := NOTES.get(code):
             answer["note"] = f"{note} ({dice.randint(1, 99)})"
         found.append(answer)
@@ -85,11 +75,13 @@ def answers(dice: random.Random, started: datetime) -> list[dict[str, Any]]:
     return found
 
 
-def _value(code: str, dice: random.Random, at: datetime) -> Any:
-    kind = type(items()[code].answer).__name__
+def _value(item: std.Item, subject: dict[str, Any], dice: random.Random, at: datetime) -> Any:
+    code, kind = item.code, type(item.answer).__name__
     if code in _NUMBERS:
         number = _NUMBERS[code]
         return number if number == int(number) else round(number * dice.uniform(0.99, 1.01), 2)
+    if code in ("A06", "A07"):  # horsepower above the licence; workers off the register, flagged
+        return round(subject["horsepower"] * 1.1 if code == "A06" else subject["workers"] * 1.4)
     day = f"{at - timedelta(days=dice.randint(20, 300)):%Y-%m-%d}"
     match kind:
         case "PassFail" | "PassFailNa":
@@ -98,7 +90,7 @@ def _value(code: str, dice: random.Random, at: datetime) -> Any:
         case "Date":
             return day
         case "Position":
-            return {"lat": 13.6004, "lng": 100.6003, "accuracy_m": dice.randint(4, 20)}
+            return subject["position"] | {"accuracy_m": dice.randint(4, 20)}
         case "Choice":
             return {"P03": "2", "P04": "yes"}[code]
         case "FreeText":
@@ -133,20 +125,20 @@ class Filled(NamedTuple):
     operation: dict[str, Any]
 
 
-def filled(visit: UUID, seed: int) -> Filled:
+def filled(visit: Visit, seed: int) -> Filled:
     """The start at the gate yesterday at nine, 120 answers, the outcome and who was met."""
     dice = random.Random(seed)
     yesterday = bangkok_date(datetime.now(UTC)) - timedelta(days=1)
     started = datetime.combine(yesterday, time(9), BANGKOK).astimezone(UTC)
     started += timedelta(seconds=dice.randint(0, 600))
-    given = answers(dice, started)
-    position = {"lat": 13.6003, "lng": 100.6004, "accuracy_m": 9, "taken_at": started}
+    given = answers(visit, dice, started)
+    position = visit.subject["position"] | {"accuracy_m": 9, "taken_at": started}
     return Filled(
-        visit,
+        visit.id,
         {
             "op": "visit.record",
             "id": ids.new(),
-            "visit": visit,
+            "visit": visit.id,
             "start": {
                 "at": started,
                 "position": position,
@@ -173,15 +165,16 @@ async def sites(tx: Tx, province: str) -> list[UUID]:
         select l.premises_id from licence l join premises p on p.id = l.premises_id
         where l.licence_class = 3 and p.province = $1 and l.status = 'operating'
             and (select count(*) from licence o where o.premises_id = p.id) = 1
+        and p.lat is not null
         order by l.key limit 100
         """,
         province,
     )
 
 
-async def planned(db: Database, count: int, inspector: str, colleague: str) -> list[UUID]:
+async def planned(db: Database, count: int, inspector: str, colleague: str) -> list[Visit]:
     """`count` visits planned for the sample inspectors, spread over the sample sites."""
-    made = list[UUID]()
+    made = list[Visit]()
     async with db.begin(Worker("bench")) as tx:
         lead = await accounts.account(tx, inspector)
         team = [lead, await accounts.account(tx, colleague)]
@@ -200,5 +193,5 @@ async def planned(db: Database, count: int, inspector: str, colleague: str) -> l
                 plan = PlanVisit(
                     premises=found[n % len(found)], planned_on=today, lead=lead, team=team
                 )
-                made.append((await service.plan_visit(tx, ids.new(), plan)).id)
+                made.append(await service.plan_visit(tx, ids.new(), plan))
     return made
