@@ -164,3 +164,41 @@ async def test_a_laboratory_result_keeps_the_licence_that_the_sample_was_taken_f
     assert items(await seen(world.operator, visit, db)) == []
     assert items(await seen(world.stranger, visit, db)) == ["H05"]
     assert await version(world, visit) > 0
+
+
+async def test_a_licence_that_changed_hands_before_the_visit_is_its_new_operators(
+    world: World, db: Database, shared: Shared
+) -> None:
+    """Planned and announced while the operator held it, made when the stranger did."""
+    visit = await world.plan(shared.premises, licence=shared.own, announced=True)
+    assert await seen(world.operator, visit, db)
+    async with db.read() as tx:
+        await tx.run(
+            """
+            update licence set operator_company =
+                (select id from company where juristic_id = '0999900000023')
+            where id = $1
+            """,
+            shared.own,
+        )
+    _, cursor = await pulled(world)
+    await world.inspector.push(record(visit, answers=[answer("E08", "fail")]))
+    assert await seen(world.operator, visit, db) is None
+    changes, _ = await pulled(world, cursor)
+    assert [c["gone"] for c in changes if c["kind"] == "company_visit"] == [True]
+    await accepted(world, visit)
+    assert await seen(world.operator, visit, db) is None
+    assert items(await seen(world.stranger, visit, db)) == ["E08"]
+
+
+async def test_a_licence_that_changes_hands_after_the_visit_leaves_it_with_who_was_visited(
+    world: World, db: Database, shared: Shared
+) -> None:
+    visit = await world.begun(shared.premises, licence=shared.own)
+    await world.inspector.push(record(visit, answers=[answer("E08", "fail")]))
+    async with db.read() as tx:
+        await tx.run("update licence set operator_company = null where id = $1", shared.own)
+    await world.inspector.push(record(visit, answers=[answer("B10", "fail")]))
+    await accepted(world, visit)
+    assert items(await seen(world.operator, visit, db)) == ["B10", "E08"]
+    assert await seen(world.stranger, visit, db) is None

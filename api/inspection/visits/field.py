@@ -92,8 +92,10 @@ async def record_visit(
     _on_team(visit, actor)
     flags = list(odd)
     subject = _subject.decode(visit.subject)
+    planned_for = visit.company
     if visit.state == VisitState.planned:
         visit.state = _move("start", visit.state)
+        visit.company = visit.operator
     else:
         if visit.state in (VisitState.submitted, VisitState.in_review):
             flags.append(Flag("arrived.late", {"state": visit.state}))
@@ -127,6 +129,8 @@ async def record_visit(
         working_hours=msgspec.json.encode(at).decode() if at else None,
         representative_name=sealed_name,
     )
+    if visit.company != planned_for and visit.announced:
+        await service.show_companies(tx, visit, planned_for)
     if op.note:
         await queries.insert_note(tx, visit.id, op.id, actor.account, op.note)
     flags += [Flag(f.code, {"item": v.item, **f.facts}) for v in versions for f in v.flags]

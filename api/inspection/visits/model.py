@@ -91,7 +91,11 @@ Severity = Literal["minor", "major", "critical"]
 
 
 class VisitRow(msgspec.Struct):
-    """A visit as stored; JSON columns as text."""
+    """A visit as stored; JSON columns as text.
+
+    `company` operated the licence when the visit was made, until then when it was planned;
+    `operator` operates it now.
+    """
 
     id: UUID
     premises: UUID
@@ -116,6 +120,7 @@ class VisitRow(msgspec.Struct):
     version: int
     has_start: bool
     shown_as: UUID
+    operator: UUID | None
     data_key: UUID
     kid: str
     wrapped: bytes | None

@@ -25,8 +25,9 @@ async def visits(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[VisitRow]:
         select v.id, v.premises, v.licence, v.company, v.province, v.checklist, v.state, v.reason,
             v.announced, v.planned_on, v.lead, v.team, v.subject, v.started_at, v.outcome,
             v.ended_at, v.representative, v.returned_items, v.flags, v.entries, v.version,
-            v.started is not null, v.shown_as, v.data_key, k.kid, k.wrapped
-        from visit v join data_key k on k.id = v.data_key
+            v.started is not null, v.shown_as, l.operator_company,
+            v.data_key, k.kid, k.wrapped
+        from visit v join data_key k on k.id = v.data_key left join licence l on l.id = v.licence
         where v.id = any($1::uuid[])
             and ($2::text[] is null or v.province = any($2))
             and ($3::smallint[] is null or v.class = any($3))
@@ -259,7 +260,7 @@ async def save_entry(
             update visit set state = $2, started_at = $3, started = coalesce($4::jsonb, started),
                 working_hours = coalesce($5::jsonb, working_hours), outcome = $6, ended_at = $7,
                 representative = $8, representative_name = coalesce($9, representative_name),
-                flags = $10::jsonb, entries = entries + 1, version = version + 1
+                flags = $10::jsonb, company = $17, entries = entries + 1, version = version + 1
             where id = $1
         ), added as (
             insert into entry (visit, operation, author, received_at, answers)
@@ -299,6 +300,7 @@ async def save_entry(
         msgspec.json.encode(noted).decode(),
         visit.province,
         msgspec.json.encode(findings).decode(),
+        visit.company,
     )
 
 

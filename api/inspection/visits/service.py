@@ -253,17 +253,18 @@ async def _moved(tx: Tx, visit: VisitRow, event: str, facts: dict[str, Any] | No
     return (await reading.visit_views(tx, [visit.id]))[0]
 
 
-async def show_companies(tx: Tx, visit: VisitRow) -> None:
+async def show_companies(tx: Tx, visit: VisitRow, former: UUID | None = None) -> None:
     """Moves the factory's own record of the visit, for every company that may know of it.
 
     A neighbour at the same site has it through a finding; one whose last finding was withdrawn
-    loses it again, and one that never had it is not told so.
+    loses it again, so does the `former` operator to whom it was announced, and one that never had
+    it is not told so.
     """
-    told, lost = {visit.company}, set[UUID | None]()
+    told, lost = {visit.company}, {former} - {visit.company}
     if visit.state in reading.SHOWN:
         theirs = [f for f in await queries.findings_of(tx, [visit.id]) if not f.confidential]
         told |= {f.company for f in theirs if f.state != FindingState.withdrawn}
-        lost = {f.company for f in theirs} - told
+        lost = ({former} | {f.company for f in theirs}) - told
     await _show(tx, visit.shown_as, [c for c in told if c], [c for c in lost if c])
 
 
