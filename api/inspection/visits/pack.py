@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from api import permissions
 from api.db import Tx
 from api.inspection.checklists import queries as checklist_queries
 from api.inspection.visits import reading, view_queries
@@ -29,7 +30,8 @@ async def visit_pack(tx: Tx, id: UUID) -> VisitPack:
     visit = await reading.read_visit(tx, id)
     row = await checklist_queries.checklist(tx, visit.checklist)
     assert row is not None
-    earlier = await view_queries.open_findings_of_premises(tx, [visit.premises], [id])
+    scope = permissions.scope(tx.actor, "visit.read")
+    earlier = await view_queries.open_findings_of_premises(tx, scope, visit.premises, id)
     return VisitPack(
         visit=visit,
         open_findings=[reading.finding_view(f) for f in earlier],

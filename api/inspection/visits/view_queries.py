@@ -13,9 +13,9 @@ from api.permissions import Scope
 
 
 async def open_findings_of_premises(
-    tx: Tx, premises: Sequence[UUID], except_visits: Sequence[UUID] = ()
+    tx: Tx, scope: Scope, premises: UUID, except_visit: UUID
 ) -> list[Finding]:
-    """What earlier visits left open at these premises: an inspector's list begins with it."""
+    """What earlier visits in `scope` left open at a site: an inspector's list begins with it."""
     return await tx.all(
         Finding,
         """
@@ -23,12 +23,16 @@ async def open_findings_of_premises(
             f.critical, f.confidential, f.in_conflict, f.legal_ref, f.ref_status, f.basis,
             f.limit_id, f.penalty, f.facts, f.created_at, f.version
         from finding f join visit v on v.id = f.visit
-        where f.premises = any($1::uuid[]) and f.visit <> all($2::uuid[])
+        where f.premises = $1 and f.visit <> $2
+            and ($3::text[] is null or v.province = any($3))
+            and ($4::smallint[] is null or v.class = any($4))
             and f.state in ('needs_confirmation', 'open') and v.state in ('accepted', 'closed')
         order by f.visit desc, f.item
         """,
-        list(premises),
-        list(except_visits),
+        premises,
+        except_visit,
+        scope.provinces,
+        scope.classes,
     )
 
 

@@ -1,0 +1,179 @@
+"""What a record from the field may and may not do, and what of it is told to whom."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from api import ids
+from api.db import Database
+from tests.inspection.test_visits import pulled, step, submitted
+from tests.world import World, answer, encode, gate, now, record, submit
+
+
+def codes(found: dict[str, Any]) -> list[str]:
+    return [flag["code"] for flag in found.get("flags", [])]
+
+
+async def test_a_record_during_the_review_is_told_as_late_and_stands_once_at_the_visit(
+    world: World,
+) -> None:
+    visit = await submitted(world)
+    await step(world, visit, "take-up")
+    for item in ("E08", "B10"):
+        (late,) = await world.inspector_2.push(record(visit, answers=[answer(item, "pass")]))
+        assert "arrived.late" in codes(late)
+    seen = (await world.head.get(f"/v1/visits/{visit}")).json()
+    assert codes(seen).count("arrived.late") == 1
+
+
+async def test_a_push_is_told_only_the_conflicts_of_its_own_answers(world: World) -> None:
+    visit = await world.plan()
+    await world.inspector.push(record(visit, answers=[answer("E08", "pass")]))
+    await world.inspector_2.push(record(visit, answers=[answer("E08", "fail")]))
+    earlier = gate(now() - timedelta(days=3))  # moves the day of the visit: all is judged again
+    (result,) = await world.inspector.push(
+        record(visit, start=earlier, answers=[answer("B10", "pass")])
+    )
+    assert (result["status"], result.get("conflicts", [])) == ("flagged", [])
+
+
+async def test_the_working_hours_of_a_start_that_does_not_stand_are_not_taken(
+    world: World, db: Database
+) -> None:
+    visit = await world.plan()
+    first, second = gate(now() - timedelta(hours=2)), gate(now() - timedelta(hours=1))
+    first["working_hours"] = {"start": "08:00", "end": "17:00"}
+    await world.inspector.push(record(visit, start=first))
+    (result,) = await world.inspector_2.push(record(visit, start=second))
+    assert "start.differs" in codes(result)
+    async with db.read() as tx:
+        kept = await tx.value("select working_hours ->> 'end' from visit where id = $1", visit)
+    assert kept == "17:00"
+
+
+async def test_an_unplanned_visit_cannot_be_of_premises_in_another_province(world: World) -> None:
+    site = await world.premises()
+    (refused,) = await world.inspector_elsewhere.push(
+        record(ids.new(), premises=site, start=gate())
+    )
+    assert refused["problem"]["code"] == "inspection/premises-unknown"
+
+
+@pytest.mark.parametrize("who", ["operator", "auditor", "inspector-elsewhere", "head"])
+async def test_an_unplanned_visit_takes_only_officers_who_may_record_it(
+    world: World, who: str
+) -> None:
+    op = record(ids.new(), premises=await world.premises(), start=gate())
+    for part in ({"team": [world[who].account]}, {"lead": world[who].account}):
+        (refused,) = await world.inspector.push(op | part)
+        assert refused["problem"]["code"] == "inspection/team-unknown"
+
+
+async def test_an_item_answered_twice_in_one_record_counts_as_its_last_answer(
+    world: World,
+) -> None:
+    visit = await world.begun()
+    (result,) = await world.inspector.push(
+        record(visit, answers=[answer("E08", "fail"), answer("E08", "pass")])
+    )
+    assert "answer.twice" in codes(result)
+    seen = (await world.inspector.get(f"/v1/visits/{visit}")).json()
+    assert [a["value"] for a in seen["answers"]] == ["pass"]
+
+
+async def test_a_laboratory_result_comes_from_the_team(world: World) -> None:
+    visit = await world.begun(team=[])
+    waiting = answer("H05", {"awaiting": "laboratory", "sample": "W-1"})
+    await world.inspector.push(record(visit, answers=[waiting]))
+    result = {"op": "visit.add_result", "id": ids.new(), "visit": visit, "item": "H05"}
+    (refused,) = await world.inspector_2.push(result | {"value": 12})
+    assert refused["problem"]["code"] == "inspection/not-on-team"
+
+
+async def test_a_visit_that_nobody_started_is_not_submitted(world: World) -> None:
+    visit = await world.plan()
+    (refused,) = await world.inspector.push(submit(visit))
+    assert refused["problem"]["code"] == "inspection/not-started"
+
+
+async def test_a_visit_submitted_without_an_outcome_is_told_so_with_what_is_missing(
+    world: World,
+) -> None:
+    visit = await world.begun()
+    (result,) = await world.inspector.push(submit(visit))
+    assert {"outcome.missing", "items.missing"} <= set(codes(result))
+
+
+async def test_the_factory_is_told_when_a_laboratory_adds_a_finding_after_acceptance(
+    world: World,
+) -> None:
+    visit = await world.begun(await world.premises(company=True))
+    waiting = answer("H05", {"awaiting": "laboratory", "sample": "W-1"})
+    await world.inspector.push(record(visit, answers=[waiting]), submit(visit))
+    await step(world, visit, "take-up")
+    await step(world, visit, "accept")
+    _, cursor = await pulled(world)
+    result = {"op": "visit.add_result", "id": ids.new(), "visit": visit, "item": "H05"}
+    await world.inspector.push(result | {"value": 84.0, "reported_at": now()})
+    changes, _ = await pulled(world, cursor)
+    (change,) = [c for c in changes if c["kind"] == "company_visit"]
+    assert [f["item"] for f in change["record"]["findings"]] == ["H05"]
+
+
+async def test_a_sample_awaits_its_laboratory_whatever_was_known_when_it_was_taken(
+    world: World,
+) -> None:
+    """Without a treatment plant (H01) the item was hidden when the answer came in."""
+    visit = await world.begun()
+    first = record(visit, answers=[answer("H01", "na")])
+    waiting = answer("H05", {"awaiting": "laboratory", "sample": "W-1"})
+    await world.inspector.push(
+        first,
+        record(visit, answers=[waiting]),
+        record(visit, answers=[answer("H01", "pass", base=first["id"])]),
+    )
+    result = {"op": "visit.add_result", "id": ids.new(), "visit": visit, "item": "H05"}
+    (done,) = await world.inspector.push(result | {"value": 84.0})
+    assert done["status"] in ("stored", "flagged"), done
+
+
+async def test_a_local_officers_pack_opens_with_no_finding_of_a_class_3_factory(
+    world: World, db: Database
+) -> None:
+    site = await world.premises(class_=2)
+    other = await submitted(world, answer("E08", "fail"), premises=site)
+    await step(world, other, "take-up")
+    await step(world, other, "accept")
+    visit = await world.plan(site)
+    path = f"/v1/visits/{visit}/pack"
+    pack = (await world.local_officer.get(path)).json()
+    assert str(other) in {f["visit"] for f in pack["open_findings"]}
+    async with db.begin() as tx:
+        await tx.run("update visit set class = 3 where id = $1", other)
+    pack = (await world.local_officer.get(path)).json()
+    assert str(other) not in {f["visit"] for f in pack["open_findings"]}
+    pack = (await world.inspector.get(path)).json()
+    assert str(other) in {f["visit"] for f in pack["open_findings"]}
+
+
+async def test_a_local_officer_plans_and_reads_classes_1_and_2_only(world: World) -> None:
+    plan = {"planned_on": "2026-12-01", "lead": world.inspector.account}
+    small, large = await world.premises(class_=2), await world.premises(class_=3)
+    made = await world.local_officer.put(
+        f"/v1/visits/{(visit := ids.new())}", content=encode(plan | {"premises": small})
+    )
+    assert made.status_code == 200, made.text
+    refused = await world.local_officer.put(
+        f"/v1/visits/{ids.new()}", content=encode(plan | {"premises": large})
+    )
+    assert refused.json()["code"] == "inspection/premises-unknown"
+    hidden: UUID = await world.plan(large)
+    listed = (await world.local_officer.get("/v1/visits", params={"limit": "200"})).json()["items"]
+    assert str(visit) in {v["id"] for v in listed}
+    assert str(hidden) not in {v["id"] for v in listed}
+    assert (await world.local_officer.get(f"/v1/visits/{hidden}")).status_code == 404
+    assert (await world.local_officer.get(f"/v1/visits/{hidden}/pack")).status_code == 404
