@@ -75,8 +75,7 @@ create index visit_data_key on visit (data_key);
 
 -- What one operation noted: its answers as immutable versions, whole as they came together. The
 -- current answers are a function of all of them (api/inspection/visits/merge.py). The server can
--- only add. A row an operation and not a row an answer: the check of the foreign key on each of
--- 120 answers was a quarter of a push. Not compressed: the time counts more than the space.
+-- only add. Why a row is an operation and not an answer: docs/adr/0011.
 create table entry (
     visit uuid not null constraint entry_visit references visit,
     operation uuid not null,
