@@ -54,6 +54,18 @@ create table change (
 );
 create index change_feed on change (scope, xid, seq);
 
+-- The line of transaction ids that `change` counts in: cluster, data base, timeline. A restored dump
+-- has another, in which its rows would lie in the future; the server then moves them (api/sync).
+create table feed_line (
+    one boolean primary key default true check (one),
+    epoch text not null
+);
+insert into feed_line (epoch)
+select concat_ws('.', system_identifier,
+    (select oid from pg_database where datname = current_database()),
+    left(pg_walfile_name(pg_current_wal_lsn()), 8))
+from pg_control_system();
+
 create table rate_limit (
     bucket text primary key,
     tokens double precision not null,
@@ -108,4 +120,5 @@ grant select, insert, update, delete on change, rate_limit to superapp_app;
 grant select, insert, update on deadline to superapp_app;
 grant select, insert, update, delete on special_day to superapp_app;
 grant select on province, district, subdistrict to superapp_app;
+grant select, update on feed_line to superapp_app;
 grant usage on sequence change_seq to superapp_app;

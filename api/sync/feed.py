@@ -69,7 +69,10 @@ async def scopes_of(tx: Tx) -> list[str]:
 
 async def _this_epoch(tx: Tx) -> str:
     if "epoch" not in tx.told:
-        tx.told["epoch"] = await queries.epoch(tx)
+        epoch = await queries.epoch(tx)
+        if await queries.stored_epoch(tx) != epoch:
+            await queries.take_over(tx, epoch)
+        tx.told["epoch"] = epoch
     return tx.told["epoch"]
 
 

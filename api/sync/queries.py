@@ -95,6 +95,28 @@ async def epoch(tx: Tx) -> str:
     return value
 
 
+async def stored_epoch(tx: Tx) -> str:
+    """The epoch that the rows of `change` were last brought into."""
+    value: str = await tx.value("select epoch from feed_line")
+    return value
+
+
+async def take_over(tx: Tx, epoch: str) -> None:
+    """Moves the rows of another epoch that lie in the future of this one to the present.
+
+    Else they would stay hidden until this cluster's transaction ids have come so far. Once, in
+    whichever session is first; the others wait for it and find it done.
+    """
+    await tx.run(
+        """
+        with line as (update feed_line set epoch = $1 where epoch <> $1 returning true)
+        update change set xid = pg_current_xact_id()
+        where xid >= pg_snapshot_xmin(pg_current_snapshot()) and exists (select from line)
+        """,
+        epoch,
+    )
+
+
 async def has_passed(tx: Tx, xid: int) -> bool:
     """Whether the feed has served transaction `xid`, as it has where a cursor of it was given."""
     found: bool = await tx.value(
