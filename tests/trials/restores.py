@@ -42,10 +42,16 @@ def _restore(postgres: EmbeddedPostgres, url: str, archive: bytes) -> None:
 
 @contextlib.asynccontextmanager
 async def beside(house: House, phone: Phone) -> AsyncIterator[tuple[House, Server]]:
-    """The dump in another data base of the same cluster, with a server for `phone`."""
+    """The dump in another data base of the same cluster, with a server for `phone`.
+
+    Its transaction ids are put a million ahead, as those of an old cluster are in a young one.
+    """
     archive = dump(house.postgres)
     url = await house.postgres.create_database("restored", "template0")
     _restore(house.postgres, url, archive)
+    connection = await asyncpg.connect(url)
+    await connection.execute("update change set xid = (xid::text::bigint + 1000000)::text::xid8")
+    await connection.close()
     other = copy.copy(house)
     other.url, other.servers, other.environment = url, [], house.variables(url)
     server = other.server()
