@@ -68,6 +68,7 @@ async def insert_refused(
         """
         insert into refused_operation (refused, operation, account, received_at, problem, raw)
         values ($1, $2, $3, $4, $5, $6)
+        on conflict (refused) do nothing
         """,
         refused,
         operation,

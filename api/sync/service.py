@@ -22,7 +22,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from api import ids, keys, permissions, sealed
+from api import keys, permissions, sealed
 from api.cursors import Place
 from api.db import Retry, Tx, Unreachable
 from api.inspection.checklists.rule_values import Flag
@@ -334,9 +334,12 @@ def _differences(first: bytes, second: bytes) -> list[str]:
 
 
 async def _refuse(tx: Tx, operation: UUID | None, problem: Problem, raw: bytes) -> Result:
-    """Says why, and keeps the bytes for support; the phone may mend and send the id again."""
+    """Says why, and keeps the bytes for support; the phone may mend and send the id again.
+
+    The same bytes of the same account are kept once: a phone may send them every minute.
+    """
     assert isinstance(tx.actor, Session)
-    id = ids.new()
+    id = UUID(bytes=_hash(tx.actor.account.bytes + raw)[:16])
     cell = sealed.Cell("refused_operation", "raw", id)
     kept = sealed.seal_under_ring(cell, raw)
     await queries.insert_refused(tx, id, operation, tx.actor.account, problem.code, kept)

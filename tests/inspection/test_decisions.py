@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from api import clock, deadlines, ids
-from api.db import Database
+from api.db import Database, Tx
 from api.inspection.checklists import rules, standard
 from api.inspection.visits import findings
 from api.inspection.visits.model import Finding, FindingState, Held, Version, VisitRow
@@ -290,6 +290,29 @@ async def test_a_clock_whose_visit_somebody_is_writing_waits_for_the_next_scan(
     assert ["review.overdue" in found for found in flags] == [False, True]
     await deadlines.fire_due(db, DEADLINES, limit=1000)
     assert "review.overdue" in codes(await officers_view(world, busy))
+
+
+async def test_a_clock_whose_reaction_fails_stays_due_and_holds_up_no_other(
+    world: World, db: Database
+) -> None:
+    broken, sound = await submitted(world), await submitted(world)
+    await make_due(db, broken)
+    await make_due(db, sound)
+
+    async def react(tx: Tx, record: UUID) -> None:
+        if record == broken:
+            raise ZeroDivisionError
+        await DEADLINES["visit.review"](tx, record)
+
+    await deadlines.fire_due(db, {"visit.review": react}, limit=1000)
+    async with db.read() as tx:
+        fired = await tx.values(
+            "select record from deadline where record = any($1::uuid[]) and fired_at is not null",
+            [broken, sound],
+        )
+    assert fired == [sound]
+    await deadlines.fire_due(db, DEADLINES, limit=1000)
+    assert "review.overdue" in codes(await officers_view(world, broken))
 
 
 async def test_escalation_and_acceptance_at_the_same_moment_never_wait_for_each_other(

@@ -50,6 +50,9 @@ async def test_the_working_hours_of_a_start_that_does_not_stand_are_not_taken(
     await world.inspector.push(record(visit, start=first))
     (result,) = await world.inspector_2.push(record(visit, start=second))
     assert "start.differs" in codes(result)
+    seen = (await world.head.get(f"/v1/visits/{visit}")).json()
+    assert seen["started_at"] == seen["start"]["at"]
+    assert seen["started_at"].startswith(f"{first['at']:%Y-%m-%dT%H:%M:%S}")
     async with db.read() as tx:
         kept = await tx.value("select working_hours ->> 'end' from visit where id = $1", visit)
     assert kept == "17:00"
@@ -177,3 +180,38 @@ async def test_a_local_officer_plans_and_reads_classes_1_and_2_only(world: World
     assert str(hidden) not in {v["id"] for v in listed}
     assert (await world.local_officer.get(f"/v1/visits/{hidden}")).status_code == 404
     assert (await world.local_officer.get(f"/v1/visits/{hidden}/pack")).status_code == 404
+
+
+@pytest.mark.parametrize(("accuracy_m", "far"), [(10, True), (5000, False)])
+async def test_a_position_is_far_only_beyond_what_its_accuracy_explains(
+    world: World, accuracy_m: float, far: bool
+) -> None:
+    visit = await world.plan()
+    seen = (await world.head.get(f"/v1/visits/{visit}")).json()["subject"]["position"]
+    start = gate(lat=seen["lat"] + 0.02, lng=seen["lng"])  # 2.2 km to the north
+    start["position"]["accuracy_m"] = accuracy_m
+    (result,) = await world.inspector.push(record(visit, start=start))
+    assert ("position.far" in codes(result)) is far
+
+
+async def test_an_officers_own_fail_that_becomes_a_pass_needs_a_reason_also_without_a_base(
+    world: World,
+) -> None:
+    visit = await world.begun()
+    await world.inspector.push(record(visit, answers=[answer("E08", "fail")]))
+    (result,) = await world.inspector.push(record(visit, answers=[answer("E08", "pass")]))
+    assert "change.without_reason" in codes(result)
+
+
+async def test_a_finding_comes_and_goes_with_the_answer_that_its_item_depends_on(
+    world: World,
+) -> None:
+    """H04 counts only where there is a treatment plant (H01)."""
+    visit = await world.begun()
+    await world.inspector.push(record(visit, answers=[answer("H04", 10.2)]))
+    states = []
+    for value in ("na", "pass"):
+        await world.inspector.push(record(visit, answers=[answer("H01", value)]))
+        (found,) = (await world.head.get(f"/v1/visits/{visit}")).json()["findings"]
+        states.append(found["state"])
+    assert states == ["withdrawn", "needs_confirmation"]

@@ -178,11 +178,15 @@ async def test_a_fault_in_one_operation_is_a_retry_and_the_rest_is_stored(
 
 async def test_a_refused_operation_is_found_by_its_own_id(world: World, db: Database) -> None:
     visit, op = await world.begun(), ids.new()
-    (result,) = await world.inspector.push({"op": "visit.dance", "id": op, "visit": visit})
-    assert result["id"] == str(op)
+    dance = {"op": "visit.dance", "id": op, "visit": visit}
+    for who, times in ((world.inspector, 3), (world.inspector_2, 1)):
+        for _ in range(times):
+            (result,) = await who.push(dance)
+            assert result["id"] == str(op)
     async with db.read() as tx:
-        kept = await tx.value("select count(*) from refused_operation where operation = $1", op)
-    assert kept == 1
+        kept = await tx.values("select account from refused_operation where operation = $1", op)
+    assert len(kept) == 2
+    assert set(kept) == {world.inspector.account, world.inspector_2.account}
 
 
 async def test_an_id_sent_twice_in_one_push_counts_once(world: World) -> None:
