@@ -215,3 +215,38 @@ async def test_a_finding_comes_and_goes_with_the_answer_that_its_item_depends_on
         (found,) = (await world.head.get(f"/v1/visits/{visit}")).json()["findings"]
         states.append(found["state"])
     assert states == ["withdrawn", "needs_confirmation"]
+
+
+@pytest.mark.parametrize("first", ["fail", "pass"])
+async def test_a_conflict_has_its_finding_as_long_as_one_of_its_answers_fails(
+    world: World, first: str
+) -> None:
+    visit = await world.begun()
+    second = "pass" if first == "fail" else "fail"
+    await world.inspector.push(record(visit, answers=[answer("E08", first)]))
+    await world.inspector_2.push(record(visit, answers=[answer("E08", second)]))
+    (found,) = (await world.head.get(f"/v1/visits/{visit}")).json()["findings"]
+    assert (found["state"], found["in_conflict"]) == ("open", True)
+
+
+async def test_a_finding_keeps_its_version_while_nothing_about_it_changes(world: World) -> None:
+    visit = await world.begun()
+    for note in ("a", "b"):
+        await world.inspector.push(record(visit, answers=[answer("E08", "fail", note=note)]))
+    await world.inspector.push(record(visit, answers=[answer("B10", "pass")]))
+    (found,) = (await world.head.get(f"/v1/visits/{visit}")).json()["findings"]
+    assert found["version"] == 1
+
+
+async def test_a_visit_submitted_again_after_a_return_has_its_review_clock_again(
+    world: World, db: Database
+) -> None:
+    visit = await submitted(world)
+    await step(world, visit, "take-up")
+    await step(world, visit, "return", items=["E08"])
+    running = "select met_at is null from deadline where record = $1"
+    async with db.read() as tx:
+        assert await tx.value(running, visit) is False
+    await world.inspector.push(submit(visit))
+    async with db.read() as tx:
+        assert await tx.value(running, visit) is True
