@@ -87,7 +87,10 @@ async def new_key(tx: Tx) -> UUID:
 
 def hold_row(id: UUID, kid: str, wrapped: bytes | None) -> None:
     """Takes a data key that a caller's own statement has read; saves one statement later."""
-    if id not in _held and wrapped is not None:
+    held = _held.get(id)
+    if wrapped is None:
+        _held.pop(id, None)  # destroyed meanwhile
+    elif held is None or held[0] <= time.monotonic() - _HELD_S:
         _hold(id, AESGCM(_unwrap(_DataKey(id, kid, wrapped))))
 
 

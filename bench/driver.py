@@ -106,15 +106,8 @@ class Driver:
 async def _main(url: str, file: str, connections: int) -> None:
     transactions: list[list[Statement]] = pickle.loads(Path(file).read_bytes())
     opened = [await asyncpg.connect(url, server_settings=SETTINGS) for _ in range(connections)]
-    prepared = [
-        {
-            sql: await connection.prepare(sql)
-            for transaction in transactions[:1]
-            for sql, args in transaction
-            if args
-        }
-        for connection in opened
-    ]
+    known = {sql for transaction in transactions for sql, args in transaction if args}
+    prepared = [{sql: await connection.prepare(sql) for sql in known} for connection in opened]
 
     async def send(place: int, start: int, end: int) -> None:
         connection, statements = opened[place], prepared[place]

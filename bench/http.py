@@ -49,7 +49,10 @@ class Phone:
             ).encode()
             + body
         )
-        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        try:
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        except asyncio.IncompleteReadError:  # an EOFError, which click takes for Ctrl-D
+            raise ConnectionError(f"{method} {path}: the server hung up") from None
         status = int(head.split(" ", 2)[1])
         fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
         if fields.get("transfer-encoding") == "chunked":

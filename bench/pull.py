@@ -39,10 +39,11 @@ async def measure(bench: Frame) -> list[Row]:
                 pack = await ok(phone, f"/v1/visits/{planned.id}/pack")
             async with Phone(bench.port, token_elsewhere) as phone:
                 records, cursor = await pull_all(phone)
-                if len(records) < RECORDS:
-                    raise RuntimeError(f"{len(records)} records where {RECORDS} must be")
-                unchanged = await nothing_new(bench, token_elsewhere, api, cursor)
-                changed = await visits.planned(db, 10, "inspector-elsewhere", "inspector-elsewhere")
+            if len(records) < RECORDS:
+                raise RuntimeError(f"{len(records)} records where {RECORDS} must be")
+            unchanged = await nothing_new(bench, token_elsewhere, api, cursor)
+            changed = await visits.planned(db, 10, "inspector-elsewhere", "inspector-elsewhere")
+            async with Phone(bench.port, token_elsewhere) as phone:
                 await begin(phone, changed[:4])
                 found = await changes(phone, cursor, changed)
     return [

@@ -159,7 +159,7 @@ def body(visits: Sequence[Filled]) -> bytes:
 
 
 async def sites(tx: Tx, province: str) -> list[UUID]:
-    """Class 3 sites of the sample, each with one operating licence."""
+    """Class 3 sites of which the register knows all that the rules look at."""
     return await tx.values(
         """
         select l.premises_id from licence l join premises p on p.id = l.premises_id
