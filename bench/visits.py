@@ -164,8 +164,8 @@ async def sites(tx: Tx, province: str) -> list[UUID]:
         """
         select l.premises_id from licence l join premises p on p.id = l.premises_id
         where l.licence_class = 3 and p.province = $1 and l.status = 'operating'
+            and p.lat is not null and l.workers is not null
             and (select count(*) from licence o where o.premises_id = p.id) = 1
-        and p.lat is not null
         order by l.key limit 100
         """,
         province,
