@@ -27,14 +27,8 @@ class Shared(msgspec.Struct):
 @pytest_asyncio.fixture
 async def shared(db: Database) -> AsyncIterator[Shared]:
     change = "update licence set operator_company = $2 where id = $1"
+    licences = [ids.of_text(f"sample licence 11-{n}") for n in (5, 500)]
     async with db.read() as tx:
-        licences = await tx.values(
-            """
-            select l.id from licence l where l.premises_id in (
-                select premises_id from licence group by premises_id having count(*) = 2)
-            order by l.key
-            """
-        )
         premises = await tx.value("select premises_id from licence where id = $1", licences[0])
         before = [
             (id, await tx.value("select operator_company from licence where id = $1", id))
