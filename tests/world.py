@@ -92,7 +92,7 @@ class World:
     async def premises(
         self, *, class_: int = 3, province: str = "11", company: bool | None = None, nth: int = 0
     ) -> UUID:
-        """A sample site with one operating licence; `company`: held by the operator's company."""
+        """A site with a position and one operating licence; `company`: held by the operator's company."""
         async with self.db.read() as tx:
             found = await tx.values(
                 """
@@ -100,6 +100,7 @@ class World:
                 where l.licence_class = $1 and p.province = $2 and l.status = 'operating'
                     and ($3::boolean is null or (l.operator_company is not null) = $3)
                     and (select count(*) from licence o where o.premises_id = p.id) = 1
+                    and p.lat is not null and p.merged_into is null
                 order by l.key
                 """,
                 class_,
