@@ -92,7 +92,7 @@ class World:
     async def premises(
         self, *, class_: int = 3, province: str = "11", company: bool | None = None, nth: int = 0
     ) -> UUID:
-        """A site with a position and one operating licence; `company`: held by the operator's company."""
+        """A site with a position and one licence; `company`: held by the operator's company."""
         async with self.db.read() as tx:
             found = await tx.values(
                 """
