@@ -21,17 +21,16 @@ from typing import Any, ClassVar, TypeAlias
 import asyncpg
 import uvloop
 
+from api.db import _Connection
+
 Statement: TypeAlias = "tuple[str, tuple[Any, ...]]"
 SETTINGS = {"application_name": "superapp", "timezone": "UTC", "role": "superapp_app"}
 
 
-class Recording(asyncpg.Connection):
+class Recording(_Connection):
     """A connection of the API's kind that notes what it is told to send."""
 
     log: ClassVar[list[Statement]] = []
-
-    def get_reset_query(self) -> str:
-        return ""
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
         if not args:  # BEGIN, SAVEPOINT, COMMIT: with arguments it passes `_execute`
