@@ -37,7 +37,6 @@ from api.problems import (
     Problem,
     Refused,
     SignInNeeded,
-    Stale,
     TooLarge,
     TooMany,
     WrongMethod,
@@ -157,12 +156,6 @@ def if_match(request: Request[Any, Any, Any]) -> int:
     return int(value)
 
 
-def check_version(request: Request[Any, Any, Any], current: int) -> None:
-    """Raises `Stale` when the caller edited another version than `current`."""
-    if if_match(request) != current:
-        raise Stale(current=current)
-
-
 # --- problems as documents ----------------------------------------------------------------------
 
 
@@ -278,7 +271,6 @@ __all__ = [
     "Page",
     "admit",
     "admit_write",
-    "check_version",
     "delete",
     "get",
     "if_match",

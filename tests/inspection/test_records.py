@@ -250,3 +250,47 @@ async def test_a_visit_submitted_again_after_a_return_has_its_review_clock_again
     await world.inspector.push(submit(visit))
     async with db.read() as tx:
         assert await tx.value(running, visit) is True
+
+
+async def test_a_licence_that_is_not_at_the_site_is_flagged_and_takes_no_finding_away(
+    world: World,
+) -> None:
+    visit = await world.begun(await world.premises(company=True))
+    (result,) = await world.inspector.push(
+        record(visit, answers=[answer("E08", "fail", licence=ids.new())])
+    )
+    assert "licence.elsewhere" in codes(result)
+    seen = (await world.head.get(f"/v1/visits/{visit}")).json()
+    assert [f["licence"] for f in seen["findings"]] == [seen["licence"]]
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_visit_cancelled_under_way_is_told_to_the_company_only_if_it_was_announced(
+    world: World, announced: bool
+) -> None:
+    site = await world.premises(company=True)
+    _, cursor = await pulled(world)
+    visit = await world.begun(site, announced=announced)
+    await world.inspector.push(record(visit, answers=[answer("E08", "fail")]))
+    await step(world, visit, "cancel")
+    changes, _ = await pulled(world, cursor)
+    told = [c["record"] for c in changes if c["kind"] == "company_visit"]
+    assert [t["state"] for t in told] == (["cancelled"] if announced else [])
+    assert [t["findings"] for t in told] == ([[]] if announced else [])
+
+
+async def test_a_finding_is_confirmed_on_its_current_version_and_its_company_is_told(
+    world: World,
+) -> None:
+    visit = await submitted(world, answer("H04", 10.2), premises=await world.premises(company=True))
+    await step(world, visit, "take-up")
+    await step(world, visit, "accept")
+    (finding,) = (await world.head.get(f"/v1/visits/{visit}")).json()["findings"]
+    path = f"/v1/findings/{finding['id']}/confirm"
+    stale = await world.head.post(path, version=finding["version"] + 1)
+    assert stale.json()["code"] == "ground/stale-version"
+    _, cursor = await pulled(world)
+    assert (await world.head.post(path, version=finding["version"])).status_code == 200
+    changes, _ = await pulled(world, cursor)
+    (change,) = [c for c in changes if c["kind"] == "company_visit"]
+    assert [f["state"] for f in change["record"]["findings"]] == ["open"]
