@@ -41,7 +41,7 @@ async def pull(
     if reset:
         at = Cursor(epoch, digest, 0, 0)
     rows = await queries.changes(tx, scopes, kinds, at.xid, at.seq, limit)
-    if not rows and not await queries.has_passed(tx, at.xid):
+    if not rows and not await _has_passed(tx, at.xid):
         reset, at = True, Cursor(epoch, digest, 0, 0)
         rows = await queries.changes(tx, scopes, kinds, at.xid, at.seq, limit)
     if not rows:
@@ -74,6 +74,16 @@ async def _this_epoch(tx: Tx) -> str:
             await queries.take_over(tx, epoch)
         tx.told["epoch"] = epoch
     return tx.told["epoch"]
+
+
+async def _has_passed(tx: Tx, xid: int) -> bool:
+    """Whether the feed has served transaction `xid`, as it has where a cursor of it was given.
+
+    The horizon only rises, so what it was when this connection last asked is enough.
+    """
+    if xid >= int(tx.told.get("horizon", "0")):
+        tx.told["horizon"] = str(await queries.horizon(tx))
+    return xid < int(tx.told["horizon"])
 
 
 Loader = Callable[[Tx, list[UUID]], Awaitable[Sequence[Any]]]

@@ -118,11 +118,9 @@ async def take_over(tx: Tx, epoch: str) -> None:
     )
 
 
-async def has_passed(tx: Tx, xid: int) -> bool:
-    """Whether the feed has served transaction `xid`, as it has where a cursor of it was given."""
-    found: bool = await tx.value(
-        "select $1::text::xid8 < pg_snapshot_xmin(pg_current_snapshot())", str(xid)
-    )
+async def horizon(tx: Tx) -> int:
+    """The oldest transaction still running: what is below it is served and stays served."""
+    found: int = await tx.value("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
     return found
 
 
