@@ -9,8 +9,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from api import deadlines, events, permissions, sealed, settings, workdays
 from api.clock import bangkok_date
 from api.db import Tx
@@ -38,8 +36,6 @@ from api.permissions import Session
 from api.problems import Stale
 
 REVIEW = "visit.review"
-_facts = msgspec.json.Decoder(dict[str, Any])
-_flags = msgspec.json.Decoder(list[Flag])
 
 
 async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit) -> Visit:
