@@ -60,7 +60,7 @@ async def measure(bench: Frame) -> list[Row]:
     return [
         row("push.vs_driver", median(ratios), f"{spread(ratios)}; driver {rounds.split('driver')}"),
         row("push.cpu_ms", median(one), f"API {rounds.split('single')}"),
-        row("push.statements", median(counts), "BEGIN, SAVEPOINT and COMMIT counted"),
+        row("push.statements", median(counts), "BEGIN and COMMIT counted"),
         row("push.batch20_share", median(shares), spread(shares)),
         row("push.replay_x", median(replays), spread(replays)),
         row("push.kb_gz", sizes[len(sizes) // 2] / 1000, f"largest {sizes[-1] / 1000:.2f} kB"),

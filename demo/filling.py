@@ -74,14 +74,14 @@ class Checklist:
     def failed(self) -> list[str]:
         """What fails, in the phone's own judgement."""
         verdicts = rules.evaluate_visit(self.rules, self.subject, self.answers)
-        return sorted(code for code, verdict in verdicts if verdict.outcome == "fail")
+        return sorted(code for code, verdict in verdicts.items() if verdict.outcome == "fail")
 
     def odd(self) -> dict[str, list[str]]:
         """Items that are flagged or cannot be read, in the phone's own judgement."""
         verdicts = rules.evaluate_visit(self.rules, self.subject, self.answers)
         return {
             code: [flag.code for flag in verdict.flags]
-            for code, verdict in verdicts
+            for code, verdict in verdicts.items()
             if verdict.flags or verdict.outcome == "unreadable"
         }
 

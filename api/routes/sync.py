@@ -79,11 +79,19 @@ async def push(request: Request[Any, Any, Any]) -> PushResults:
     operations = service.open_push(await request.body())
     db: Database = request.app.state.db
 
-    async def work(tx: Tx) -> list[Result]:
+    async def work(tx: Tx, savepoints: bool) -> list[Result]:
         await admit_write(tx, "sync.push")
-        return await service.push(tx, operations)
+        return await service.push(tx, operations, savepoints=savepoints)
 
-    return PushResults(await db.retrying(work, request.user, logs.request_id.get()))
+    async def run(savepoints: bool) -> list[Result]:
+        return await db.retrying(
+            lambda tx: work(tx, savepoints), request.user, logs.request_id.get()
+        )
+
+    try:
+        return PushResults(await run(savepoints=len(operations) > 1))
+    except service.Undone:
+        return PushResults(await run(savepoints=True))
 
 
 @get("/v1/sync", verb="sync.pull", problems=[CursorInvalid])

@@ -1,8 +1,10 @@
 """The phone's sync: push what it noted, pull what changed, and the receipts of what it sent.
 
 A push is one transaction: every id it touches is locked first, in one order; each operation has a
-savepoint of its own; one commit; the whole runs again after a deadlock. An operation's identity is
-its id: sent again it gets its first result and receipt again, whatever has happened since.
+savepoint of its own; one commit; the whole runs again after a deadlock. One operation alone goes
+without a savepoint: should it fail, the whole is undone and runs again with one. An operation's
+identity is its id: sent again it gets its first result and receipt again, whatever has happened
+since.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, get_type_hints
@@ -97,10 +100,17 @@ def open_push(body: bytes) -> list[msgspec.Raw]:
         raise Malformed(reason=str(error)[:200], where="body") from None
 
 
-async def push(tx: Tx, operations: Sequence[msgspec.Raw]) -> list[Result]:
+class Undone(Exception):
+    """An operation failed in a push without savepoints: run the push again, with them."""
+
+
+async def push(
+    tx: Tx, operations: Sequence[msgspec.Raw], *, savepoints: bool = True
+) -> list[Result]:
     """Stores what can be stored; a result for each operation, in order.
 
-    Raises `TooManyOperations` alone; everything else is the result of its operation.
+    Raises `TooManyOperations`, and `Undone` without `savepoints`; everything else is the result of
+    its operation.
     """
     permissions.reaches(tx.actor, "sync.push")
     assert isinstance(tx.actor, Session)
@@ -123,7 +133,15 @@ async def push(tx: Tx, operations: Sequence[msgspec.Raw]) -> list[Result]:
         if before is not None:
             results.append(await _replay(tx, before, raw, tx.actor.account))
             continue
-        result, row = await _store(tx, envelope, raw, held, last=raw is raws[-1])
+        try:
+            async with tx.savepoint(last=raw is raws[-1]) if savepoints else nullcontext():
+                result, row = await _store(tx, envelope, raw, held)
+        except (*Retry, *Unreachable):
+            raise
+        except Exception as error:
+            if not savepoints:
+                raise Undone from error
+            result, row = await _failed(tx, envelope, raw, held, error), None
         results.append(result)
         if row is not None:
             stored[envelope.id] = row
@@ -146,31 +164,29 @@ def _open(raw: bytes) -> Envelope | Problem:
 
 
 async def _store(
-    tx: Tx, envelope: Envelope, raw: bytes, held: dict[UUID, Held], *, last: bool
-) -> tuple[Result, Stored | None]:
-    try:
-        async with tx.savepoint(last=last):
-            op, odd = _decode(envelope, raw)
-            odd += drop_impossible_times(op)
-            applied = await VERBS[envelope.op][1](tx, op, held, odd)
-            status: Status = (
-                "conflict" if applied.conflicts else "flagged" if applied.flags else "stored"
-            )
-            result = Result(envelope.id, status, flags=applied.flags, conflicts=applied.conflicts)
-            return result, await _keep(tx, envelope, raw, result, held[envelope.visit])
-    except Problem as problem:
-        await _load_again(tx, envelope.visit, held)
-        return await _refuse(tx, envelope.id, problem, raw), None
-    except (*Retry, *Unreachable):
-        raise
-    except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
-        await _load_again(tx, envelope.visit, held)
-        unreadable = OperationUnreadable(reason=type(error).__name__)
-        return await _refuse(tx, envelope.id, unreadable, raw), None
-    except Exception:  # a fault of ours in one operation must not hold up the rest of the queue
-        log.exception("operation failed", extra={"facts": {"operation": str(envelope.id)}})
-        await _load_again(tx, envelope.visit, held)
-        return Result(envelope.id, "retry"), None
+    tx: Tx, envelope: Envelope, raw: bytes, held: dict[UUID, Held]
+) -> tuple[Result, Stored]:
+    op, odd = _decode(envelope, raw)
+    odd += drop_impossible_times(op)
+    applied = await VERBS[envelope.op][1](tx, op, held, odd)
+    status: Status = "conflict" if applied.conflicts else "flagged" if applied.flags else "stored"
+    result = Result(envelope.id, status, flags=applied.flags, conflicts=applied.conflicts)
+    return result, await _keep(tx, envelope, raw, result, held[envelope.visit])
+
+
+async def _failed(
+    tx: Tx, envelope: Envelope, raw: bytes, held: dict[UUID, Held], error: Exception
+) -> Result:
+    """What an operation gets whose savepoint was rolled back."""
+    await _load_again(tx, envelope.visit, held)
+    if isinstance(error, Problem):
+        return await _refuse(tx, envelope.id, error, raw)
+    if isinstance(error, asyncpg.DataError | asyncpg.ProgramLimitExceededError):
+        return await _refuse(tx, envelope.id, OperationUnreadable(reason=type(error).__name__), raw)
+    # A fault of ours in one operation must not hold up the rest of the queue.
+    facts = {"operation": str(envelope.id)}
+    log.error("operation failed", exc_info=error, extra={"facts": facts})
+    return Result(envelope.id, "retry")
 
 
 async def _load_again(tx: Tx, visit: UUID, held: dict[UUID, Held]) -> None:

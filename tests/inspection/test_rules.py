@@ -44,7 +44,7 @@ FACTORY: dict[str, Any] = {
 
 def verdict(item: str, value: Any, facts: Mapping[str, Any] = FACTORY, **others: Any) -> Any:
     answers = {item: value, **others}
-    return dict(rules.evaluate_visit(ONE, facts, answers, [item]))[item]
+    return rules.evaluate_visit(ONE, facts, answers, [item])[item]
 
 
 def observed(vector: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def observed(vector: Mapping[str, Any]) -> dict[str, Any]:
     if vector["visit_date"] is not None:
         facts["visit_date"] = vector["visit_date"]
     item = compiled.item(code)
-    found = dict(rules.evaluate_visit(compiled, facts, vector["answers"], [code])).get(code)
+    found = rules.evaluate_visit(compiled, facts, vector["answers"], [code]).get(code)
     breach = found and found.breach
     return {
         "applicable": item is not None and item.applies(facts),
@@ -267,8 +267,8 @@ def test_the_worst_line_counts_are_told_in_a_comparison() -> None:
 
 def test_only_judges_the_codes_asked_for_but_sees_all_answers() -> None:
     answers = {"H01": "na", "H05": 999, "E08": "pass"}
-    full = dict(rules.evaluate_visit(ONE, FACTORY, answers))
-    part = dict(rules.evaluate_visit(ONE, FACTORY, answers, ["H05"]))
+    full = rules.evaluate_visit(ONE, FACTORY, answers)
+    part = rules.evaluate_visit(ONE, FACTORY, answers, ["H05"])
     assert part == {"H05": full["H05"]}
     assert [flag.code for flag in part["H05"].flags] == ["item.hidden"]
 
@@ -365,7 +365,7 @@ codes = st.sampled_from([*ONE.items, "Z99", ""])
 @given(subjects, st.dictionaries(codes, anything, max_size=12))
 def test_no_json_makes_the_engine_raise(facts: dict[str, Any], answers: dict[str, Any]) -> None:
     before = repr((facts, answers))
-    for code, found in rules.evaluate_visit(ONE, facts, answers):
+    for code, found in rules.evaluate_visit(ONE, facts, answers).items():
         assert found.outcome in get_args(rules.Outcome)
         assert (found.breach is not None) == (found.outcome == "fail")
         item = ONE.item(code)
@@ -383,8 +383,8 @@ def test_the_order_of_answers_and_asking_again_change_nothing(
 ) -> None:
     keys = list(answers)
     shuffler.shuffle(keys)
-    once = dict(rules.evaluate_visit(ONE, FACTORY, answers))
-    again = dict(rules.evaluate_visit(ONE, FACTORY, {key: answers[key] for key in keys}))
+    once = rules.evaluate_visit(ONE, FACTORY, answers)
+    again = rules.evaluate_visit(ONE, FACTORY, {key: answers[key] for key in keys})
     assert repr(sorted(once.items(), key=repr)) == repr(sorted(again.items(), key=repr))
 
 

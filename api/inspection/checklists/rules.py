@@ -92,9 +92,12 @@ _RECORDED = Verdict("recorded")
 
 
 class CompiledItem:
-    """An item with its rules as closures. `judge` expects an applicable, shown, non-null answer."""
+    """An item with its rules as closures. `judge` expects an applicable, shown, non-null answer.
 
-    __slots__ = ("classes", "item", "judge", "needs_category", "show")
+    `known` has the verdict on the usual answers of an item without limits: two in three.
+    """
+
+    __slots__ = ("classes", "item", "judge", "known", "needs_category", "show")
 
     def __init__(self, item: std.Item) -> None:
         self.item = item
@@ -105,7 +108,7 @@ class CompiledItem:
             if item.applies_to.categories
             else None
         )
-        self.judge = _judge(item)
+        self.judge, self.known = _judge(item)
 
     def applies(self, subject: Facts) -> bool:
         """Whether the item counts for the subject; where class or category is unknown, it counts
@@ -195,24 +198,25 @@ def evaluate_visit(
     subject: Facts,
     answers: Mapping[str, Any],
     only: Iterable[str] | None = None,
-) -> list[tuple[str, Verdict]]:
-    """(code, verdict) for each answer that is not null, in the order of `answers` or `only`.
+) -> dict[str, Verdict]:
+    """Code → verdict for each answer that is not null, in the order of `answers` or `only`.
 
     `only` limits what is judged, not what is looked at: conditions see all of `answers`.
     """
-    applicable, items = compiled.applicable_items(subject), compiled.items
-    verdicts: list[tuple[str, Verdict]] = []
+    applicable = compiled.applicable_items(subject)
+    verdicts: dict[str, Verdict] = {}
     for code in answers if only is None else only:
         value = answers.get(code)
         if value is None:
             continue
         item = applicable.get(code)
         if item is None:
-            verdicts.append((code, _NOT_FOR_SUBJECT if code in items else _UNKNOWN_ITEM))
+            verdicts[code] = _NOT_FOR_SUBJECT if code in compiled.items else _UNKNOWN_ITEM
         elif item.show is not None and item.show(subject, answers) is False:
-            verdicts.append((code, _HIDDEN))
+            verdicts[code] = _HIDDEN
         else:
-            verdicts.append((code, item.judge(value, subject, answers)))
+            known = item.known.get(value) if type(value) is str else None
+            verdicts[code] = known or item.judge(value, subject, answers)
     return verdicts
 
 
@@ -248,8 +252,8 @@ def finding_of(item: CompiledItem, verdict: Verdict) -> FindingDraft | None:
     )
 
 
-def _judge(item: std.Item) -> Judge:
-    """The closure that judges a value of the item."""
+def _judge(item: std.Item) -> tuple[Judge, Mapping[str, Verdict]]:
+    """The closure that judges a value of the item, and the verdicts that need no judging."""
     answer = item.answer
     limits = tuple(CompiledLimit(limit, item) for limit in item.limits)
     checks = tuple(limit for limit in limits if limit.is_check)
@@ -289,15 +293,8 @@ def _judge(item: std.Item) -> Judge:
         return Verdict(plain.outcome, tuple(flags), plain.breach) if flags else plain
 
     if not is_pass_fail or limits:
-        return judge
-    known = {"pass": _PASS, "fail": failed, "na": _NA if takes_na else _NA_REFUSED}
-
-    def judge_simply(value: Any, facts: Facts, answers: Answers) -> Verdict:
-        if type(value) is str and (verdict := known.get(value)) is not None:
-            return verdict
-        return judge(value, facts, answers)
-
-    return judge_simply
+        return judge, {}
+    return judge, {"pass": _PASS, "fail": failed, "na": _NA if takes_na else _NA_REFUSED}
 
 
 def _awaiting(value: dict[str, Any], expected: bool) -> Verdict:

@@ -57,12 +57,13 @@ def answer_times(op: RecordVisit, visit: VisitRow, now: datetime) -> list[Flag]:
     if not moments:
         return []
     skew = settings.current().clock_skew_s
-    flags = clock_flags(max(moments), now, skew, "answers")
-    earliest = clock_flags(min(moments), now, skew, "answers")
+    first, last = min(moments), max(moments)
+    flags = clock_flags(last, now, skew, "answers")
+    earliest = clock_flags(first, now, skew, "answers")
     flags += [f for f in earliest if f.code == "clock.long_ago" and f not in flags]
     floor = (visit.started_at or now) - timedelta(minutes=10)
-    if early := sum(m < floor for m in moments):
-        flags.append(Flag("time.before_start", {"answers": early}))
+    if first < floor:
+        flags.append(Flag("time.before_start", {"answers": sum(m < floor for m in moments)}))
     return flags
 
 

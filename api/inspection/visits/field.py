@@ -229,7 +229,7 @@ def _versions(
     returned = held.visit.returned_items if held.visit.state == VisitState.returned else []
     known = {item: merge.standing(found)[0].value for item, found in held.versions.items()}
     known.update((item, answer.value) for item, answer in latest.items())
-    verdicts = dict(rules.evaluate_visit(compiled, subject, known, latest))
+    verdicts = rules.evaluate_visit(compiled, subject, known, latest)
     now, author, made = tx.now, actor.account, list[Version]()
     for item, answer in latest.items():
         verdict = verdicts.get(item)

@@ -53,13 +53,20 @@ async def settle(
         # Others stand than were judged, perhaps.
         known = {i: merge.standing(v)[0].value for i, v in held.versions.items() if v}
         verdicts = judged.verdicts if judged.under(known) else {}
+    to_settle = sorted(
+        item
+        for item in touched & held.versions.keys()
+        # Nearly all have one answer, and nothing wrong with it.
+        if (verdict := verdicts.get(item)) is None
+        or verdict.breach is not None
+        or item in held.findings
+        or len(held.versions[item]) > 1
+    )
     conflicts: list[str] = []
     licences: dict[UUID, UUID | None] | None = None
     changed: list[Finding] = []
-    for item in sorted(touched & held.versions.keys()):
-        versions, before, verdict = held.versions[item], held.findings.get(item), verdicts.get(item)
-        if len(versions) == 1 and before is None and verdict is not None and verdict.breach is None:
-            continue  # nearly all of them: one answer, and nothing wrong with it
+    for item in to_settle:
+        versions, before = held.versions[item], held.findings.get(item)
         heads = merge.standing(versions)
         if len(heads) > 1 and item in items:
             conflicts.append(item)
@@ -98,7 +105,6 @@ async def settle(
             id=before.id if before else ids.new(),
             visit=held.visit.id,
             item=item,
-            premises=held.visit.premises,
             licence=licence,
             company=company,
             state=state,
@@ -129,6 +135,4 @@ def verdict_of(
     known: Mapping[str, Any],
 ) -> rules.Verdict | None:
     answers = known if known[item] is head.value else {**known, item: head.value}
-    for _, verdict in rules.evaluate_visit(compiled, subject, answers, (item,)):
-        return verdict
-    return None
+    return rules.evaluate_visit(compiled, subject, answers, (item,)).get(item)

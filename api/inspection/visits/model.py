@@ -149,7 +149,6 @@ class Finding(msgspec.Struct):
     id: UUID
     visit: UUID
     item: str
-    premises: UUID
     licence: UUID | None
     company: UUID | None
     state: FindingState

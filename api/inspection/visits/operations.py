@@ -151,10 +151,12 @@ def drop_impossible_times(op: FieldOperation) -> list[Flag]:
         elif op.start and op.start.position and not _possible(op.start.position.taken_at):
             op.start.position.taken_at = None
             flags.append(Flag("time.impossible", {"field": "start.position.taken_at"}))
-        for answer in op.answers:
-            if not _possible(answer.answered_at):
-                answer.answered_at = None
-                flags.append(Flag("time.impossible", {"item": answer.item}))
+        moments = [a.answered_at for a in op.answers if a.answered_at is not None]
+        if moments and not (_possible(min(moments)) and _possible(max(moments))):
+            for answer in op.answers:
+                if not _possible(answer.answered_at):
+                    answer.answered_at = None
+                    flags.append(Flag("time.impossible", {"item": answer.item}))
     return flags
 
 

@@ -264,16 +264,16 @@ async def save_entry(
             where id = $1
         ), added as (
             insert into entry (visit, operation, author, received_at, answers)
-            select $1, $11, $12, $13, $14::jsonb where $14::jsonb <> '[]'
+            select $1, $11, $12, $13, $14::json where $14::text <> '[]'
         )
-        insert into finding as f (id, visit, item, premises, licence, company, province, state,
-            severity, critical, confidential, in_conflict, legal_ref, ref_status, basis,
-            limit_id, penalty, facts, created_at)
-        select id, $1, item, premises, licence, company, $15, state, severity, critical,
-            confidential, in_conflict, legal_ref, ref_status, basis, limit_id, penalty,
-            facts::jsonb, created_at
-        from jsonb_to_recordset($16::jsonb) as r(id uuid, item text, premises uuid, licence uuid,
-            company uuid, state text, severity text, critical boolean, confidential boolean,
+        insert into finding as f (id, visit, item, licence, company, province, state, severity,
+            critical, confidential, in_conflict, legal_ref, ref_status, basis, limit_id,
+            penalty, facts, created_at)
+        select id, $1, item, licence, company, $15, state, severity, critical, confidential,
+            in_conflict, legal_ref, ref_status, basis, limit_id, penalty, facts::jsonb,
+            created_at
+        from json_to_recordset($16::json) as r(id uuid, item text, licence uuid, company uuid,
+            state text, severity text, critical boolean, confidential boolean,
             in_conflict boolean, legal_ref text, ref_status text, basis text, limit_id text,
             penalty text, facts text, created_at timestamptz)
         on conflict (visit, item) do update set
@@ -336,9 +336,9 @@ async def findings_of(tx: Tx, visits: Sequence[UUID]) -> list[Finding]:
     return await tx.all(
         Finding,
         """
-        select id, visit, item, premises, licence, company, state, severity, critical,
-            confidential, in_conflict, legal_ref, ref_status, basis, limit_id, penalty, facts,
-            created_at, version
+        select id, visit, item, licence, company, state, severity, critical, confidential,
+            in_conflict, legal_ref, ref_status, basis, limit_id, penalty, facts, created_at,
+            version
         from finding where visit = any($1::uuid[]) order by visit, item
         """,
         list(visits),
@@ -349,7 +349,7 @@ async def finding(tx: Tx, id: UUID, scope: Scope) -> Finding | None:
     return await tx.maybe_one(
         Finding,
         """
-        select f.id, f.visit, f.item, f.premises, f.licence, f.company, f.state, f.severity,
+        select f.id, f.visit, f.item, f.licence, f.company, f.state, f.severity,
             f.critical, f.confidential, f.in_conflict, f.legal_ref, f.ref_status, f.basis,
             f.limit_id, f.penalty, f.facts, f.created_at, f.version
         from finding f join visit v on v.id = f.visit

@@ -110,12 +110,12 @@ async def _judged(tx: Tx, h: VisitHeader, versions: Sequence[Version]) -> list[C
     subject = _facts.decode(h.subject)
     subject["visit_date"] = bangkok_date(h.started_at or tx.now).isoformat()
     known = {item: answer.value for item, answer in current.items()}
-    verdicts = dict(rules.evaluate_visit(compiled, subject, known))
+    verdicts = rules.evaluate_visit(compiled, subject, known)
     for item, answer in current.items():
         _judge(answer, verdicts.get(item))
         for other in answer.others:
             beside = {**known, item: other.value}
-            _judge(other, dict(rules.evaluate_visit(compiled, subject, beside, (item,))).get(item))
+            _judge(other, rules.evaluate_visit(compiled, subject, beside, (item,)).get(item))
     return list(current.values())
 
 
@@ -172,7 +172,6 @@ async def company_visit_views(
 def finding_view(f: Finding) -> FindingView:
     fields = msgspec.structs.asdict(f)
     fields["facts"] = _facts.decode(f.facts)
-    fields.pop("premises")
     return FindingView(**fields)
 
 

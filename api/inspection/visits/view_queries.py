@@ -19,11 +19,11 @@ async def open_findings_of_premises(
     return await tx.all(
         Finding,
         """
-        select f.id, f.visit, f.item, f.premises, f.licence, f.company, f.state, f.severity,
+        select f.id, f.visit, f.item, f.licence, f.company, f.state, f.severity,
             f.critical, f.confidential, f.in_conflict, f.legal_ref, f.ref_status, f.basis,
             f.limit_id, f.penalty, f.facts, f.created_at, f.version
         from finding f join visit v on v.id = f.visit
-        where f.premises = $1 and f.visit <> $2
+        where v.premises = $1 and v.id <> $2
             and ($3::text[] is null or v.province = any($3))
             and ($4::smallint[] is null or v.class = any($4))
             and f.state in ('needs_confirmation', 'open') and v.state in ('accepted', 'closed')
