@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 
+from api import events, reactions
 from api import settings as config
 from api.accounts import service as accounts
 from api.db import Database
@@ -42,6 +43,7 @@ ROUTERS = [
 def create_app(settings: Settings, database: Database | None = None) -> Litestar:
     """The ASGI application. Without `database` it opens a pool of its own while it runs."""
     config.use(settings)
+    events.react(reactions.REACTIONS)
     accounts.check_settings(settings)
 
     @asynccontextmanager

@@ -13,9 +13,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
 
 import asyncpg
 import click
@@ -29,6 +31,8 @@ from api.migrate import MigrationError
 from api.migrate import migrate as apply_migrations
 from api.settings import Settings
 from api.supervisor import KeepsEnding, Team
+
+T = TypeVar("T")
 
 OPENAPI = Path(__file__).resolve().parent.parent / "openapi"
 MENDABLE = (
@@ -231,6 +235,48 @@ def keyring() -> None:
     """The keyring: what seals personal data and signs tokens and receipts."""
 
 
+@main.group("jobs", invoke_without_command=True)
+@click.option("--failed", is_flag=True, help="Those given up, instead of those still to be done.")
+@click.pass_context
+def work_list(context: click.Context, failed: bool) -> None:
+    """What waits to be done behind the scenes, and what was given up."""
+    if context.invoked_subcommand is not None:
+        return
+    from api import jobs
+
+    for line in _jobs(lambda tx: jobs.lines(tx, failed=failed)):
+        when = line.failed_at or line.due_at
+        click.echo(
+            f"{line.id}  {line.name:24} tried {line.attempts:2}  "
+            f"{'failed' if failed else 'due'} {when:%Y-%m-%d %H:%M:%S}  {line.error or ''}"
+        )
+
+
+@work_list.command()
+@click.argument("ids", nargs=-1, type=click.UUID)
+def requeue(ids: tuple[UUID, ...]) -> None:
+    """Try failed jobs again: those of IDS, or all."""
+    from api import jobs
+
+    click.echo(f"{_jobs(lambda tx: jobs.requeue(tx, list(ids) or None))} jobs to be tried again")
+
+
+def _jobs(ask: Callable[[Any], Awaitable[T]]) -> T:
+    from api.db import Database
+    from api.permissions import Worker
+
+    async def work(url: str) -> T:
+        db = await Database.connect(url, size=1, role="")
+        try:
+            async with db.begin(Worker("operator")) as tx:
+                return await ask(tx)
+        finally:
+            await db.close()
+
+    with _explained(), _database() as settings:
+        return asyncio.run(work(_owner_url(settings)))
+
+
 @keyring.command("list")
 def list_keys() -> None:
     """Show the keys by id, purpose and state; never a secret."""
@@ -336,6 +382,9 @@ def _owner_url(settings: Settings) -> str:
 @contextlib.contextmanager
 def _database() -> Iterator[Settings]:
     """The settings with a data base that runs: one's own, or the embedded one for this while."""
+    from api import events, reactions
+
+    events.react(reactions.REACTIONS)
     settings = _settings()
     if settings.database_url:
         yield settings

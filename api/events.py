@@ -1,8 +1,8 @@
-"""`record` is the one line in every service verb: the audit trail and the phones' feed.
+"""`record` is the one line in every service verb: audit trail, the phones' feed, and reactions.
 
-In the verb's own transaction it appends the event and moves the record's one row in `change` for
-every scope that may see it. Feed scopes are texts: `province:11`, `company:<id>`,
-`account:<id>`, `all`. Facts carry no personal data.
+In the verb's own transaction it appends the event, moves the record's one row in `change` for
+every scope that may see it, and enqueues the jobs that react to it. Feed scopes are texts:
+`province:11`, `company:<id>`, `account:<id>`, `all`. Facts carry no personal data.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from api import ids
+from api import ids, jobs
 from api.db import Tx
 from api.permissions import Session, Worker
 
@@ -32,6 +32,15 @@ from (
 on conflict (scope, kind, record) do update
 set xid = excluded.xid, seq = excluded.seq, gone = excluded.gone
 """
+
+
+_reactions: Mapping[str, Sequence[str]] | None = None
+
+
+def react(reactions: Mapping[str, Sequence[str]]) -> None:
+    """Gives this process the map event → jobs; every composition root calls it once."""
+    global _reactions
+    _reactions = reactions
 
 
 def actor_columns(tx: Tx) -> tuple[str, UUID | None, UUID | None]:
@@ -56,10 +65,13 @@ async def record(
 
     Must come last in a verb: an error of the statement is an error of the whole.
     """
+    if _reactions is None:
+        raise RuntimeError("events.react was not called: reactions would be lost")
     who, account, session = actor_columns(tx)
+    event = ids.new()
     await tx.run(
         _RECORD,
-        ids.new(),
+        event,
         tx.now,
         name,
         kind,
@@ -72,6 +84,8 @@ async def record(
         list(scopes),
         list(gone),
     )
+    for job in _reactions.get(name, ()):
+        await jobs.enqueue(tx, job, {"event": event, "name": name, "record": record})
 
 
 async def holding(tx: Tx, kind: str, record: UUID, scopes: Sequence[str]) -> list[str]:

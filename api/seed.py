@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from api import keys, places
+from api import events, keys, places, reactions
 from api import settings as config
 from api.accounts import seed as accounts
 from api.accounts.samples import SAMPLES
@@ -26,6 +26,7 @@ async def seed(url: str, settings: Settings) -> None:
     """Loads reference data as the owner of the tables, and outside production the sample."""
     config.use(settings)
     keys.use(keys.Keyring.open(settings.keyring_path))
+    events.react(reactions.REACTIONS)
     db = await Database.connect(url, size=2, role="")
     try:
         async with db.begin(Worker("seed")) as tx:

@@ -1,4 +1,4 @@
-"""Composition root of the worker: fires due clocks and sweeps, until it is told to stop."""
+"""Composition root of the worker: does jobs, fires due clocks, sweeps, until told to stop."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ import contextlib
 import logging
 import signal
 
-from api import deadlines, keys, limits, logs
+from api import deadlines, events, jobs, keys, limits, logs, reactions
 from api import settings as config
 from api.accounts import session_queries as sessions
 from api.db import Database, Unreachable
 from api.permissions import Worker
-from api.reactions import DEADLINES
 from api.settings import Settings
 
 log = logging.getLogger("superapp.worker")
 PAUSE_S = 5.0
 
 
-async def work(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S) -> None:
-    """Scans until `stopping` is set and finishes what it began; waits for a lost data base."""
+async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S) -> None:
+    """Fires clocks and sweeps until `stopping` is set; waits for a lost data base."""
     rounds = 0
     while not stopping.is_set():
         try:
-            await deadlines.fire_due(db, DEADLINES)
+            await deadlines.fire_due(db, reactions.DEADLINES)
             if rounds % 720 == 0:
                 async with db.begin(Worker("sweep")) as tx:
                     await limits.sweep(tx)
@@ -45,9 +44,11 @@ async def run(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows has none on its loop
             loop.add_signal_handler(name, stopping.set)
-    db = await Database.connect(settings.database_url, size=2)
+    db = await Database.connect(settings.database_url, size=10)
     try:
-        await work(db, stopping)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(watch(db, stopping))
+            both.create_task(jobs.work(db, reactions.JOBS, stopping))
     finally:
         await db.close()
 
@@ -56,4 +57,5 @@ def main(settings: Settings) -> None:
     logs.set_up()
     config.use(settings)
     keys.use(keys.Keyring.open(settings.keyring_path))
+    events.react(reactions.REACTIONS)
     asyncio.run(run(settings))
