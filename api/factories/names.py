@@ -21,6 +21,8 @@ _CLEAN: dict[int, str | None] = {**_INVISIBLE, 0x00A0: " ", 0x3000: " "}
 _SPELLING = re.compile("เเ|ํ([่-๋]?)า")
 _PUNCTUATION = re.compile(r"[\s\-_.,:;!?'\"“”‘’()\[\]{}/\\&+*|~`^<>=#@%$ฯๆ]+")
 _KEY_LETTERS = 80
+# A mark with its place. An earlier mark weighs more than a later one, so places count down.
+_PLACED = {mark: [chr(at) + weight for at in range(0x7F)] for mark, weight in _WEIGHT.items()}
 
 Kind = Literal["company", "person"]
 _COMPANY = re.compile(
@@ -29,6 +31,7 @@ _COMPANY = re.compile(
     r"โรงงานยาสูบ|\b(?:co|ltd|limited|company|corp|inc|plc|partnership)\b",
     re.IGNORECASE,
 )
+_PLAINLY_COMPANY = ("บริษัท", "ห้างหุ้นส่วน", "บจก", "หจก")
 _PERSON = re.compile(r"(?:นาย|นาง|น\.ส|ด\.ช|ว่าที่|ร้อย|พัน|พล|จ่า|ดาบ|mr\b|mrs\b|ms\b|miss\b)", re.I)
 
 
@@ -82,12 +85,11 @@ def folded_sort_key(folded: str) -> str:
     parts = _MARKS.split(_LEADING.sub(_swap, folded[:_KEY_LETTERS]))
     if len(parts) == 1:
         return parts[0]
-    # An earlier mark weighs more than a later one, so its position counts down.
-    at, marks = 0x7E, ""
-    for letters, mark in zip(parts[::2], parts[1::2], strict=False):
-        at -= len(letters)
-        marks += chr(at) + _WEIGHT[mark]
-    return f"{''.join(parts[::2])}\x01{marks}"
+    at, marks, letters = 0x7E, "", parts[::2]
+    for stretch, mark in zip(letters, parts[1::2], strict=False):
+        at -= len(stretch)
+        marks += _PLACED[mark][at]
+    return f"{''.join(letters)}\x01{marks}"
 
 
 def looks_like_person(name: str) -> bool:
@@ -97,6 +99,8 @@ def looks_like_person(name: str) -> bool:
 
 def operator_kind(name: str) -> Kind:
     """Whether an operator's name is a company's; in doubt it is a person's and protected."""
+    if name.startswith(_PLAINLY_COMPANY):
+        return "company"
     if _PERSON.match(name):
         return "person"
     return "company" if _COMPANY.search(name) else "person"

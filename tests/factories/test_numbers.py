@@ -168,7 +168,27 @@ def test_the_quick_reading_of_old_numbers_says_what_the_full_one_says(
     text = f"{prefix}{class_}-{main}{f'({sub})' if sub else ''}-{run}/{year:02d}{suffix}"
     full = parse(text)
     assert isinstance(full, FactoryOld)
-    assert numbers.quick_old(text) == (full.normal, full.licence_class, full.category)
+    assert numbers.quick_old(text) == (full.normal, str(full.licence_class), full.category)
+
+
+@given(
+    st.from_regex(r"[0-9]{2}(1[0-9]|99)[0-9]{5}2[3-7][0-9]{2}", fullmatch=True),
+    st.integers(0, 9),
+    st.sampled_from(['="{}"', "={}", '"{}"', "{}", '="{} "', '="{}']),
+)
+def test_the_quick_reading_of_new_numbers_says_what_the_full_one_says(
+    head: str, off: int, written: str
+) -> None:
+    digits = head + str((int(numbers.new_check_digit(head)) + off) % 10)
+    plain = written == '="{}"' and numbers.new_fault(digits) is None
+    assert numbers.quick_new(written.format(digits)) == (digits if plain else "")
+
+
+@pytest.mark.parametrize(
+    "text", ["", '=""', '="๑0180000125417"', '="²0180000125417"', f'="{NEW}".']
+)
+def test_the_quick_reading_of_new_numbers_leaves_all_else_to_the_full_one(text: str) -> None:
+    assert numbers.quick_new(text) == ""
 
 
 def test_a_juristic_number_and_a_national_id_are_told_apart() -> None:
