@@ -16,7 +16,7 @@ import csv
 import gc
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -85,7 +85,8 @@ class Rejected(msgspec.Struct, array_like=True):
 class Chunk(msgspec.Struct, array_like=True):
     """A stretch of the file: columns of equal length, one entry a row that can be stored.
 
-    `lines` of the file, `keys`, `hashes`, `told`, `sites` and `licences` as in `feed_row.Row`.
+    `lines` of the file, `keys`, `hashes` and `told` as in `feed_row.Row`; `sites` and `licences`
+    are its COPY lines, one after the other.
     `read` counts every row seen; `last` marks the last chunk of a block; `fault` says why the
     whole file cannot be read.
     """
@@ -96,15 +97,22 @@ class Chunk(msgspec.Struct, array_like=True):
     keys: list[str]
     hashes: list[str]
     told: list[str]
-    sites: list[bytes]
-    licences: list[bytes]
+    sites: bytes
+    licences: bytes
     rejected: list[Rejected]
     last: bool = False
     fault: str = ""
 
+    def pick(self, lines: bytes, rows: Sequence[int]) -> bytes:
+        """Of `sites` or `licences` the lines of `rows`, which are in order."""
+        if len(rows) == len(self.keys):
+            return lines
+        each = lines.splitlines(keepends=True)
+        return b"".join([each[n] for n in rows])
+
     @classmethod
     def empty(cls, number: int, fault: str = "") -> Chunk:
-        return cls(number, 0, [], [], [], [], [], [], [], last=bool(fault), fault=fault)
+        return cls(number, 0, [], [], [], [], b"", b"", [], last=bool(fault), fault=fault)
 
 
 def _columns(header: list[str]) -> tuple[dict[str, int], list[str]]:
@@ -171,6 +179,8 @@ def _chunk(
 ) -> Chunk:
     made = Chunk.empty(number)
     rejected = made.rejected
+    sites: list[str] = []
+    licences: list[str] = []
     while made.read < size:
         start = lines_before + rows.line_num + 1
         try:
@@ -181,15 +191,15 @@ def _chunk(
             if not row:
                 continue
             made.read += 1
-            found = convert(row, start)
+            key, hashed, told, site, licence, notes = convert(row, start)
             made.lines.append(start)
-            made.keys.append(found.key)
-            made.hashes.append(found.feed_hash)
-            made.told.append(found.told)
-            made.sites.append(found.site)
-            made.licences.append(found.licence)
-            if found.notes:
-                rejected += [_rejection(start, note, kept=True) for note in found.notes]
+            made.keys.append(key)
+            made.hashes.append(hashed)
+            made.told.append(told)
+            sites.append(site)
+            licences.append(licence)
+            if notes:
+                rejected += [_rejection(start, note, kept=True) for note in notes]
         except Refused as refused:
             rejected.append(_rejection(start, refused.note, kept=False))
         except csv.Error as error:
@@ -206,6 +216,7 @@ def _chunk(
                     str(error)[:80],
                 )
             )
+    made.sites, made.licences = "".join(sites).encode(), "".join(licences).encode()
     return made
 
 

@@ -94,6 +94,7 @@ FIELDS = [
 
 _QUOTED = re.compile(r'="?\s*(\d{14})"?')
 _BLANK = frozenset(("", "-", "–", "NULL", "null", "N/A", "ไม่ระบุ"))
+_NULL = "\\N"
 _NOWHERE = "\\N\t\\N\t\\N\t\\N"
 _OUTSIDE = _BLANK | {"OUT"}
 _ADMIN = re.compile(r"^(?:จังหวัด|จ\.|อำเภอ|อ\.|เขต|กิ่งอำเภอ|ตำบล|ต\.|แขวง)\s*")
@@ -118,7 +119,7 @@ class Refused(Exception):
 
 
 class Row(NamedTuple):
-    """What a row of the feed becomes: two lines of COPY text, and what identifies them.
+    """What a row of the feed becomes: two lines of COPY text, with their ends, and what names them.
 
     `feed_hash` is of all that the row says; `told` is the province whose phones hear of it, or
     empty for what is struck off.
@@ -127,8 +128,8 @@ class Row(NamedTuple):
     key: str
     feed_hash: str
     told: str
-    site: bytes
-    licence: bytes
+    site: str
+    licence: str
     notes: list[Note]
 
 
@@ -166,9 +167,9 @@ def text(value: str) -> str:
     return "" if value in _BLANK else value
 
 
-def _id_prefix() -> bytes:
+def _id_prefix() -> str:
     """A UUIDv7 but for its last 16 bits, which count on (RFC 9562, section 6.2, method 1)."""
-    return str(ids.new())[:-4].encode()
+    return str(ids.new())[:-4]
 
 
 class Converter:
@@ -177,7 +178,8 @@ class Converter:
     def __init__(self, columns: dict[str, int], width: int) -> None:
         self.width = width
         self.cells = itemgetter(*(columns.get(field, width) for field in FIELDS))
-        self.places: dict[tuple[str, str, str, str], tuple[str, str, str]] = {}
+        self.places: dict[tuple[str, str, str, str], tuple[str, str]] = {}
+        self.amounts: dict[str, str] = {}
         self.prefix, self.made = _id_prefix(), 0
 
     def __call__(self, row: list[str], line: int) -> Row:
@@ -192,14 +194,15 @@ class Converter:
                 )
             )
         whole = "".join(row)
+        row.insert(self.width, "")
+        cells = self.cells(row)
         # Nearly every row is plain; only the others pay for the careful way.
         if "  " in whole or not whole.isprintable():
-            row = [names.clean(value) for value in row]
+            cells = tuple(map(names.clean, cells))
         if "\\" in whole:
-            row = [value.replace("\\", "\\\\") for value in row]
-        row.insert(self.width, "")
+            cells = tuple(value.replace("\\", "\\\\") for value in cells)
         (fid, shown, kind, name, operator, number, moo, soi, road, subdistrict, district, province,
-         hp, workers, lat, lng, isic, estate, status) = self.cells(row)  # fmt: skip
+         hp, workers, lat, lng, isic, estate, status) = cells  # fmt: skip
         notes: list[Note] = []
         new, old, shown, class_, category = _number(fid, shown.strip(), kind)
         key = new or old
@@ -208,81 +211,68 @@ class Converter:
             raise Refused(
                 Note("STATUS", "status", "ไม่รู้จักสถานะนี้", "this status is not known", status[:40])
             )
-        place = self._place(new[2:4], province, district, subdistrict)
-        if not place[0]:
+        code, place = self._place(new[2:4], province, district, subdistrict)
+        if not code:
             raise Refused(
                 Note("FPROVNAME", "province", "ไม่ทราบจังหวัด", "the province is not known", key)
             )
         name, operator = text(name), text(operator)
-        estate = "" if estate in _OUTSIDE else text(estate)
         who = names.operator_kind(operator) if operator else "person"
         folded = names.fold(name)
         search = names.folded_search_form(folded)
         if operator != name and who == "company":
             search += "|" + names.folded_search_form(names.fold(operator))
-        licence = "\t".join(
-            (
-                key,
-                new or "\\N",
-                old or "\\N",
-                shown,
-                class_ or "\\N",
-                category or "\\N",
-                _amount("HP", hp, notes),
-                _whole("TOTAL_WORKER", workers, notes),
-                name,
-                operator,
-                who,
-                text(isic),
-                estate,
-                state,
-            )
-        )
+        power = self.amounts.get(hp) or self._amount("HP", hp, notes)
+        hands = self.amounts.get(workers) or self._amount("TOTAL_WORKER", workers, notes)
         live = state != "struck_off"
-        site = "\t".join(
-            (
-                name,
-                names.folded_sort_key(folded),
-                search,
-                "t" if live else "f",
-                _address(text(number), moo, soi, road),
-                place[0],
-                place[1] or "\\N",
-                place[2] or "\\N",
-                _position(lat, lng, notes),
-            )
+        licence = (
+            f"{key}\t{new or _NULL}\t{old or _NULL}\t{shown}\t{class_ or _NULL}\t"
+            f"{category or _NULL}\t{power}\t{hands.partition('.')[0]}\t{name}\t{operator}\t{who}\t"
+            f"{text(isic)}\t{'' if estate in _OUTSIDE else text(estate)}\t{state}"
         )
-        site_text, licence_text = site.encode(), licence.encode()
-        digest = md5(licence_text, usedforsecurity=False)
-        digest.update(site_text)
-        hashed = digest.hexdigest()
+        site = (
+            f"{name}\t{names.folded_sort_key(folded)}\t{search}\t{'t' if live else 'f'}\t"
+            f"{_address(text(number), moo, soi, road)}\t{place}\t{_position(lat, lng, notes)}"
+        )
+        hashed = md5((licence + site).encode(), usedforsecurity=False).hexdigest()
         self.made += 2
         if self.made >= 0xFFFF:
             self.prefix, self.made = _id_prefix(), 2
-        site_id = b"%b%04x" % (self.prefix, self.made)
-        licence_id = b"%b%04x" % (self.prefix, self.made + 1)
+        site_id = f"{self.prefix}{self.made:04x}"
         return Row(
             key,
             hashed,
-            place[0] if live else "",
-            b"%b\t%b\n" % (site_id, site_text),
-            b"%b\t%b\t%b\t%b\n" % (licence_id, licence_text, site_id, hashed.encode()),
+            code if live else "",
+            f"{site_id}\t{site}\n",
+            f"{self.prefix}{self.made + 1:04x}\t{licence}\t{site_id}\t{hashed}\n",
             notes,
         )
 
-    def _place(self, cc: str, p: str, d: str, s: str) -> tuple[str, str, str]:
-        """Codes of the named place; the number's own province where the name says nothing."""
+    def _amount(self, field: str, value: str, notes: list[Note]) -> str:
+        """A count or a power as COPY text; the same few numbers stand in most rows."""
+        before = len(notes)
+        found = _amount(field, value, notes)
+        if len(notes) == before and len(self.amounts) < 20_000:
+            self.amounts[value] = found
+        return found
+
+    def _place(self, cc: str, p: str, d: str, s: str) -> tuple[str, str]:
+        """The province's code, and all codes of the named place as COPY text.
+
+        It is the number's own province where the name says nothing.
+        """
         key = (cc, p, d, s)
         found = self.places.get(key)
         if found is None:
             table = _places()
             province, district, subdistrict = (_ADMIN.sub("", text(x)) for x in (p, d, s))
-            found = (
+            codes = (
                 table.get((province, district, subdistrict))
                 or table.get((province, district, ""))
                 or table.get((province, "", ""))
                 or (cc, "", "")
             )
+            found = codes[0], "\t".join(code or _NULL for code in codes)
             if len(self.places) < 50_000:
                 self.places[key] = found
         return found
@@ -290,8 +280,10 @@ class Converter:
 
 def _number(fid: str, shown: str, kind: str) -> tuple[str, str, str, str, str]:
     """(new, old, as shown, class, category); raises `Refused` when no number names the row."""
-    new, fault = "", None
-    if found := _QUOTED.fullmatch(fid):
+    new, fault = numbers.quick_new(fid), None
+    if new:
+        pass
+    elif found := _QUOTED.fullmatch(fid):
         new, fault = found[1], numbers.new_fault(found[1])
     elif (plain := numbers.compact(fid)) and plain not in _BLANK:
         reading = numbers.parse_new(plain)
@@ -302,7 +294,8 @@ def _number(fid: str, shown: str, kind: str) -> tuple[str, str, str, str, str]:
     if fault is not None:
         raise Refused(Note("FID", fault.reason, fault.th, fault.en, fid[:40]))
     if quick := numbers.quick_old(shown):
-        return new, shown, shown, str(quick[1]), _category(quick[2], kind)
+        category = quick[2] if quick[2] in by_code() else _category(quick[2], kind)
+        return new, shown, shown, quick[1], category
     old = numbers.parse_old(shown) if shown not in _BLANK else None
     if isinstance(old, numbers.FactoryOld):
         return new, old.normal, shown, str(old.licence_class or ""), _category(old.category, kind)
@@ -339,11 +332,6 @@ def _amount(field: str, value: str, notes: list[Note]) -> str:
         Note(field, "not_a_number", "ไม่ใช่จำนวน จึงเว้นว่างไว้", "no number; left blank", value[:40])
     )
     return "\\N"
-
-
-def _whole(field: str, value: str, notes: list[Note]) -> str:
-    found = _amount(field, value, notes)
-    return found.partition(".")[0]
 
 
 def _lenient(value: str) -> float:

@@ -38,7 +38,8 @@ class Source:
         async for part in parts:
             if part.fault:
                 raise FeedNotUnderstood(part.fault)
-            fresh = {_marker(key) for key in part.keys}
+            plain = "".join(part.keys).isdigit()
+            fresh = set(map(int if plain else _marker, part.keys))
             if len(fresh) < len(part.keys) or not fresh.isdisjoint(seen):
                 _drop_repeated(part, seen)
             seen |= fresh
@@ -117,13 +118,7 @@ def _drop_repeated(part: Chunk, seen: set[int | str]) -> None:
             )
         )
     part.rejected.sort(key=lambda line: line.line)
-    columns: list[list[Any]] = [
-        part.lines,
-        part.keys,
-        part.hashes,
-        part.told,
-        part.sites,
-        part.licences,
-    ]
+    part.sites, part.licences = part.pick(part.sites, kept), part.pick(part.licences, kept)
+    columns: list[list[Any]] = [part.lines, part.keys, part.hashes, part.told]
     for column in columns:
         column[:] = [column[place] for place in kept]

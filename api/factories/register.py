@@ -176,11 +176,17 @@ async def _load_chunk(
     async with connection.transaction():
         if adopt:
             await connection.execute(sql.ADOPT, *_numbers(part))
-        known = {row[0]: row[1] for row in await connection.fetch(sql.KNOWN, part.keys)}
+        known = dict(await connection.fetch(sql.KNOWN, "\n".join(part.keys)))
         fresh = [n for n, key in enumerate(part.keys) if key not in known]
-        differing = [
-            n for n, key in enumerate(part.keys) if known.get(key, part.hashes[n]) != part.hashes[n]
-        ]
+        differing = (
+            [
+                n
+                for n, key in enumerate(part.keys)
+                if known.get(key, part.hashes[n]) != part.hashes[n]
+            ]
+            if known
+            else []
+        )
         if fresh:
             await _add(connection, part, fresh)
         changed = await _change(connection, import_id, part, differing) if differing else 0
@@ -196,19 +202,18 @@ async def _add(connection: Any, part: Chunk, rows: list[int]) -> None:
         ("premises", SITE_COLUMNS, part.sites),
         ("licence", LICENCE_COLUMNS, part.licences),
     ):
-        text = io.BytesIO(b"".join([lines[n] for n in rows]))
+        text = io.BytesIO(part.pick(lines, rows))
         await connection.copy_to_table(table, source=text, columns=columns, format="text")
-    told = [(part.told[n], part.sites[n][:36].decode()) for n in rows if part.told[n]]
+    sites = part.sites.split(b"\n")
+    told = [(part.told[n], sites[n][:36].decode()) for n in rows if part.told[n]]
     await connection.execute(sql.TELL, [t[0] for t in told], [t[1] for t in told])
 
 
 async def _change(connection: Any, import_id: UUID, part: Chunk, rows: list[int]) -> int:
     """Brings the licences of `rows` up to the feed; returns how many say something else now."""
+    sites, licences = part.sites.split(b"\n"), part.licences.split(b"\n")
     text = io.BytesIO(
-        b"".join(
-            b"%d\t%b\t%b" % (part.lines[n], part.licences[n].rstrip(b"\n"), part.sites[n])
-            for n in rows
-        )
+        b"".join(b"%d\t%b\t%b\n" % (part.lines[n], licences[n], sites[n]) for n in rows)
     )
     await connection.copy_to_table("feed_row", source=text, format="text")
     await connection.execute(sql.FIND_CHANGES)
@@ -222,7 +227,7 @@ async def _change(connection: Any, import_id: UUID, part: Chunk, rows: list[int]
 
 def _numbers(part: Chunk) -> tuple[list[str], list[str]]:
     """(new, old) of the rows that bear both."""
-    pairs = [line.split(b"\t", 4)[2:4] for line in part.licences]
+    pairs = [line.split(b"\t", 4)[2:4] for line in part.licences.splitlines()]
     both = [(new.decode(), old.decode()) for new, old in pairs if b"\\N" not in (new, old)]
     return [new for new, _ in both], [old for _, old in both]
 
