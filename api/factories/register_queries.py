@@ -51,8 +51,12 @@ ADOPT = """
 update licence l set key = s.new, number_new = s.new
 from unnest($1::text[], $2::text[]) as s (new, old)
 where l.number_new is null and l.key = s.old
+    and not exists (select from licence o where o.key = s.new)
 """
-"""A licence known by its old number alone has now been given its new one."""
+"""A licence known by its old number alone has now been given its new one.
+
+Where another licence bears that one already, the register had left it out for a time.
+"""
 
 KNOWN = """
 select key, replace(feed_hash::text, '-', '') from licence

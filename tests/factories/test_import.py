@@ -277,6 +277,16 @@ async def test_a_licence_that_is_given_its_new_number_stays_the_same_one(reg: Re
     assert (await licence(reg, number))["id"] == held["id"]
 
 
+async def test_a_new_number_that_was_left_out_once_may_come_back(reg: Register) -> None:
+    number = fresh_number()
+    whole = row(number=number, DISPFACREG="3-9(6)-4322/51สป")
+    await reg.load(whole)
+    assert (await reg.load(whole | {"FID": ""})).added == 1
+    outcome = await reg.load(whole | {"HP": "7"})
+    assert (outcome.added, outcome.changed) == (0, 1)
+    assert (await licence(reg, number))["hp"] == 7
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp874", "utf-16"])
 async def test_the_encodings_of_the_country_are_read(reg: Register, encoding: str) -> None:
     one = row()
