@@ -1,6 +1,8 @@
 """The outermost layer: request id, bounded unpacking of bodies, one log line and one measurement.
 
-Wraps the whole application, so that a request no route matched is logged and counted too.
+Wraps the whole application, so that a request no route matched is logged and counted too. The
+request id is always ours: the audit trail must not carry what a caller chose. An id that the
+caller sent is only written beside it in the log line.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import logging
 import re
 import time
 import zlib
+from functools import cache
 from typing import Any
 
 from litestar.enums import ScopeType
@@ -19,7 +22,7 @@ from api import ids, logs
 from api.problems import Malformed, TooLarge
 
 log = logging.getLogger("superapp.request")
-_GIVEN_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_GIVEN_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 SECONDS = Histogram(
     "superapp_request_seconds",
     "Time from the first byte of a request to the last of its answer",
@@ -27,11 +30,16 @@ SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 ANSWERS = Counter("superapp_answers", "Answers by operation and status", ["operation", "status"])
-_SECURITY = [
+_SECURITY = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
-]
+)
+_NO_STORE = (b"cache-control", b"no-store")
+
+# Finding a metric by its labels takes a lock; there are as many as operations and statuses.
+_seconds = cache(SECONDS.labels)
+_answers = cache(ANSWERS.labels)
 
 
 class Envelope:
@@ -47,8 +55,7 @@ class Envelope:
             return
         started = time.perf_counter()
         headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if _GIVEN_ID.fullmatch(given) else ids.new().hex
+        request_id = ids.new().hex
         token = logs.request_id.set(request_id)
         status = 0
 
@@ -56,11 +63,10 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                out: list[Any] = list(message.get("headers") or [])
-                out.append((b"x-request-id", request_id.encode()))
-                out += _SECURITY
-                if not any(name.lower() == b"cache-control" for name, _ in out):
-                    out.append((b"cache-control", b"no-store"))
+                given = message.get("headers") or ()
+                out = [*given, (b"x-request-id", request_id.encode()), *_SECURITY]
+                if b"cache-control" not in dict(given):  # ASGI: names are in lower case
+                    out.append(_NO_STORE)
                 message["headers"] = out
             await send(message)
 
@@ -72,20 +78,18 @@ class Envelope:
             seconds = time.perf_counter() - started
             handler: Any = scope.get("route_handler")
             operation = str(getattr(handler, "operation_id", None) or "none")
-            SECONDS.labels(operation).observe(seconds)
-            ANSWERS.labels(operation, str(status)).inc()
-            log.info(
-                "request",
-                extra={
-                    "facts": {
-                        "operation": operation,
-                        "method": scope.get("method"),
-                        "status": status,
-                        "ms": round(seconds * 1000, 1),
-                        "account": getattr(scope.get("user"), "account", None),
-                    }
-                },
-            )
+            _seconds(operation).observe(seconds)
+            _answers(operation, status).inc()
+            facts = {
+                "operation": operation,
+                "method": scope.get("method"),
+                "status": status,
+                "ms": round(seconds * 1000, 1),
+                "account": getattr(scope.get("user"), "account", None),
+            }
+            if _GIVEN_ID.fullmatch(theirs := headers.get(b"x-request-id", b"")):
+                facts["client_request_id"] = theirs.decode()
+            log.info("request", extra={"facts": facts})
             logs.request_id.reset(token)
 
     def _unpack(self, receive: Receive, encoding: bytes) -> Receive:

@@ -16,6 +16,7 @@ import msgspec
 from api import clock
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+_encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 class JsonLines(logging.Formatter):
@@ -33,7 +34,7 @@ class JsonLines(logging.Formatter):
         line.update(getattr(record, "facts", {}))
         if record.exc_info:
             line["trace"] = _trace(record)
-        return msgspec.json.encode(line, enc_hook=str).decode()
+        return _encoder.encode(line).decode()
 
 
 def _trace(record: logging.LogRecord) -> list[str]:
@@ -49,6 +50,10 @@ def _trace(record: logging.LogRecord) -> list[str]:
 
 def set_up(level: str = "INFO") -> None:
     """Sends every logger of this process to stderr as JSON lines."""
+    # A line says neither thread nor place in the code, so nobody looks for them (logging HOWTO,
+    # "Optimization"); a fault's place is in its trace.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()

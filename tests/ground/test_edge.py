@@ -114,25 +114,41 @@ async def test_a_token_that_is_none_is_a_401_and_never_a_fault(world: World, hea
 # --- request id ---------------------------------------------------------------------------------
 
 
-async def test_a_callers_request_id_comes_back_and_is_in_the_trail(
-    world: World, db: Database
+async def test_the_trail_carries_our_request_id_and_never_the_callers(
+    world: World, db: Database, lines: list[dict[str, Any]]
 ) -> None:
     mine = f"phone-{ids.new().hex[:12]}"
     visit = await world.plan()
     body = encode({"operations": [record(visit)]})
+    lines.clear()
     answer = await world.inspector.post("/v1/sync", content=body, headers={"X-Request-Id": mine})
-    assert answer.headers["x-request-id"] == mine
+    ours = answer.headers["x-request-id"]
+    assert len(ours) == 32
     async with db.read() as tx:
-        names = await tx.values("select name from event where request_id = $1", mine)
-    assert "visit.recorded" in names
+        assert "visit.recorded" in await tx.values(
+            "select name from event where request_id = $1", ours
+        )
+        assert not await tx.values("select name from event where request_id = $1", mine)
+    (line,) = [line for line in lines if line["message"] == "request"]
+    assert (line["request_id"], line["client_request_id"]) == (ours, mine)
+
+
+async def test_one_id_sent_twice_is_two_requests(world: World) -> None:
+    headers = {"X-Request-Id": "the-same-id"}
+    first = await world.nobody.get("/v1/me", headers=headers)
+    second = await world.nobody.get("/v1/me", headers=headers)
+    assert first.json()["request_id"] == first.headers["x-request-id"]
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("given", ["", "short", "x" * 65, "with space", "a/../b1234", "ก" * 10])
-async def test_a_request_id_that_is_none_is_replaced(world: World, given: str) -> None:
+async def test_a_callers_request_id_of_another_form_is_not_even_logged(
+    world: World, lines: list[dict[str, Any]], given: str
+) -> None:
     answer = await world.nobody.get("/health", headers={"X-Request-Id": given.encode()})
-    made = answer.headers["x-request-id"]
-    assert made != given
-    assert len(made) == 32
+    assert len(answer.headers["x-request-id"]) == 32
+    (line,) = [line for line in lines if line["message"] == "request"]
+    assert "client_request_id" not in line
 
 
 # --- bodies -------------------------------------------------------------------------------------
@@ -553,12 +569,21 @@ async def test_one_line_a_request_with_its_id_and_nothing_personal(
         assert secret not in text
 
 
-async def test_the_request_id_of_one_request_never_colours_another(world: World) -> None:
+async def test_the_request_id_of_one_request_never_colours_another(
+    world: World, lines: list[dict[str, Any]]
+) -> None:
     given = [f"request-{n:04d}" for n in range(20)]
     answers = await asyncio.gather(
         *(world.inspector.get("/v1/me", headers={"X-Request-Id": one}) for one in given)
     )
-    assert [a.headers["x-request-id"] for a in answers] == given
+    ours = [answer.headers["x-request-id"] for answer in answers]
+    logged = {
+        line["client_request_id"]: line["request_id"]
+        for line in lines
+        if line["message"] == "request"
+    }
+    assert len(set(ours)) == 20
+    assert logged == dict(zip(given, ours, strict=True))
     assert logs.request_id.get() == ""
 
 
