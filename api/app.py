@@ -12,7 +12,7 @@ from api import events, reactions
 from api import settings as config
 from api.accounts import service as accounts
 from api.db import Database
-from api.edge import DEPENDENCIES, EXCEPTION_HANDLERS, admit
+from api.edge import DEPENDENCIES, EXCEPTION_HANDLERS, admit, options
 from api.envelope import Envelope
 from api.keys import Keyring
 from api.routes import (
@@ -55,8 +55,9 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
         if database is None:
             await db.close()
 
+    routes = [*ROUTERS, *(dev_provider.ROUTES if not settings.production else [])]
     app = Litestar(
-        [*ROUTERS, *(dev_provider.ROUTES if not settings.production else [])],
+        [options(routes), *routes],
         dependencies=DEPENDENCIES,
         exception_handlers=EXCEPTION_HANDLERS,
         guards=[admit],

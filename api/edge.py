@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import litestar
@@ -99,6 +99,32 @@ post = _route(litestar.post)
 put = _route(litestar.put)
 patch = _route(litestar.patch)
 delete = _route(litestar.delete)
+_PARAMETER = re.compile(r"{.*?}")
+
+
+def options(handlers: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
+    """The answer to OPTIONS at every address of `handlers`: all methods that it takes.
+
+    Litestar's own answer, made with the first handler of an address, does not learn of the others.
+    It must stand before them in the list of routes.
+    """
+    methods: dict[str, set[str]] = {}
+    paths = [(path, handler) for handler in handlers for path in handler.paths]
+    for path, handler in paths:
+        address = _PARAMETER.sub("{}", path)
+        methods.setdefault(address, {"OPTIONS"}).update(handler.http_methods)
+
+    @litestar.route(
+        sorted({path for path, _ in paths}),
+        http_method=["OPTIONS"],
+        status_code=204,
+        include_in_schema=False,
+    )
+    async def tell(request: Request[Any, Any, Any]) -> Response[None]:
+        allowed = methods[_PARAMETER.sub("{}", request.scope["path_template"])]
+        return Response(None, headers={"Allow": ", ".join(sorted(allowed))})
+
+    return tell
 
 
 # --- admission and the transaction --------------------------------------------------------------
@@ -274,6 +300,7 @@ __all__ = [
     "delete",
     "get",
     "if_match",
+    "options",
     "patch",
     "post",
     "put",

@@ -72,7 +72,7 @@ def test_a_file_fits_one_sitting() -> None:
 
 def test_every_route_names_a_verb(app: Litestar) -> None:
     without = [h.paths for h in routes(app) if h.opt.get("verb") not in {PUBLIC, *PERMISSIONS}]
-    # Litestar answers OPTIONS itself; it says which methods there are, and nothing else.
+    # OPTIONS says which methods there are, and nothing else.
     assert not [paths for paths in without if paths] or all(
         h.http_methods == {"OPTIONS"} for h in routes(app) if "verb" not in h.opt
     )

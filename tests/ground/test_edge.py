@@ -88,6 +88,28 @@ async def test_a_wrong_method_is_told_the_right_ones(world: World) -> None:
     assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/sync", "GET, OPTIONS, POST"),
+        (f"/v1/visits/{ids.new()}", "GET, OPTIONS, PUT"),
+        ("/v1/visits", "GET, OPTIONS"),
+        ("/problems/inspection/not-lead", "GET, OPTIONS"),
+        ("/", "GET, OPTIONS"),
+    ],
+)
+async def test_options_names_every_method_of_an_address(
+    world: World, path: str, methods: str
+) -> None:
+    answer = await world.nobody.request("OPTIONS", path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["allow"] == methods
+
+
+async def test_options_of_an_unknown_address_is_a_404(world: World) -> None:
+    is_problem(await world.nobody.request("OPTIONS", "/v1/nothing"), 404, "ground/not-found")
+
+
 async def test_a_401_says_how_to_sign_in(world: World) -> None:
     answer = await world.nobody.get("/v1/me")
     assert answer.headers["www-authenticate"].startswith("Bearer")
