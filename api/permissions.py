@@ -77,6 +77,12 @@ _OFFICERS: dict[Role, Reach] = {
     R.department: Reach.all,
 }
 _READERS: dict[Role, Reach] = _OFFICERS | {R.ministry: Reach.all, R.auditor: Reach.all}
+# Who goes out; a local officer to classes 1 and 2 (`Scope.classes`), under the head's review.
+_FIELD: dict[Role, Reach] = {
+    R.inspector: Reach.office,
+    R.department: Reach.all,
+    R.local_officer: Reach.office,
+}
 _EVERYBODY: dict[Role, Reach] = dict.fromkeys(Role, Reach.all)
 _OWN: dict[Role, Reach] = dict.fromkeys(Role, Reach.own)
 
@@ -102,16 +108,10 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "checklist.read": _EVERYBODY,
     "checklist.publish": {R.administrator: Reach.all},
     "visit.read": _READERS | {R.local_officer: Reach.office},
-    "visit.plan": {
-        R.inspector: Reach.office,
-        R.provincial_officer: Reach.office,
-        R.provincial_head: Reach.office,
-        R.department: Reach.all,
-        R.local_officer: Reach.office,
-    },
-    "visit.record": {R.inspector: Reach.office, R.department: Reach.all},
-    "visit.settle": {R.inspector: Reach.office, R.department: Reach.all},
-    "visit.submit": {R.inspector: Reach.office, R.department: Reach.all},
+    "visit.plan": _OFFICERS | {R.local_officer: Reach.office},
+    "visit.record": _FIELD,
+    "visit.settle": _FIELD,
+    "visit.submit": _FIELD,
     "visit.review": {R.provincial_head: Reach.office, R.department: Reach.all},
     "visit.unseal": {
         R.inspector: Reach.office,
@@ -126,9 +126,9 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     },
     "company_visit.read": {R.operator: Reach.company},
     # sync
-    "sync.pull": _READERS | {R.operator: Reach.company},
-    "sync.push": {R.inspector: Reach.office, R.department: Reach.all},
-    "receipt.read": {R.inspector: Reach.own, R.department: Reach.own},
+    "sync.pull": _READERS | {R.local_officer: Reach.office, R.operator: Reach.company},
+    "sync.push": _FIELD,
+    "receipt.read": dict.fromkeys(_FIELD, Reach.own),
     # accounts
     "account.me": _OWN,
     "profile.read": _OWN,

@@ -14,8 +14,9 @@ from api.cursors import CursorInvalid
 from api.db import Tx
 from api.factories import service as factories
 from api.inspection.checklists import queries as checklists
+from api.inspection.visits import queries as visit_queries
 from api.inspection.visits import reading as visits
-from api.permissions import Reach, Role, Session
+from api.permissions import Reach, Role, Scope, Session
 from api.places import provinces
 from api.sync import queries
 from api.sync.model import Change, ChangeRow, Cursor, Pull
@@ -107,6 +108,7 @@ async def _records(tx: Tx, scopes: list[str], rows: Sequence[ChangeRow]) -> list
 
     What left one scope of the caller for another of theirs is not gone.
     """
+    rows = await _of_their_classes(tx, rows)
     left = [row.record for row in rows if row.gone]
     still = await queries.visible(tx, scopes, left) if left else set()
     wanted: dict[str, list[UUID]] = {}
@@ -125,6 +127,17 @@ async def _records(tx: Tx, scopes: list[str], rows: Sequence[ChangeRow]) -> list
         else:
             changes.append(Change(row.kind, row.record, record=record))
     return changes
+
+
+async def _of_their_classes(tx: Tx, rows: Sequence[ChangeRow]) -> Sequence[ChangeRow]:
+    """Without the visits of classes that are not the caller's: feed scopes know provinces only."""
+    classes = permissions.scope(tx.actor, "sync.pull").classes
+    if classes is None:
+        return rows
+    ids = [row.record for row in rows if row.kind == "visit"]
+    theirs = await visit_queries.visits(tx, ids, Scope(provinces=None, classes=classes))
+    known = {visit.id for visit in theirs}
+    return [row for row in rows if row.kind != "visit" or row.record in known]
 
 
 def _read(text: str) -> Cursor:

@@ -248,7 +248,7 @@ async def test_a_visit_can_only_follow_one_that_the_planner_may_know_of(world: W
         assert refused.status_code == 404, refused.text
 
 
-@pytest.mark.parametrize("who", ["provincial-officer", "head", "local-officer", "ministry"])
+@pytest.mark.parametrize("who", ["provincial-officer", "head", "auditor", "ministry"])
 async def test_nobody_leads_a_visit_who_could_not_record_and_submit_it(
     world: World, who: str
 ) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from api import ids
 from api.db import Database
 from tests.inspection.test_visits import pulled, step, submitted
-from tests.world import World, answer, encode, gate, now, record, submit
+from tests.world import World, answer, gate, now, record, submit
 
 
 def codes(found: dict[str, Any]) -> list[str]:
@@ -142,44 +141,6 @@ async def test_a_sample_awaits_its_laboratory_whatever_was_known_when_it_was_tak
     result = {"op": "visit.add_result", "id": ids.new(), "visit": visit, "item": "H05"}
     (done,) = await world.inspector.push(result | {"value": 84.0})
     assert done["status"] in ("stored", "flagged"), done
-
-
-async def test_a_local_officers_pack_opens_with_no_finding_of_a_class_3_factory(
-    world: World, db: Database
-) -> None:
-    site = await world.premises(class_=2)
-    other = await submitted(world, answer("E08", "fail"), premises=site)
-    await step(world, other, "take-up")
-    await step(world, other, "accept")
-    visit = await world.plan(site)
-    path = f"/v1/visits/{visit}/pack"
-    pack = (await world.local_officer.get(path)).json()
-    assert str(other) in {f["visit"] for f in pack["open_findings"]}
-    async with db.begin() as tx:
-        await tx.run("update visit set class = 3 where id = $1", other)
-    pack = (await world.local_officer.get(path)).json()
-    assert str(other) not in {f["visit"] for f in pack["open_findings"]}
-    pack = (await world.inspector.get(path)).json()
-    assert str(other) in {f["visit"] for f in pack["open_findings"]}
-
-
-async def test_a_local_officer_plans_and_reads_classes_1_and_2_only(world: World) -> None:
-    plan = {"planned_on": "2026-12-01", "lead": world.inspector.account}
-    small, large = await world.premises(class_=2), await world.premises(class_=3)
-    made = await world.local_officer.put(
-        f"/v1/visits/{(visit := ids.new())}", content=encode(plan | {"premises": small})
-    )
-    assert made.status_code == 200, made.text
-    refused = await world.local_officer.put(
-        f"/v1/visits/{ids.new()}", content=encode(plan | {"premises": large})
-    )
-    assert refused.json()["code"] == "inspection/premises-unknown"
-    hidden: UUID = await world.plan(large)
-    listed = (await world.local_officer.get("/v1/visits", params={"limit": "200"})).json()["items"]
-    assert str(visit) in {v["id"] for v in listed}
-    assert str(hidden) not in {v["id"] for v in listed}
-    assert (await world.local_officer.get(f"/v1/visits/{hidden}")).status_code == 404
-    assert (await world.local_officer.get(f"/v1/visits/{hidden}/pack")).status_code == 404
 
 
 @pytest.mark.parametrize(("accuracy_m", "far"), [(10, True), (5000, False)])
