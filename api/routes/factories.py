@@ -33,6 +33,7 @@ from api.factories.model import (
     RegisterPremises,
     Status,
 )
+from api.inspection.visits import service as visits
 from api.problems import Malformed, Stale
 
 AnyRequest = Request[Any, Any, Any]
@@ -165,7 +166,9 @@ async def correct_licence(
     tx: InTx, request: AnyRequest, licence: FromPath[UUID], data: JSONBody[CorrectLicence]
 ) -> Factory:
     """Moves a licence to another state, or binds it to a company. If-Match: its version."""
-    return await service.correct_licence(tx, licence, if_match(request), data)
+    factory = await service.correct_licence(tx, licence, if_match(request), data)
+    await visits.hand_over(tx, licence)
+    return factory
 
 
 @get("/v1/categories", verb="category.read")

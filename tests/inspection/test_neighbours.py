@@ -196,3 +196,76 @@ async def test_a_licence_that_changes_hands_after_the_visit_leaves_it_with_who_w
     await accepted(world, visit)
     assert items(await seen(world.operator, visit, db)) == ["B10", "E08"]
     assert await seen(world.stranger, visit, db) is None
+
+
+async def bind(world: World, shared: Shared, juristic: str | None, db: Database) -> None:
+    """The head puts on record who operates the site's first licence now."""
+    async with db.read() as tx:
+        company = await tx.value("select id from company where juristic_id = $1", juristic)
+    factory = (await world.head.get(f"/v1/factories/{shared.premises}")).json()
+    (own,) = [x for x in factory["licences"] if x["id"] == str(shared.own)]
+    done = await world.head.request(
+        "PATCH",
+        f"/v1/licences/{shared.own}",
+        version=own["version"],
+        json={"operator_company": str(company) if company else None},
+    )
+    assert done.status_code == 200, done.text
+
+
+def told(changes: list[dict[str, Any]]) -> list[bool]:
+    """For each visit in a factory's feed, whether it is gone."""
+    return [c.get("gone", False) for c in changes if c["kind"] == "company_visit"]
+
+
+async def test_an_announced_visit_follows_its_licence_to_the_new_operator_at_once(
+    world: World, db: Database, shared: Shared
+) -> None:
+    visit = await world.plan(shared.premises, licence=shared.own, announced=True)
+    before = await seen(world.operator, visit, db)
+    _, operators = await pulled(world)
+    _, strangers = await pulled(world, who="stranger")
+    await bind(world, shared, "0999900000023", db)
+    assert await seen(world.operator, visit, db) is None
+    assert await seen(world.stranger, visit, db) == before
+    assert told((await pulled(world, operators))[0]) == [True]
+    assert told((await pulled(world, strangers, "stranger"))[0]) == [False]
+    await bind(world, shared, None, db)
+    assert await seen(world.stranger, visit, db) is None
+    await bind(world, shared, "0999900000015", db)
+    await step(world, visit, "cancel")
+    assert await seen(world.operator, visit, db) == (before or {}) | {"state": "cancelled"}
+    assert told((await pulled(world, operators))[0]) == [False]
+    assert told((await pulled(world, strangers, "stranger"))[0]) == [True]
+
+
+async def test_a_visit_that_was_not_announced_is_no_news_when_its_licence_changes_hands(
+    world: World, db: Database, shared: Shared
+) -> None:
+    visit = await world.plan(shared.premises, licence=shared.own)
+    _, operators = await pulled(world)
+    _, strangers = await pulled(world, who="stranger")
+    await bind(world, shared, "0999900000023", db)
+    assert told((await pulled(world, operators))[0]) == []
+    assert told((await pulled(world, strangers, "stranger"))[0]) == []
+    async with db.read() as tx:
+        assert await tx.value(
+            """
+            select v.company = l.operator_company from visit v join licence l on l.id = v.licence
+            where v.id = $1
+            """,
+            visit,
+        )
+
+
+async def test_a_visit_that_has_begun_stays_with_who_was_visited(
+    world: World, db: Database, shared: Shared
+) -> None:
+    visit = await world.begun(shared.premises, licence=shared.own, announced=True)
+    before = await seen(world.operator, visit, db)
+    _, operators = await pulled(world)
+    await bind(world, shared, "0999900000023", db)
+    assert before
+    assert await seen(world.operator, visit, db) == before
+    assert await seen(world.stranger, visit, db) is None
+    assert told((await pulled(world, operators))[0]) == []

@@ -14,7 +14,7 @@ from api.clock import bangkok_date
 from api.db import Tx
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import merge, queries, reading
+from api.inspection.visits import merge, queries, reading, view_queries
 from api.inspection.visits.model import (
     FINDING_MOVES,
     MOVES,
@@ -163,6 +163,19 @@ async def open_representative(tx: Tx, id: UUID) -> RepresentativeName:
     cell = sealed.Cell("visit", "representative_name", id)
     name = await sealed.unseal(tx, sealed.Sealed(cell, held.name), purpose="visit.representative")
     return RepresentativeName(held.representative, name)
+
+
+async def hand_over(tx: Tx, licence: UUID) -> None:
+    """After `licence` changed hands: a visit that has not begun is its present operator's."""
+    planned = await view_queries.planned_of(tx, licence)
+    await tx.lock(planned)
+    for visit in await queries.visits(tx, planned, permissions.Scope(provinces=None)):
+        if visit.state != VisitState.planned or visit.company == visit.operator:
+            continue
+        former, visit.company = visit.company, visit.operator
+        await view_queries.give_to(tx, visit.id, visit.company)
+        if visit.announced:
+            await show_companies(tx, visit, former)
 
 
 async def escalate_review(tx: Tx, id: UUID) -> None:

@@ -1,4 +1,4 @@
-"""Statements behind lists and views of visits, one function each."""
+"""Statements behind lists and views of visits, and whose eyes they are for, one function each."""
 
 from __future__ import annotations
 
@@ -154,3 +154,15 @@ async def company_visits(
         after and after.id,
         limit,
     )
+
+
+async def planned_of(tx: Tx, licence: UUID) -> list[UUID]:
+    """The visits of a licence that have not begun."""
+    return await tx.values(
+        "select id from visit where licence = $1 and state = 'planned' order by id", licence
+    )
+
+
+async def give_to(tx: Tx, visit: UUID, company: UUID | None) -> None:
+    """Whose visit it is; officers are not shown it, so the version stays."""
+    await tx.run("update visit set company = $2 where id = $1", visit, company)
