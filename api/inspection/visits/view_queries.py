@@ -125,7 +125,7 @@ async def company_visits(
     return await tx.all(
         CompanyVisitRow,
         """
-        select v.id as visit, v.checklist, v.shown_as as id, v.premises, p.name,
+        select v.shown_as as id, v.premises, p.name,
             case when v.company = any($1) then v.licence end,
             case when v.company = any($1) then l.number_shown end,
             case when v.state in ('accepted', 'closed') then v.state
@@ -133,7 +133,8 @@ async def company_visits(
             case when v.announced then v.planned_on end,
             case when v.state in ('accepted', 'closed') then v.started_at end,
             case when v.state in ('accepted', 'closed') then v.outcome end,
-            case when v.state in ('accepted', 'closed') then v.accepted_at end
+            case when v.state in ('accepted', 'closed') then v.accepted_at end,
+            v.id as visit, v.checklist
         from visit v
             join premises p on p.id = v.premises
             left join licence l on l.id = v.licence

@@ -164,26 +164,6 @@ class Visit(msgspec.Struct, kw_only=True):
     version: int
 
 
-class CompanyVisitRow(msgspec.Struct):
-    """What a factory's own company may know of a visit, before findings.
-
-    `visit` and `checklist` are for the server alone; `id` is the visit's id for the factory.
-    """
-
-    visit: UUID
-    checklist: UUID
-    id: UUID
-    premises: UUID
-    name: str
-    licence: UUID | None
-    licence_number: str | None
-    state: str
-    planned_on: date | None
-    visited_at: datetime | None
-    outcome: str | None
-    accepted_at: datetime | None
-
-
 class CompanyFinding(msgspec.Struct):
     """A finding as the factory sees it: what is wrong, and under which law."""
 
@@ -196,8 +176,8 @@ class CompanyFinding(msgspec.Struct):
     legal_ref: str
 
 
-class CompanyVisit(msgspec.Struct, kw_only=True):
-    """A visit as the factory sees it. Why it was made is never part of it."""
+class _CompanyVisit(msgspec.Struct):
+    """What a factory's own company may know of a visit, before findings."""
 
     id: UUID
     premises: UUID
@@ -209,4 +189,16 @@ class CompanyVisit(msgspec.Struct, kw_only=True):
     visited_at: datetime | None
     outcome: str | None
     accepted_at: datetime | None
+
+
+class CompanyVisitRow(_CompanyVisit):
+    """`visit` and `checklist` are for the server alone; `id` is the visit's id for the factory."""
+
+    visit: UUID
+    checklist: UUID
+
+
+class CompanyVisit(_CompanyVisit):
+    """A visit as the factory sees it. Why it was made is never part of it."""
+
     findings: list[CompanyFinding] = []
