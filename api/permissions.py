@@ -136,6 +136,7 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "session.end": _OWN | {R.administrator: Reach.all},
     "session.sign_out": _OWN,
     "office.read": _EVERYBODY,
+    "office.write": {R.administrator: Reach.all},
     "officer.read": _READERS | {R.administrator: Reach.all, R.local_officer: Reach.office},
     "officer.edit": {R.administrator: Reach.all},
     "officer.import": {R.administrator: Reach.all},

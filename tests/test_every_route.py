@@ -90,6 +90,12 @@ BODIES: dict[str, Body] = {
         "roles": ["inspector"],
         "email": "x@example.invalid",
     },
+    "office.write": lambda t: {
+        "kind": "local",
+        "name_th": "เทศบาลตัวอย่าง",
+        "name_en": "Sample",
+        "provinces": ["11"],
+    },
     "special_day.edit": lambda t: {"working": False, "name_th": "x"},
     "sync.push": lambda t: {"operations": []},
 }
@@ -100,7 +106,8 @@ NOT_FOREIGN = {
     *("profile.read", "receipt.list", "session.list", "session.sign_out", "special_day.edit"),
     *("sync.pull", "sync.push", "visit.list", "authority.read"),
     # Administrators' own, without an object of a scope.
-    *("checklist.publish", "company.edit", "officer.import", "officer.list"),
+    *("checklist.publish", "company.edit", "office.write"),
+    *("officer.import", "officer.list"),
 }
 ENDS_THE_CALLER = {"session.sign_out"}
 
@@ -202,6 +209,7 @@ async def ask(person: Person, operation: str, things: Things) -> httpx.Response:
         "day": "2191-01-01",
         "code": "ground/not-found",
         "provider": "none",
+        "office": "local-11-trial",
     } | {name: value for name, value in known.items() if name != "province"}
     url = path.format_map(filled)
     body = BODIES[operation](things) if operation in BODIES else None

@@ -74,6 +74,15 @@ class Office(msgspec.Struct):
     provinces: list[str]
 
 
+class OfficeEntry(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What an office is called, and the provinces (DOPA codes) that its officers may act in."""
+
+    kind: OfficeKind
+    name_th: Text
+    name_en: Text
+    provinces: Annotated[list[Annotated[str, Meta(pattern="^[0-9]{2}$")]], Meta(max_length=77)]
+
+
 class Company(msgspec.Struct):
     id: UUID
     juristic_id: str

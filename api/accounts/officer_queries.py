@@ -41,6 +41,39 @@ async def office_by_code(tx: Tx, code: str) -> UUID | None:
     return found
 
 
+async def upsert_office(tx: Tx, id: UUID, code: str, kind: str, name_th: str, name_en: str) -> UUID:
+    found: UUID = await tx.value(
+        """
+        insert into office (id, code, kind, name_th, name_en) values ($1, $2, $3, $4, $5)
+        on conflict (code) do update
+        set kind = excluded.kind, name_th = excluded.name_th, name_en = excluded.name_en
+        returning id
+        """,
+        id,
+        code,
+        kind,
+        name_th,
+        name_en,
+    )
+    return found
+
+
+async def set_provinces(tx: Tx, office: UUID, provinces: list[str]) -> None:
+    await tx.run(
+        "delete from office_province where office = $1 and province <> all($2::text[])",
+        office,
+        provinces,
+    )
+    await tx.run(
+        """
+        insert into office_province (office, province) select $1, unnest($2::text[])
+        on conflict do nothing
+        """,
+        office,
+        provinces,
+    )
+
+
 async def officers(tx: Tx, office: UUID | None, after: UUID | None, limit: int) -> list[Officer]:
     return await tx.all(
         Officer,

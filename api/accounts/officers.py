@@ -1,16 +1,17 @@
-"""The administrator's list of officers: one entry at a time, or a CSV of up to 5,000 lines."""
+"""The administrator's lists: offices, and officers one by one or as a CSV of up to 5,000 lines."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
-from api import events, ids, permissions, sealed
+from api import events, ids, permissions, places, sealed
 from api.accounts import authentication, officer_queries
 from api.accounts.binding import apply_listing
 from api.accounts.model import (
@@ -18,6 +19,8 @@ from api.accounts.model import (
     ImportReport,
     NoOffice,
     NoOfficer,
+    Office,
+    OfficeEntry,
     Officer,
     OfficerEntry,
     OfficerTaken,
@@ -31,7 +34,33 @@ from api.permissions import Reach, Role, Session
 from api.problems import Problem
 
 LINES: Final = 5000
+CODE: Final = re.compile("[a-z0-9-]{1,40}")
 COLUMNS: Final = ("office", "name", "position", "roles", "cid", "number", "email", "ended")
+
+
+async def write_office(tx: Tx, code: str, entry: OfficeEntry) -> Office:
+    """An office by its code, made or changed; what its officers reach follows at once.
+
+    Raises `WrongEntry`. Reads of other processes lag by up to 30 s.
+    """
+    if not CODE.fullmatch(code):
+        raise WrongEntry(reason="a code has small letters, digits and -, 40 at most")
+    wanted = sorted(set(entry.provinces))
+    if unknown := set(wanted) - {p.code for p in await places.provinces(tx)}:
+        raise WrongEntry(reason=f"no province {', '.join(sorted(unknown))}")
+    await tx.lock([ids.of_text(f"office:{code}")])
+    known = await officer_queries.office_by_code(tx, code)
+    before = await officer_queries.office(tx, known) if known else None
+    fields = (entry.kind, entry.name_th.strip(), entry.name_en.strip())
+    id = await officer_queries.upsert_office(tx, ids.new(), code, *fields)
+    await officer_queries.set_provinces(tx, id, wanted)
+    after = await officer_queries.office(tx, id)
+    assert after is not None
+    if after != before:
+        authentication.forget_all()
+        facts = {"code": code, "was": before and before.provinces, "provinces": wanted}
+        await events.record(tx, "office.written", "office", id, facts=facts)
+    return after
 
 
 async def list_officer(tx: Tx, entry: OfficerEntry, id: UUID | None = None) -> tuple[Officer, bool]:

@@ -21,7 +21,8 @@ BANGKOK = "10"
 async def reference(tx: Tx) -> int:
     """The offices: one of the ministry in every province but Bangkok, DIW, IEAT, the ministry.
 
-    Needs the provinces (`places.load`) first. Returns how many were new.
+    Needs the provinces (`places.load`) first. Returns how many were new; what an administrator
+    changed of an office stays.
     """
     new = await tx.run(
         """
@@ -46,6 +47,7 @@ async def reference(tx: Tx) -> int:
         insert into office_province (office, province)
         select o.id, p.code from office o join province p
             on o.code = 'pio-' || p.code or (o.code = 'diw' and p.code = $1)
+        where not exists (select from office_province x where x.office = o.id)
         on conflict do nothing
         """,
         BANGKOK,

@@ -29,6 +29,7 @@ from api.accounts.model import (
     NoOfficer,
     NoSession,
     Office,
+    OfficeEntry,
     Officer,
     OfficerEntry,
     OfficerTaken,
@@ -87,6 +88,18 @@ async def sign_out(tx: InTx) -> None:
 async def offices(tx: InTx) -> Page[Office]:
     """Every office with its provinces."""
     return Page(await officer_queries.offices(tx))
+
+
+@put(
+    "/v1/offices/{office:str}",
+    verb="office.write",
+    problems=[WrongEntry],
+    status_code=200,
+    tags=["accounts"],
+)
+async def write_office(tx: InTx, office: FromPath[str], data: JSONBody[OfficeEntry]) -> Office:
+    """An office by its code, made or changed; what its officers reach follows at once."""
+    return await service.officers.write_office(tx, office, data)
 
 
 @get("/v1/officers", verb="officer.read", tags=["accounts"])
@@ -248,6 +261,7 @@ ROUTES = [
     end_session,
     sign_out,
     offices,
+    write_office,
     officers,
     list_officer,
     edit_officer,
