@@ -41,6 +41,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Beyond this from the registered position the start of a visit is flagged."""
     clock_skew_s: float = 300.0
     """A phone's clock further ahead than this is flagged."""
+    storage_url: str = ""
+    """Where files are kept: `s3://bucket/prefix`, `file:///folder`; empty: `objects` in the data
+    folder."""
+    storage_endpoint: str = ""
+    """Of an S3-compatible store; empty: the one of AWS. Plain HTTP only when it says `http://`."""
+    storage_region: str = ""
+    storage_access_key: str = ""
+    storage_secret_key: str = ""
+    """Empty: as the AWS tools find them (`AWS_*`, the machine's role)."""
+    storage_timeout_s: float = 10.0
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:
@@ -63,6 +73,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return (
             Path(self.keyring) if self.keyring else Path(self.data_dir or ".data", "keyring.json")
         )
+
+    @property
+    def storage_folder(self) -> Path:
+        return Path(self.data_dir or ".data", "objects")
 
     @property
     def production(self) -> bool:

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from litestar import Litestar
 
-from api import keys, seed, settings
+from api import keys, seed, settings, storage
 from api.app import create_app
 from api.db import Database, Tx
 from api.embedded import EmbeddedPostgres
@@ -56,9 +56,14 @@ def keyring_path() -> Path:
 async def conf(postgres: EmbeddedPostgres, template: str) -> Settings:
     url = await postgres.create_database("superapp_test", template)
     found = Settings(
-        env="test", database_url=url, keyring=str(keyring_path()), public_url="http://testserver"
+        env="test",
+        database_url=url,
+        data_dir=str(keyring_path().parent),
+        keyring=str(keyring_path()),
+        public_url="http://testserver",
     )
     settings.use(found)
+    storage.use(storage.Storage.open(found))
     return found
 
 
