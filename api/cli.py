@@ -286,7 +286,7 @@ def list_keys() -> None:
 
 
 @keyring.command()
-@click.argument("purpose", type=click.Choice(["wrap", "index", "token", "receipt"]))
+@click.argument("purpose", type=click.Choice(["wrap", "index", "token", "receipt", "document"]))
 def rotate(purpose: str) -> None:
     """Make a new active key; the one before still opens and verifies. Servers notice by themselves.
 

@@ -1,12 +1,13 @@
 """One keyring, outside the data base: what seals personal data and what signs for this server.
 
 The file is JSON, mode 0600, and the server refuses to start when anyone else may read it.
-Four purposes:
+Five purposes:
 
-    wrap     AES-256 keys that wrap each person's data key (`api.sealed`)
-    index    HMAC-SHA256 keys of blind indexes and of every stored hash of a secret
-    token    Ed25519 keys that sign access tokens
-    receipt  Ed25519 keys that sign receipts
+    wrap      AES-256 keys that wrap each person's data key (`api.sealed`)
+    index     HMAC-SHA256 keys of blind indexes and of every stored hash of a secret
+    token     Ed25519 keys that sign access tokens
+    receipt   Ed25519 keys that sign receipts
+    document  Ed25519 keys that sign documents, their PDFs and what becomes of them
 
 A purpose has one `active` key, which makes new values, and any number of `verify-only` keys, which
 still open or check old ones. A `retired` key has lost its secret: what only it could open is gone,
@@ -51,6 +52,13 @@ class Purpose(StrEnum):
     blind_index = "index"
     token = "token"  # noqa: S105 the name of a purpose
     receipt = "receipt"
+    document = "document"
+
+
+FOR_EVER: Final = (Purpose.receipt, Purpose.document)
+"""What these signed must go on verifying, so their keys are never retired."""
+LATER: Final = (Purpose.document,)
+"""Not in keyrings of earlier releases, which get their first key when they are opened."""
 
 
 class State(StrEnum):
@@ -142,6 +150,12 @@ class Keyring:
             path.parent.mkdir(parents=True, exist_ok=True)
             fresh = [_fresh(purpose, State.active) for purpose in Purpose]
             _write(path, fresh, replace=False)
+        elif _lacking(_decoded(path)):
+            with _Lock(path):
+                held = _decoded(path)
+                fresh = [_fresh(purpose, State.active) for purpose in _lacking(held)]
+                if fresh:
+                    _write(path, [*held, *fresh], replace=True)
         return cls(path)
 
     def get(self, kid: str) -> Key | None:
@@ -231,11 +245,11 @@ class Keyring:
         return True
 
     def public(self) -> KeySet:
-        """Every public key that still verifies, tokens and receipts."""
+        """Every public key that still verifies: tokens, receipts, documents."""
         return KeySet(
             [
                 PublicKey(kid=key.kid, x=_b64(_public_bytes(key)))
-                for purpose in (Purpose.token, Purpose.receipt)
+                for purpose in (Purpose.token, *FOR_EVER)
                 for key in self.usable(purpose)
             ]
         )
@@ -259,15 +273,15 @@ class Keyring:
     def retire(self, kid: str) -> None:
         """Forgets a verify-only key's secret for good.
 
-        Raises KeyringError for an active key, and for one of receipts: those verify for ever.
+        Raises KeyringError for an active key, and for one of `FOR_EVER`.
         """
         with _Lock(self.path):
             self._read()
             key = self._keys.get(kid)
             if key is None or key.state is State.active:
                 raise KeyringError(f"{kid} is not a key that can be retired")
-            if key.purpose is Purpose.receipt:
-                raise KeyringError(f"{kid} signs receipts, which must go on verifying")
+            if key.purpose in FOR_EVER:
+                raise KeyringError(f"{kid} signs {key.purpose}s, which must go on verifying")
             gone = msgspec.structs.replace(key, state=State.retired, secret="")
             rest = [gone if k.kid == kid else k for k in self._keys.values()]
             _write(self.path, rest, replace=True)
@@ -344,6 +358,20 @@ def _fresh(purpose: Purpose, state: State) -> Key:
         state=state,
         secret=_b64(secrets.token_bytes(32)),
     )
+
+
+def _decoded(path: Path) -> list[Key]:
+    """The keys of a readable file; of any other none: `_read` says what is wrong with it."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_File).keys
+    except (OSError, msgspec.MsgspecError):
+        return []
+
+
+def _lacking(held: list[Key]) -> list[Purpose]:
+    """Purposes that a whole keyring of an earlier release did not know."""
+    known = {key.purpose for key in held}
+    return [p for p in LATER if p not in known] if known >= set(Purpose) - set(LATER) else []
 
 
 def _public_bytes(key: Key) -> bytes:

@@ -125,6 +125,8 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
         R.department: Reach.all,
     },
     "company_visit.read": {R.operator: Reach.company},
+    # documents
+    "document.read": _READERS | {R.operator: Reach.company},
     # sync
     "sync.pull": _READERS | {R.local_officer: Reach.office, R.operator: Reach.company},
     "sync.push": _FIELD,

@@ -1,0 +1,282 @@
+"""What each kind of document says: the one thing that is signed and the one thing that is shown.
+
+A template gets nothing but this and the images that it names. Dates are `YYYY-MM-DD` of Bangkok,
+moments `YYYY-MM-DDTHH:MM:SS+07:00`: use `day` and `moment`. Texts are in the document's language.
+What is unknown is left out, never invented. A field that is not here is refused, so that nothing is
+signed that no template shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from api.clock import BANGKOK
+
+Language = Literal["th", "en"]
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Office(_Part):
+    """The office that speaks, in both languages: the public answer shows it."""
+
+    th: str
+    en: str
+    address: str = ""
+    contact: str = ""
+
+
+class Person(_Part):
+    name: str
+    position: str = ""
+    role: str = ""
+    since: str = ""
+
+
+class Factory(_Part):
+    """The site and the licence that a document is about."""
+
+    name: str
+    number: str = ""
+    class_: int | None = msgspec.field(name="class", default=None)
+    category: str = ""
+    operator: str = ""
+    address: str = ""
+
+
+class Photo(_Part):
+    """A photograph by its evidence id; `sha256` (hex) is that of the stored original."""
+
+    evidence: UUID
+    sha256: str
+    caption: str = ""
+    taken_at: str = ""
+
+
+class Signature(_Part):
+    """Who signed and how: `image` is the evidence of a signature drawn on a phone."""
+
+    role: str
+    name: str = ""
+    position: str = ""
+    at: str = ""
+    how: str = ""
+    image: UUID | None = None
+
+
+class Law(_Part):
+    """A legal reference; `confirmed`: an officer has looked it up."""
+
+    reference: str
+    text: str = ""
+    confirmed: bool = True
+
+
+# --- the record of a visit ----------------------------------------------------------------------
+
+
+class Entry(_Part):
+    """One item of the checklist with its answer, as words."""
+
+    item: str
+    text: str
+    answer: str
+    outcome: str
+    note: str = ""
+
+
+class Section(_Part):
+    code: str
+    title: str
+    entries: list[Entry]
+
+
+class FindingPart(_Part):
+    item: str
+    text: str
+    severity: str
+    state: str
+    laws: list[Law] = []
+    noted: str = ""
+
+
+class VisitRecord(_Part):
+    """บันทึกผลการตรวจโรงงาน. `copy`: the office's own, or the factory's without what is not its."""
+
+    date: str
+    office: Office
+    copy: Literal["office", "factory"]
+    factory: Factory
+    number: str = ""
+    form: str = ""
+    visit: str
+    checklist: int
+    started_at: str = ""
+    ended_at: str = ""
+    outcome: str = ""
+    position: str = ""
+    officers: list[Person] = []
+    representative: str = ""
+    sections: list[Section] = []
+    findings: list[FindingPart] = []
+    remarks: list[str] = []
+    photographs: list[Photo] = []
+    signatures: list[Signature] = []
+    accepted: Person | None = None
+    accepted_at: str = ""
+
+
+# --- an order -----------------------------------------------------------------------------------
+
+
+class Requirement(_Part):
+    """What must be done by when."""
+
+    what: str
+    by: str = ""
+    laws: list[Law] = []
+
+
+class Approval(_Part):
+    """Of the Permanent Secretary or a delegate, where the law asks for it."""
+
+    name: str
+    position: str
+    instrument: str = ""
+    at: str = ""
+
+
+class SealLine(_Part):
+    """One sealed machine."""
+
+    number: str
+    machine: str
+    place: str = ""
+    photo: UUID | None = None
+
+
+class Order(_Part):
+    """คำสั่ง under s.37 or s.39 of the Factory Act."""
+
+    number: str
+    date: str
+    office: Office
+    section: str
+    subject: str
+    factory: Factory
+    addressee: Person
+    addressee_address: str = ""
+    form: str = ""
+    facts: list[str]
+    laws: list[Law]
+    reasons: list[str]
+    requirements: list[Requirement]
+    heard: str = ""
+    penalties: list[str] = []
+    appeal: str
+    approval: Approval | None = None
+    seals: list[SealLine] = []
+    photographs: list[Photo] = []
+    signer: Signature
+    supersedes: str = ""
+
+
+# --- a case file --------------------------------------------------------------------------------
+
+
+class CaseEvent(_Part):
+    at: str
+    what: str
+    who: str = ""
+    name: str = ""
+    record: str = ""
+
+
+class CaseClock(_Part):
+    what: str
+    set_at: str
+    due_at: str
+    ended: str = ""
+
+
+class CaseMessage(_Part):
+    at: str
+    to: str
+    text: str
+    read_at: str = ""
+
+
+class CaseDocument(_Part):
+    kind: str
+    number: str
+    date: str
+    code: str
+    sha256: str = ""
+    force: str = ""
+
+
+class CaseEvidence(_Part):
+    what: str
+    sha256: str
+    received_at: str
+    size: int = 0
+
+
+class CaseFile(_Part):
+    """สำนวน: all that happened in one matter, for court or Ombudsman."""
+
+    number: str = ""
+    date: str
+    office: Office
+    subject: str
+    factory: Factory
+    officers: list[Person] = []
+    events: list[CaseEvent] = []
+    clocks: list[CaseClock] = []
+    messages: list[CaseMessage] = []
+    documents: list[CaseDocument] = []
+    evidence: list[CaseEvidence] = []
+    photographs: list[Photo] = []
+
+
+Content = VisitRecord | Order | CaseFile
+KINDS: dict[str, type[Content]] = {
+    "visit_record": VisitRecord,
+    "order": Order,
+    "case_file": CaseFile,
+}
+TITLES: dict[str, tuple[str, str]] = {
+    "visit_record": ("บันทึกผลการตรวจโรงงาน", "Record of a factory inspection"),
+    "order": ("คำสั่งตามพระราชบัญญัติโรงงาน พ.ศ. 2535", "Order under the Factory Act B.E. 2535"),
+    "case_file": ("สำนวนเรื่องโรงงาน", "Case file of a factory matter"),
+}
+
+
+def day(value: date) -> str:
+    """`2026-11-22`."""
+    return value.isoformat()
+
+
+def moment(value: datetime | None) -> str:
+    """In Bangkok's time, to the second; empty for None."""
+    return "" if value is None else value.astimezone(BANGKOK).isoformat(timespec="seconds")
+
+
+def images(content: Any) -> Iterator[UUID]:
+    """The evidence ids of every image that `content` (builtins) names, in their order."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            if name in ("evidence", "photo", "image") and isinstance(value, str):
+                yield UUID(value)
+            else:
+                yield from images(value)
+    elif isinstance(content, list):
+        for value in content:
+            yield from images(value)
