@@ -398,13 +398,16 @@ async def test_a_laboratory_result_comes_after_acceptance_and_is_no_amendment(
     assert twice["problem"]["code"] == "inspection/not-awaiting"
 
 
-async def test_after_acceptance_nothing_else_is_written(world: World, db: Database) -> None:
+async def test_after_acceptance_nothing_is_settled_or_submitted(world: World) -> None:
     visit = await world.begun()
     await world.inspector.push(submit(visit))
     await accepted(world, visit)
     before = (await world.inspector.get(f"/v1/visits/{visit}")).json()
-    (refused,) = await world.inspector.push(record(visit, answers=[answer("E08", "pass")]))
-    assert refused["problem"]["code"] == "inspection/visit-sealed"
+    settle = {"op": "visit.settle", "id": ids.new(), "visit": visit, "item": "E08"}
+    refused = await world.inspector.push(
+        settle | {"supersedes": [ids.new()], "value": "pass"}, submit(visit)
+    )
+    assert {r["problem"]["code"] for r in refused} == {"inspection/visit-sealed"}
     assert (await world.inspector.get(f"/v1/visits/{visit}")).json() == before
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from api.inspection.visits.operations import Position, RecordVisit, Start, Worki
 
 STALE = timedelta(minutes=10)
 LONG_AGO = timedelta(days=31)
+_flags = msgspec.json.Decoder(list[Flag])
 
 
 def enter(
@@ -138,3 +139,11 @@ def within(at: datetime, hours: WorkingHours) -> bool:
     if start <= end:
         return start <= moment <= end
     return moment >= start or moment <= end
+
+
+def add_flags(visit: VisitRow, flags: Sequence[Flag]) -> None:
+    """Adds to the visit's flags those that are not there yet."""
+    if not flags:
+        return
+    known = _flags.decode(visit.flags)
+    visit.flags = msgspec.json.encode(known + [f for f in flags if f not in known]).decode()

@@ -20,8 +20,9 @@ from api.factories import service as factories
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import entry, findings, merge, queries, service
+from api.inspection.visits import entry, findings, late, merge, queries, service
 from api.inspection.visits.model import (
+    ENDED,
     MOVES,
     AlreadyPlanned,
     Held,
@@ -47,7 +48,6 @@ from api.inspection.visits.operations import (
 )
 from api.permissions import Session
 
-_flags = msgspec.json.Decoder(list[Flag])
 _subject = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -82,7 +82,8 @@ async def record_visit(
 ) -> Applied:
     """Merges what a phone noted: the start, answers by item, outcome, who represented the factory.
 
-    Raises `VisitNotFound`, `PremisesUnknown`, `NotOnTeam`, `TeamUnknown`, `VisitSealed`.
+    After the visit's end it is kept as a late entry instead. Raises `VisitNotFound`,
+    `PremisesUnknown`, `NotOnTeam`, `TeamUnknown`.
     """
     actor = _officer(tx, "visit.record")
     held = visits.get(op.visit)
@@ -90,6 +91,8 @@ async def record_visit(
         held = visits[op.visit] = await _unplanned(tx, op, actor)
     visit = held.visit
     _on_team(visit, actor)
+    if visit.state in ENDED:
+        return Applied([*odd, await late.keep(tx, op, visit, actor.account)], [])
     flags = list(odd)
     subject = _subject.decode(visit.subject)
     planned_for = visit.company
@@ -117,7 +120,7 @@ async def record_visit(
         touched |= held.versions.keys()  # what expires is judged by the day of the visit
     raised, conflicts = await findings.settle(tx, held, touched, compiled, subject, judged, flags)
     conflicts = [item for item in conflicts if any(v.item == item for v in versions)]
-    _add_flags(visit, flags)
+    entry.add_flags(visit, flags)
     await queries.save_entry(
         tx,
         visit,
@@ -352,7 +355,7 @@ async def _replace(
     raised, conflicts = await findings.settle(
         tx, held, {answer.item}, compiled, subject, judged, flags
     )
-    _add_flags(held.visit, flags)
+    entry.add_flags(held.visit, flags)
     await queries.save_entry(tx, held.visit, operation, actor.account, made, raised)
     flags += [Flag(f.code, {"item": answer.item, **f.facts}) for f in made[0].flags]
     await _tell(tx, held.visit, event, {"operation": operation, "item": answer.item})
@@ -388,7 +391,7 @@ async def submit_visit(
     conflicts = sorted(item for item, standing in heads.items() if len(standing) > 1)
     if conflicts:
         flags.append(Flag("conflict.open", {"items": conflicts}))
-    _add_flags(visit, flags)
+    entry.add_flags(visit, flags)
     await queries.submit(tx, visit.id, actor.account, op.ended_at, visit.flags)
     await service.start_review(tx, visit.id)
     await _tell(tx, visit, "visit.submitted", {"operation": op.id})
@@ -421,14 +424,6 @@ def _move(verb: str, state: VisitState) -> VisitState:
     if to is None:
         raise VisitSealed(state=state)
     return to
-
-
-def _add_flags(visit: VisitRow, flags: Sequence[Flag]) -> None:
-    """Adds to the visit's flags those that are not there yet."""
-    if not flags:
-        return
-    known = _flags.decode(visit.flags)
-    visit.flags = msgspec.json.encode(known + [f for f in flags if f not in known]).decode()
 
 
 async def _tell(tx: Tx, visit: VisitRow, event: str, facts: Mapping[str, Any]) -> None:

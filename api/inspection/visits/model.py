@@ -66,6 +66,9 @@ MOVES: dict[tuple[str, VisitState], VisitState] = {
     ("cancel", S.under_way): S.cancelled,
 }
 
+ENDED = frozenset({S.accepted, S.closed, S.cancelled})
+"""Records that come now are no move: they are kept as late entries, which count for nothing."""
+
 
 class FindingState(StrEnum):
     needs_confirmation = "needs_confirmation"  # รอเจ้าหน้าที่ยืนยันข้อกฎหมาย

@@ -191,12 +191,12 @@ _noted = msgspec.json.Decoder(list[_Noted])
 
 
 async def answers(tx: Tx, visits: Sequence[UUID]) -> dict[UUID, list[Version]]:
-    """Visit → every version of every answer."""
+    """Visit → every version of every answer that counts."""
     rows = await tx.all(
         _EntryRow,
         """
         select visit, operation, author, received_at, answers
-        from entry where visit = any($1::uuid[])
+        from entry where visit = any($1::uuid[]) and counts
         """,
         list(visits),
     )

@@ -15,8 +15,9 @@ from api.db import Tx
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import merge, queries, view_queries
+from api.inspection.visits import late, merge, queries, view_queries
 from api.inspection.visits.model import (
+    ENDED,
     Finding,
     FindingState,
     Version,
@@ -59,6 +60,7 @@ async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
     notes: dict[UUID, list[Note]] = {}
     for note in await view_queries.notes(tx, ids):
         notes.setdefault(note.visit, []).append(note)
+    kept_late = await late.entries_of(tx, [h.id for h in headers if h.state in ENDED])
     return [
         Visit(
             id=h.id,
@@ -91,6 +93,7 @@ async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
             answers=await _judged(tx, h, answers[h.id]),
             findings=findings.get(h.id, []),
             notes=notes.get(h.id, []),
+            late_entries=kept_late.get(h.id, []),
             version=h.version,
         )
         for h in headers

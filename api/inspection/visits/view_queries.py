@@ -79,11 +79,15 @@ async def visit_lines(
 
 
 async def notes(tx: Tx, visits: Sequence[UUID]) -> list[Note]:
+    """The remarks on `visits`; what came with a late entry is told there."""
     return await tx.all(
         Note,
         """
-        select visit, author, received_at, text from visit_note
-        where visit = any($1::uuid[]) order by visit, operation
+        select n.visit, n.author, n.received_at, n.text from visit_note n
+        where n.visit = any($1::uuid[]) and not exists (
+            select from entry e
+            where e.visit = n.visit and e.operation = n.operation and not e.counts)
+        order by n.visit, n.operation
         """,
         list(visits),
     )

@@ -10,6 +10,7 @@ import msgspec
 
 from api.inspection.checklists.rule_values import Flag
 from api.inspection.visits.model import FindingState, Severity, VisitState
+from api.inspection.visits.operations import Answer
 
 
 class CurrentAnswer(msgspec.Struct, omit_defaults=True):
@@ -98,6 +99,30 @@ class Note(msgspec.Struct):
     text: str
 
 
+class LateEntryRow(msgspec.Struct):
+    """A late entry as stored; its answers as JSON text."""
+
+    visit: UUID
+    operation: UUID
+    author: UUID
+    received_at: datetime
+    answers: str
+    text: str | None
+
+
+class LateEntry(msgspec.Struct, omit_defaults=True):
+    """What an officer's phone noted and sent after the visit had ended: kept, counted nowhere.
+
+    `answers` stand as they were sent, judged by nobody.
+    """
+
+    operation: UUID
+    author: UUID
+    received_at: datetime
+    answers: list[Answer]
+    note: str | None = None
+
+
 class RepresentativeName(msgspec.Struct):
     """Who represented the factory; opened from its seal, which is an event."""
 
@@ -161,6 +186,7 @@ class Visit(msgspec.Struct, kw_only=True):
     answers: list[CurrentAnswer]
     findings: list[FindingView]
     notes: list[Note]
+    late_entries: list[LateEntry]
     version: int
 
 
