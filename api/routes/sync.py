@@ -20,6 +20,7 @@ from api.inspection.visits.model import (
     NotStarted,
     PremisesUnknown,
     TeamUnknown,
+    TooManyAnswers,
     VisitNotFound,
     VisitSealed,
 )
@@ -57,6 +58,7 @@ RESULT_PROBLEMS = (
     PlaceUnknown,
     PremisesUnknown,
     TeamUnknown,
+    TooManyAnswers,
     VisitNotFound,
     VisitSealed,
 )

@@ -31,8 +31,9 @@ from api.db import Retry, Tx, Unreachable
 from api.inspection.checklists.rule_values import Flag
 from api.inspection.visits import field
 from api.inspection.visits.field import Applied
-from api.inspection.visits.model import Held
+from api.inspection.visits.model import Held, TooManyAnswers
 from api.inspection.visits.operations import (
+    MAX_ANSWERS,
     AddResult,
     Answer,
     FieldOperation,
@@ -226,6 +227,18 @@ async def _keep(tx: Tx, envelope: Envelope, raw: bytes, result: Result, held: He
 
 
 def _decode(envelope: Envelope, raw: bytes) -> tuple[FieldOperation, list[Flag]]:
+    op, odd = _understood(envelope, raw)
+    if isinstance(op, RecordVisit):
+        _count(op.answers)
+    return op, odd
+
+
+def _count(answers: Sequence[Any]) -> None:
+    if len(answers) > MAX_ANSWERS:
+        raise TooManyAnswers(count=len(answers), limit=MAX_ANSWERS)
+
+
+def _understood(envelope: Envelope, raw: bytes) -> tuple[FieldOperation, list[Flag]]:
     odd: list[Flag] = []
     if b"\\ufffd" in raw:
         odd.append(Flag("text.damaged"))
@@ -290,6 +303,7 @@ def _number(text: str) -> Any:
 
 
 def _salvage_answers(found: list[Any], odd: list[Flag]) -> list[Answer]:
+    _count(found)
     answers = []
     for place, part in enumerate(found):
         try:

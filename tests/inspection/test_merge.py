@@ -161,6 +161,11 @@ def test_what_rests_on_a_later_answer_stands_although_its_authors_clock_ran_back
     assert (found.value, found.conflict) == (8, False)
 
 
+def test_an_officer_alone_whose_clock_ran_back_keeps_what_rests_on_the_later_answer() -> None:
+    first, correction = version(9, A, "fail"), version(3, A, "pass", 9)
+    assert merge.standing([first, correction]) == [correction]
+
+
 @pytest.mark.parametrize("authors", [(A, A), (A, B)])
 def test_answers_that_claim_to_replace_each_other_leave_something_standing(
     authors: tuple[UUID, UUID],

@@ -10,7 +10,7 @@ import pytest
 from api import ids
 from api.db import Database, Tx
 from api.inspection.visits import field
-from api.inspection.visits.operations import RecordVisit
+from api.inspection.visits.operations import MAX_ANSWERS, RecordVisit
 from api.sync import service
 from tests.sync.test_push import codes
 from tests.world import Person, World, answer, encode, gate, record
@@ -197,3 +197,39 @@ async def test_an_id_sent_twice_in_one_push_counts_once(world: World) -> None:
     assert first["status"] == "stored"
     assert second == first | {"replayed": True}
     assert third["problem"]["code"] == "sync/operation-differs"
+
+
+@pytest.mark.parametrize("unreadable", [False, True])
+async def test_more_answers_than_any_checklist_has_are_refused_and_kept(
+    world: World, db: Database, unreadable: bool
+) -> None:
+    visit = await world.begun()
+    part = {"item": "E08", "value": "pass"}
+    many = record(visit, answers=[part] * MAX_ANSWERS + [{"item": 17} if unreadable else part])
+    whole = record(visit, answers=[answer("B10", "pass")])
+    refused, stored = await world.inspector.push(many, whole)
+    assert refused["problem"]["code"] == "inspection/too-many-answers"
+    assert (refused["problem"]["count"], refused["problem"]["limit"]) == (2001, 2000)
+    assert stored["status"] == "stored"
+    async with db.read() as tx:
+        kept = await tx.values(
+            "select problem from refused_operation where operation = $1", many["id"]
+        )
+    assert kept == ["inspection/too-many-answers"]
+    (taken,) = await world.inspector.push(many | {"answers": [part] * MAX_ANSWERS})
+    assert taken["status"] == "flagged"
+    seen = (await world.inspector.get(f"/v1/visits/{visit}")).json()
+    assert [a["item"] for a in seen["answers"]] == ["B10", "E08"]
+
+
+async def test_a_flood_of_flags_is_told_to_the_phone_and_counted_at_the_visit(
+    world: World,
+) -> None:
+    visit = await world.begun()
+    before = len((await world.head.get(f"/v1/visits/{visit}")).json()["flags"])
+    flood = [{"item": f"Z{n}", "note": 1} for n in range(100)]
+    (result,) = await world.inspector.push(record(visit, answers=flood))
+    assert sum(f["code"] == "answer.unreadable" for f in result["flags"]) == 100
+    flags = (await world.head.get(f"/v1/visits/{visit}")).json()["flags"][before:]
+    assert [f["code"] for f in flags] == ["answer.unreadable"] * 20 + ["flags.more"]
+    assert flags[-1]["facts"] == {"of": "answer.unreadable", "count": 80}

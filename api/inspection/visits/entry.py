@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -22,6 +23,8 @@ from api.inspection.visits.operations import Position, RecordVisit, Start, Worki
 
 STALE = timedelta(minutes=10)
 LONG_AGO = timedelta(days=31)
+OF_A_CODE = 20
+"""So many flags of one code an operation leaves at its visit."""
 _flags = msgspec.json.Decoder(list[Flag])
 
 
@@ -142,8 +145,27 @@ def within(at: datetime, hours: WorkingHours) -> bool:
 
 
 def add_flags(visit: VisitRow, flags: Sequence[Flag]) -> None:
-    """Adds to the visit's flags those that are not there yet."""
+    """Adds to the visit's flags those that are not there yet, of each code the first `OF_A_CODE`.
+
+    How many more there were is told by one flag; the result of the operation names them all.
+    """
     if not flags:
         return
     known = _flags.decode(visit.flags)
-    visit.flags = msgspec.json.encode(known + [f for f in flags if f not in known]).decode()
+    seen = {_key(flag) for flag in known}
+    count = Counter[str]()
+    for flag in flags:
+        count[flag.code] += 1
+        if count[flag.code] <= OF_A_CODE and (key := _key(flag)) not in seen:
+            seen.add(key)
+            known.append(flag)
+    known += [
+        Flag("flags.more", {"of": code, "count": found - OF_A_CODE})
+        for code, found in count.items()
+        if found > OF_A_CODE
+    ]
+    visit.flags = msgspec.json.encode(known).decode()
+
+
+def _key(flag: Flag) -> bytes:
+    return msgspec.json.encode(flag, order="sorted")

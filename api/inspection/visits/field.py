@@ -230,7 +230,11 @@ def _versions(
             flags.append(Flag("answer.twice", {"item": answer.item}))
         latest[answer.item] = answer
     returned = held.visit.returned_items if held.visit.state == VisitState.returned else []
-    known = {item: merge.standing(found)[0].value for item, found in held.versions.items()}
+    known = {
+        item: merge.standing(found)[0].value
+        for item, found in held.versions.items()
+        if item not in latest
+    }
     known.update((item, answer.value) for item, answer in latest.items())
     verdicts = rules.evaluate_visit(compiled, subject, known, latest)
     now, author, made = tx.now, actor.account, list[Version]()

@@ -49,9 +49,11 @@ async def settle(
     """
     touched = items.union(*(compiled.dependents[i] for i in items & compiled.dependents.keys()))
     known, verdicts = judged
+    standing: dict[str, list[Version]] = {}
     if len(known) != len(held.versions) or any(len(held.versions[item]) > 1 for item in items):
         # Others stand than were judged, perhaps.
-        known = {i: merge.standing(v)[0].value for i, v in held.versions.items() if v}
+        standing = {item: merge.standing(v) for item, v in held.versions.items() if v}
+        known = {item: heads[0].value for item, heads in standing.items()}
         verdicts = judged.verdicts if judged.under(known) else {}
     to_settle = sorted(
         item
@@ -66,8 +68,8 @@ async def settle(
     licences: dict[UUID, UUID | None] | None = None
     changed: list[Finding] = []
     for item in to_settle:
-        versions, before = held.versions[item], held.findings.get(item)
-        heads = merge.standing(versions)
+        before = held.findings.get(item)
+        heads = standing.get(item) or merge.standing(held.versions[item])
         if len(heads) > 1 and item in items:
             conflicts.append(item)
         draft, at_fault = None, heads[0]

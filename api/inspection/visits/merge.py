@@ -47,6 +47,8 @@ def heads(versions: Sequence[Version]) -> Sequence[Version]:
         mine = latest.get(v.author)
         if mine is None or _moment(v) > _moment(mine):
             latest[v.author] = v
+    if len(latest) == 1 and not superseded:
+        return list(latest.values())  # one officer who corrects themself, by far the most frequent
     seen = {v.operation: v.supersedes for v in versions}
     return [v for v in free if not _replaced(v, latest[v.author], seen)] or free
 

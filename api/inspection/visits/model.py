@@ -332,6 +332,15 @@ class NotStarted(
     """A record without `start` came for a visit that nobody has started."""
 
 
+class TooManyAnswers(
+    Invalid,
+    code="inspection/too-many-answers",
+    th="รายการนี้มีคำตอบ {count} ข้อ ส่งได้รายการละไม่เกิน {limit} ข้อ",
+    en="The operation holds {count} answers; at most {limit} fit in one",
+):
+    """No checklist is so long: a fault of the app. Split into several operations it is taken."""
+
+
 class AlreadyPlanned(
     Conflict,
     code="inspection/visit-exists",

@@ -72,6 +72,10 @@ class Representative(msgspec.Struct):
     name: str | None = None
 
 
+MAX_ANSWERS = 2000
+"""So many answers one operation may hold: a checklist has some 120 items."""
+
+
 class Operation(msgspec.Struct, kw_only=True, tag_field="op"):
     """What every field operation carries: its own id, made by the phone, and the visit's."""
 
