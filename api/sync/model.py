@@ -13,7 +13,8 @@ from api.problems import Conflict, Invalid, NotFound
 
 MAX_OPERATIONS = 50
 CONTRACTS = (1,)
-"""Contract versions of operations that are accepted; each for twelve months after its successor."""
+"""Contract versions of new operations that are accepted; each for twelve months after its
+successor. What was stored under another one still gets its first result."""
 
 Status = Literal["stored", "flagged", "conflict", "rejected", "retry"]
 

@@ -123,16 +123,19 @@ async def push(
     if known:
         await tx.lock({e.id for e in known} | {e.visit for e in known})
     stored = await queries.stored(tx, [e.id for e in known]) if known else {}
-    fresh = sorted({e.visit for e in known if e.id not in stored})
+    fresh = sorted({e.visit for e in known if e.id not in stored and _outdated(e) is None})
     held = await field.hold(tx, fresh) if fresh else {}
     results = []
     for raw, envelope in zip(raws, envelopes, strict=True):
         if isinstance(envelope, Problem):
-            results.append(await _refuse(tx, envelope.facts.get("operation"), envelope, raw))
+            results.append(await _refuse(tx, None, envelope, raw))
             continue
         before = stored.get(envelope.id)
         if before is not None:
             results.append(await _replay(tx, before, raw, tx.actor.account))
+            continue
+        if (outdated := _outdated(envelope)) is not None:
+            results.append(await _refuse(tx, envelope.id, outdated, raw))
             continue
         try:
             async with tx.savepoint(last=raw is raws[-1]) if savepoints else nullcontext():
@@ -151,14 +154,18 @@ async def push(
 
 def _open(raw: bytes) -> Envelope | Problem:
     try:
-        envelope = _envelope.decode(raw)
+        return _envelope.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return OperationUnreadable(reason=_said(error))
+
+
+def _outdated(envelope: Envelope) -> Problem | None:
+    """Why a new operation is not even looked into. What was once stored is not asked this."""
     if envelope.op not in VERBS:
         return OperationUnreadable(reason="unknown op", operation=envelope.id)
     if envelope.contract not in CONTRACTS:
         return ContractUnknown(operation=envelope.id, accepted=list(CONTRACTS))
-    return envelope
+    return None
 
 
 # --- a new operation ----------------------------------------------------------------------------

@@ -233,3 +233,26 @@ async def test_a_flood_of_flags_is_told_to_the_phone_and_counted_at_the_visit(
     flags = (await world.head.get(f"/v1/visits/{visit}")).json()["flags"][before:]
     assert [f["code"] for f in flags] == ["answer.unreadable"] * 20 + ["flags.more"]
     assert flags[-1]["facts"] == {"of": "answer.unreadable", "count": 80}
+
+
+async def test_what_was_stored_is_replayed_although_its_contract_or_kind_has_been_retired(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit = await world.begun()
+    op, later = (record(visit, answers=[answer("E08", "pass")]) for _ in range(2))
+    (first,) = await world.inspector.push(op)
+    with monkeypatch.context() as retired:
+        retired.setattr(service, "CONTRACTS", (2, 3))
+        again, refused = await world.inspector.push(op, later)
+        assert again == first | {"replayed": True}
+        assert refused["problem"]["code"] == "sync/contract-unknown"
+        assert refused["problem"]["accepted"] == [2, 3]
+        (foreign,) = await world.inspector_2.push(op)
+        assert foreign["problem"]["code"] == "sync/no-such-operation"
+    with monkeypatch.context() as retired:
+        retired.delitem(service.VERBS, "visit.record")
+        again, refused = await world.inspector.push(op, later)
+        assert again == first | {"replayed": True}
+        assert refused["problem"]["code"] == "sync/operation-unreadable"
+    (stored,) = await world.inspector.push(later)
+    assert stored["status"] == "stored"
