@@ -23,6 +23,7 @@ from api.inspection.visits.model import (
     AlreadyPlanned,
     ConflictOpen,
     FindingNotFound,
+    ItemsUnknown,
     PlanVisit,
     PremisesUnknown,
     TeamUnknown,
@@ -138,7 +139,7 @@ async def take_up(request: AnyRequest, tx: InTx, visit: FromPath[UUID]) -> Visit
     return await service.take_up_review(tx, visit, if_match(request))
 
 
-@_review("return", [])
+@_review("return", [ItemsUnknown])
 async def return_visit(
     request: AnyRequest, tx: InTx, visit: FromPath[UUID], data: JSONBody[Return]
 ) -> Visit:

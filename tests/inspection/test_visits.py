@@ -113,6 +113,22 @@ async def test_a_visit_goes_from_plan_to_closed_and_every_move_is_an_event(
     ]
 
 
+async def test_items_that_the_visits_checklist_lacks_cannot_be_returned(world: World) -> None:
+    visit = await submitted(world)
+    before = await step(world, visit, "take-up")
+    refused = await world.head.post(
+        f"/v1/visits/{visit}/return",
+        version=before["version"],
+        json={"items": ["Z98", "E08", "e08"], "note": ""},
+    )
+    assert refused.status_code == 422
+    problem = refused.json()
+    assert problem["code"] == "inspection/items-unknown"
+    assert problem["items"] == ["Z98", "e08"]
+    assert problem["title"].endswith("Z98, e08")
+    assert (await world.head.get(f"/v1/visits/{visit}")).json() == before
+
+
 async def test_an_answer_to_an_item_that_was_not_returned_is_flagged(world: World) -> None:
     visit = await submitted(world, answer("E08", "fail"))
     await step(world, visit, "take-up")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -349,6 +350,22 @@ class AlreadyPlanned(
     constraints=("visit_pkey",),
 ):
     """The id was used before, for something else."""
+
+
+class ItemsUnknown(
+    Invalid,
+    code="inspection/items-unknown",
+    th="แบบตรวจของการตรวจนี้ไม่มีข้อ {named}",
+    en="The visit's checklist has no such items: {named}",
+):
+    """What is returned are codes of the checklist's version that the visit is made with.
+
+    `items` lists the first twenty that are not.
+    """
+
+    def __init__(self, items: Sequence[str] = (), **facts: Any) -> None:
+        first = list(items[:20])
+        super().__init__(items=first, named=", ".join(first), **facts)
 
 
 class ConflictOpen(

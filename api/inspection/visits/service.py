@@ -22,6 +22,7 @@ from api.inspection.visits.model import (
     ConflictOpen,
     FindingNotFound,
     FindingState,
+    ItemsUnknown,
     PlanVisit,
     PremisesUnknown,
     TeamUnknown,
@@ -118,8 +119,14 @@ async def take_up_review(tx: Tx, id: UUID, version: int) -> Visit:
 
 
 async def return_visit(tx: Tx, id: UUID, version: int, items: Sequence[str], note: str) -> Visit:
-    """Part of the visit goes back to the phone: `items` are to be answered again."""
+    """Part of the visit goes back to the phone: `items` are to be answered again.
+
+    Raises `ItemsUnknown` where the visit's version of the checklist lacks some of them.
+    """
     visit = await _reviewed(tx, id, version, "return")
+    known = (await checklists.compiled(tx, visit.checklist)).items
+    if unknown := [item for item in items if item not in known]:
+        raise ItemsUnknown(items=unknown)
     await queries.move(tx, id, visit.state, by=_account(tx), note=note, items=items)
     await deadlines.meet(tx, REVIEW, id)
     return await _moved(tx, visit, "visit.returned", {"items": list(items)})
