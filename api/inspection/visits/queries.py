@@ -390,7 +390,9 @@ async def set_finding_state(tx: Tx, id: UUID, state: str, confirmed_by: UUID | N
 async def site(tx: Tx, premises: UUID, licence: UUID | None) -> Site | None:
     """Where and what a visit is of; a merged site leads to the one it was merged into.
 
-    Without `licence` it is the one licence of the site, or none where there are several or none.
+    Without `licence` it is the only one of the site that is not struck off, or the only one at
+    all: a visit that looks whether a struck-off factory has stopped needs its class, which says
+    what is asked and whose visit it is. Of several none is taken: the caller names one.
     """
     return await tx.maybe_one(
         Site,
@@ -403,9 +405,8 @@ async def site(tx: Tx, premises: UUID, licence: UUID | None) -> Site | None:
             left join licence l on l.premises_id = p.id
                 and (l.id = $2 or ($2::uuid is null and not exists (
                     select from licence o where o.premises_id = p.id and o.id <> l.id
-                        and o.status <> 'struck_off')))
+                        and (o.status <> 'struck_off' or l.status = 'struck_off'))))
         where $2::uuid is null or l.id is not null
-        limit 1
         """,
         premises,
         licence,
