@@ -25,7 +25,7 @@ from api.inspection.visits.model import (
     VisitSealed,
 )
 from api.problems import NotAllowed
-from api.sync import feed, service
+from api.sync import feed, service, unpacking
 from api.sync.model import (
     ContractUnknown,
     OperationDiffers,
@@ -78,7 +78,7 @@ async def push(request: Request[Any, Any, Any]) -> PushResults:
     Decoded here and not by the framework, so that one operation that cannot be understood does
     not fail the others; run again as a whole after a deadlock.
     """
-    operations = service.open_push(await request.body())
+    operations = unpacking.open_push(await request.body())
     db: Database = request.app.state.db
 
     async def work(tx: Tx, savepoints: bool) -> list[Result]:

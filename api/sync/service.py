@@ -12,14 +12,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import logging
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, get_type_hints
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -31,20 +28,17 @@ from api.db import Retry, Tx, Unreachable
 from api.inspection.checklists.rule_values import Flag
 from api.inspection.visits import field
 from api.inspection.visits.field import Applied
-from api.inspection.visits.model import Held, TooManyAnswers
+from api.inspection.visits.model import Held
 from api.inspection.visits.operations import (
-    MAX_ANSWERS,
     AddResult,
-    Answer,
     FieldOperation,
     RecordVisit,
     SettleAnswer,
     SubmitVisit,
-    drop_impossible_times,
 )
 from api.permissions import Session
-from api.problems import Malformed, Problem
-from api.sync import queries
+from api.problems import Problem
+from api.sync import queries, unpacking
 from api.sync.model import (
     CONTRACTS,
     MAX_OPERATIONS,
@@ -53,7 +47,6 @@ from api.sync.model import (
     OperationDiffers,
     OperationNotFound,
     OperationUnreadable,
-    Push,
     Receipt,
     Result,
     Status,
@@ -72,33 +65,7 @@ VERBS: dict[str, tuple[type[FieldOperation], Verb]] = {
     "visit.add_result": (AddResult, field.add_result),
 }
 
-_push = msgspec.json.Decoder(Push)
-_envelope = msgspec.json.Decoder(Envelope)
-_decoders = {name: msgspec.json.Decoder(kind) for name, (kind, _) in VERBS.items()}
 _result = msgspec.json.Decoder(Result)
-_QUOTED = re.compile(r"['\"].*['\"]", re.DOTALL)
-_ESCAPES = re.compile(
-    rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-)
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
-
-
-def open_push(body: bytes) -> list[msgspec.Raw]:
-    """The operations of a request's body, each still to be decoded; raises `Malformed`.
-
-    Half a surrogate pair (a phone that cuts a note in the middle of an emoji) and NUL bytes would
-    make the whole body unreadable: they become U+FFFD, and `_decode` flags their operation.
-    """
-    try:
-        return _push.decode(body).operations
-    except RecursionError:
-        raise Malformed(reason="nested too deeply", where="body") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        mended = _ESCAPES.sub(lambda found: found[1] or rb"\ufffd", body.replace(b"\0", rb"\ufffd"))
-        if mended != body:
-            return open_push(mended)
-        raise Malformed(reason=str(error)[:200], where="body") from None
 
 
 class Undone(Exception):
@@ -118,7 +85,7 @@ async def push(
     if len(operations) > MAX_OPERATIONS:
         raise TooManyOperations(limit=MAX_OPERATIONS)
     raws = [bytes(raw) for raw in operations]
-    envelopes = [_open(raw) for raw in raws]
+    envelopes = [unpacking.envelope(raw) for raw in raws]
     known = [e for e in envelopes if isinstance(e, Envelope)]
     if known:
         await tx.lock({e.id for e in known} | {e.visit for e in known})
@@ -152,13 +119,6 @@ async def push(
     return results
 
 
-def _open(raw: bytes) -> Envelope | Problem:
-    try:
-        return _envelope.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return OperationUnreadable(reason=_said(error))
-
-
 def _outdated(envelope: Envelope) -> Problem | None:
     """Why a new operation is not even looked into. What was once stored is not asked this."""
     if envelope.op not in VERBS:
@@ -174,9 +134,9 @@ def _outdated(envelope: Envelope) -> Problem | None:
 async def _store(
     tx: Tx, envelope: Envelope, raw: bytes, held: dict[UUID, Held]
 ) -> tuple[Result, Stored]:
-    op, odd = _decode(envelope, raw)
-    odd += drop_impossible_times(op)
-    applied = await VERBS[envelope.op][1](tx, op, held, odd)
+    kind, verb = VERBS[envelope.op]
+    op, odd = unpacking.operation(kind, envelope.id, raw)
+    applied = await verb(tx, op, held, odd)
     status: Status = "conflict" if applied.conflicts else "flagged" if applied.flags else "stored"
     result = Result(envelope.id, status, flags=applied.flags, conflicts=applied.conflicts)
     return result, await _keep(tx, envelope, raw, result, held[envelope.visit])
@@ -231,98 +191,6 @@ async def _keep(tx: Tx, envelope: Envelope, raw: bytes, result: Result, held: He
         raw=await sealed.seal_bytes(tx, held.visit.data_key, cell, raw),
     )
     return row
-
-
-def _decode(envelope: Envelope, raw: bytes) -> tuple[FieldOperation, list[Flag]]:
-    op, odd = _understood(envelope, raw)
-    if isinstance(op, RecordVisit):
-        _count(op.answers)
-    return op, odd
-
-
-def _count(answers: Sequence[Any]) -> None:
-    if len(answers) > MAX_ANSWERS:
-        raise TooManyAnswers(count=len(answers), limit=MAX_ANSWERS)
-
-
-def _understood(envelope: Envelope, raw: bytes) -> tuple[FieldOperation, list[Flag]]:
-    odd: list[Flag] = []
-    if b"\\ufffd" in raw:
-        odd.append(Flag("text.damaged"))
-    if b"\\u0000" in raw:
-        cleaned = _NUL.sub(rb"\1\\ufffd", raw)
-        if cleaned != raw:
-            raw = cleaned
-            odd.append(Flag("text.nul"))
-    try:
-        try:
-            return _decoders[envelope.op].decode(raw), odd
-        except UnicodeDecodeError:  # another encoding than UTF-8 in some text
-            raw = raw.decode("utf-8", "replace").encode()
-            odd.append(Flag("text.damaged"))
-            return _decoders[envelope.op].decode(raw), odd
-    except msgspec.ValidationError as error:
-        return _salvage(envelope, raw, _said(error), odd)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise OperationUnreadable(reason=_said(error), operation=envelope.id) from None
-
-
-@lru_cache(maxsize=8)
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind, include_extras=True)
-
-
-def _salvage(
-    envelope: Envelope, raw: bytes, said: str, odd: list[Flag]
-) -> tuple[FieldOperation, list[Flag]]:
-    """Keeps every part of an operation that can be understood and flags the others.
-
-    The bytes are kept whole beside it, so that nothing is lost.
-    """
-    kind = VERBS[envelope.op][0]
-    try:
-        parts = json.loads(raw, parse_float=_number, parse_int=_number)
-    except (ValueError, RecursionError) as error:
-        raise OperationUnreadable(reason=_said(error), operation=envelope.id) from None
-    values: dict[str, Any] = {}
-    for name, hint in _hints(kind).items():
-        if name not in parts:
-            continue
-        try:
-            values[name] = msgspec.convert(parts[name], hint)
-        except msgspec.ValidationError as error:
-            if name == "answers" and isinstance(parts[name], list):
-                values[name] = _salvage_answers(parts[name], odd)
-            else:
-                odd.append(Flag("field.unreadable", {"field": name, "reason": _said(error)}))
-    try:
-        return kind(**values), odd
-    except TypeError:
-        raise OperationUnreadable(reason=said, operation=envelope.id) from None
-
-
-def _number(text: str) -> Any:
-    """A number; one that no number type holds (1e400) stays a text, for its answer's flag."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.MsgspecError:
-        return text[:100]
-
-
-def _salvage_answers(found: list[Any], odd: list[Flag]) -> list[Answer]:
-    _count(found)
-    answers = []
-    for place, part in enumerate(found):
-        try:
-            answers.append(msgspec.convert(part, Answer))
-        except msgspec.ValidationError as error:
-            item = part.get("item") if isinstance(part, dict) else None
-            odd.append(
-                Flag("answer.unreadable", {"place": place, "item": item, "reason": _said(error)})
-            )
-            if isinstance(item, str):
-                answers.append(Answer(item=item, value=part.get("value")))
-    return answers
 
 
 # --- replays and refusals -----------------------------------------------------------------------
@@ -387,13 +255,6 @@ def _rejected(operation: UUID | None, problem: Problem) -> Result:
     document = problem.document("th")
     document["title_en"] = problem.sentence("en")
     return Result(operation, "rejected", problem=document)
-
-
-def _said(error: Exception) -> str:
-    """What is wrong and where, without the value: it may be a person's name."""
-    if not isinstance(error, msgspec.MsgspecError):
-        return type(error).__name__
-    return _QUOTED.sub("'…'", str(error))[:200]
 
 
 # --- receipts -----------------------------------------------------------------------------------
