@@ -131,3 +131,19 @@ async def test_a_local_officer_who_leads_settles_what_the_team_answered_differen
     settle |= {"value": "fail", "supersedes": [ours["id"], theirs["id"]], "reason": "seen by both"}
     (settled,) = await local.push(settle)
     assert settled["status"] in ("stored", "flagged"), settled
+
+
+async def test_nobody_puts_a_local_officer_on_the_team_of_a_class_3_visit(world: World) -> None:
+    body = {"premises": await world.premises(class_=3), "planned_on": "2026-12-01"}
+    for team in (
+        {"lead": world.local_officer.account},
+        {"lead": world.inspector.account, "team": [world.local_officer.account]},
+    ):
+        plan = encode(body | team)
+        refused = await world.head.put(f"/v1/visits/{ids.new()}", content=plan)
+        assert refused.json()["code"] == "inspection/team-unknown"
+    first = record(ids.new(), start=gate(), premises=body["premises"])
+    (refused,) = await world.inspector.push(first | {"team": [world.local_officer.account]})
+    assert refused["problem"]["code"] == "inspection/team-unknown"
+    (refused,) = await world.local_officer.push(first | {"id": ids.new(), "visit": ids.new()})
+    assert refused["problem"]["code"] == "inspection/premises-unknown"

@@ -269,3 +269,32 @@ async def test_a_visit_that_has_begun_stays_with_who_was_visited(
     assert await seen(world.operator, visit, db) == before
     assert await seen(world.stranger, visit, db) is None
     assert told((await pulled(world, operators))[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("statuses", "taken"),
+    [
+        (("operating", "operating"), None),
+        (("operating", "struck_off"), "own"),
+        (("struck_off", "operating"), "other"),
+        (("struck_off", "struck_off"), None),
+    ],
+)
+async def test_a_plan_without_a_licence_never_takes_one_of_several_by_chance(
+    world: World, db: Database, shared: Shared, statuses: tuple[str, str], taken: str | None
+) -> None:
+    change = "update licence set status = $2 where id = $1"
+    licences = (shared.own, shared.other)
+    async with db.read() as tx:
+        before = [await tx.value("select status from licence where id = $1", x) for x in licences]
+        for licence, status in zip(licences, statuses, strict=True):
+            await tx.run(change, licence, status)
+    try:
+        visit = await world.plan(shared.premises)
+    finally:
+        async with db.read() as tx:
+            for licence, status in zip(licences, before, strict=True):
+                await tx.run(change, licence, status)
+    planned = (await world.head.get(f"/v1/visits/{visit}")).json()
+    assert planned["licence"] == (taken and str(getattr(shared, taken)))
+    assert planned["class"] == (3 if taken else None)

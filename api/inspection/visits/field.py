@@ -155,9 +155,11 @@ async def _unplanned(tx: Tx, op: RecordVisit, actor: Session) -> Held:
     scope = permissions.scope(tx.actor, "visit.record")
     if scope.provinces is not None and site.province not in scope.provinces:
         raise PremisesUnknown()
+    if scope.classes is not None and site.class_ not in scope.classes:
+        raise PremisesUnknown()
     lead = op.lead or actor.account
     team = sorted({lead, actor.account, *op.team})
-    if await queries.officers(tx, team, site.province) != len(team):
+    if await queries.officers(tx, team, site.province, site.class_) != len(team):
         raise TeamUnknown()
     try:
         await queries.insert_visit(

@@ -413,13 +413,14 @@ async def site(tx: Tx, premises: UUID, licence: UUID | None) -> Site | None:
     )
 
 
-async def officers(tx: Tx, accounts: Sequence[UUID], province: str) -> int:
-    """How many of `accounts` are active officers who may record visits in `province`."""
+async def officers(tx: Tx, accounts: Sequence[UUID], province: str, class_: int | None) -> int:
+    """How many of `accounts` are active officers who may record a visit of that class there."""
     count: int = await tx.value(
         """
         select count(*) from account a
         where a.id = any($1::uuid[]) and a.status = 'active' and exists (
             select from account_role r where r.account = a.id and r.role = any($3::text[])
+                and (r.role <> 'local_officer' or $4::smallint in (1, 2))
                 and (r.role = 'department' or exists (
                     select from office_province o
                     where o.office = a.office and o.province = $2)))
@@ -427,5 +428,6 @@ async def officers(tx: Tx, accounts: Sequence[UUID], province: str) -> int:
         list(accounts),
         province,
         list(PERMISSIONS["visit.record"]),
+        class_,
     )
     return count

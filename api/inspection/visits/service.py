@@ -63,7 +63,7 @@ async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit) -> Visit:
         raise PremisesUnknown()
     if scope.classes is not None and site.class_ not in scope.classes:
         raise PremisesUnknown()
-    if await queries.officers(tx, team, site.province) != len(team):
+    if await queries.officers(tx, team, site.province, site.class_) != len(team):
         raise TeamUnknown()
     await queries.insert_visit(
         tx,
