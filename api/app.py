@@ -21,6 +21,7 @@ from api.routes import (
 from api.routes import (
     dev_provider,
     docs,
+    documents,
     factories,
     ground,
     inspection,
@@ -36,6 +37,7 @@ ROUTERS = [
     *account_routes.ROUTES,
     *factories.ROUTES,
     *inspection.ROUTES,
+    *documents.ROUTES,
     *sync.ROUTES,
 ]
 

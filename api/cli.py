@@ -23,7 +23,7 @@ import asyncpg
 import click
 import msgspec
 
-from api import children
+from api import children, offline
 from api.accounts.providers import ProviderError
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError, default_home
 from api.keys import Keyring, KeyringError
@@ -232,7 +232,11 @@ def docs(check: bool) -> None:
 
 @main.group("keys")
 def keyring() -> None:
-    """The keyring: what seals personal data and signs tokens and receipts."""
+    """The keyring: what seals personal data and signs tokens, receipts and documents."""
+
+
+keyring.add_command(offline.public_keys)
+main.add_command(offline.verify)
 
 
 @main.group("jobs", invoke_without_command=True)

@@ -25,7 +25,9 @@ a{{color:#0b5cad}}code{{background:#eef2f6;padding:.1rem .3rem;border-radius:.2r
 <li><a href="/health/ready">สถานะระบบ</a> <small>Readiness</small>
 <li><a href="/.well-known/oauth-authorization-server">การเข้าสู่ระบบของแอป</a>
 <small>Sign-in for apps (RFC 8414)</small>
-<li><a href="/.well-known/jwks.json">กุญแจสาธารณะ</a> <small>Public keys: tokens and receipts</small>
+<li><a href="/.well-known/jwks.json">กุญแจสาธารณะ</a>
+<small>Public keys: tokens, receipts, documents</small>
+<li><a href="/verify">ตรวจสอบเอกสาร</a> <small>Verify a document</small>
 {dev}</ul>
 """
 _DEV = """<li>บัญชีตัวอย่าง: กด Authorize ใน<a href="/docs">เอกสาร API</a>

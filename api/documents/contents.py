@@ -20,11 +20,11 @@ from api.clock import BANGKOK
 Language = Literal["th", "en"]
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Part(msgspec.Struct, forbid_unknown_fields=True):
     pass
 
 
-class Office(_Part):
+class Office(_Part, kw_only=True):
     """The office that speaks, in both languages: the public answer shows it."""
 
     th: str
@@ -33,14 +33,14 @@ class Office(_Part):
     contact: str = ""
 
 
-class Person(_Part):
+class Person(_Part, kw_only=True):
     name: str
     position: str = ""
     role: str = ""
     since: str = ""
 
 
-class Factory(_Part):
+class Factory(_Part, kw_only=True):
     """The site and the licence that a document is about."""
 
     name: str
@@ -51,7 +51,7 @@ class Factory(_Part):
     address: str = ""
 
 
-class Photo(_Part):
+class Photo(_Part, kw_only=True):
     """A photograph by its evidence id; `sha256` (hex) is that of the stored original."""
 
     evidence: UUID
@@ -60,7 +60,7 @@ class Photo(_Part):
     taken_at: str = ""
 
 
-class Signature(_Part):
+class Signature(_Part, kw_only=True):
     """Who signed and how: `image` is the evidence of a signature drawn on a phone."""
 
     role: str
@@ -71,7 +71,7 @@ class Signature(_Part):
     image: UUID | None = None
 
 
-class Law(_Part):
+class Law(_Part, kw_only=True):
     """A legal reference; `confirmed`: an officer has looked it up."""
 
     reference: str
@@ -82,23 +82,24 @@ class Law(_Part):
 # --- the record of a visit ----------------------------------------------------------------------
 
 
-class Entry(_Part):
+class Entry(_Part, kw_only=True):
     """One item of the checklist with its answer, as words."""
 
     item: str
     text: str
     answer: str
     outcome: str
+    failed: bool = False
     note: str = ""
 
 
-class Section(_Part):
+class Section(_Part, kw_only=True):
     code: str
     title: str
     entries: list[Entry]
 
 
-class FindingPart(_Part):
+class FindingPart(_Part, kw_only=True):
     item: str
     text: str
     severity: str
@@ -107,7 +108,7 @@ class FindingPart(_Part):
     noted: str = ""
 
 
-class VisitRecord(_Part):
+class VisitRecord(_Part, kw_only=True):
     """บันทึกผลการตรวจโรงงาน. `copy`: the office's own, or the factory's without what is not its."""
 
     date: str
@@ -136,7 +137,7 @@ class VisitRecord(_Part):
 # --- an order -----------------------------------------------------------------------------------
 
 
-class Requirement(_Part):
+class Requirement(_Part, kw_only=True):
     """What must be done by when."""
 
     what: str
@@ -144,7 +145,7 @@ class Requirement(_Part):
     laws: list[Law] = []
 
 
-class Approval(_Part):
+class Approval(_Part, kw_only=True):
     """Of the Permanent Secretary or a delegate, where the law asks for it."""
 
     name: str
@@ -153,7 +154,7 @@ class Approval(_Part):
     at: str = ""
 
 
-class SealLine(_Part):
+class SealLine(_Part, kw_only=True):
     """One sealed machine."""
 
     number: str
@@ -162,7 +163,7 @@ class SealLine(_Part):
     photo: UUID | None = None
 
 
-class Order(_Part):
+class Order(_Part, kw_only=True):
     """คำสั่ง under s.37 or s.39 of the Factory Act."""
 
     number: str
@@ -191,7 +192,7 @@ class Order(_Part):
 # --- a case file --------------------------------------------------------------------------------
 
 
-class CaseEvent(_Part):
+class CaseEvent(_Part, kw_only=True):
     at: str
     what: str
     who: str = ""
@@ -199,21 +200,21 @@ class CaseEvent(_Part):
     record: str = ""
 
 
-class CaseClock(_Part):
+class CaseClock(_Part, kw_only=True):
     what: str
     set_at: str
     due_at: str
     ended: str = ""
 
 
-class CaseMessage(_Part):
+class CaseMessage(_Part, kw_only=True):
     at: str
     to: str
     text: str
     read_at: str = ""
 
 
-class CaseDocument(_Part):
+class CaseDocument(_Part, kw_only=True):
     kind: str
     number: str
     date: str
@@ -222,14 +223,14 @@ class CaseDocument(_Part):
     force: str = ""
 
 
-class CaseEvidence(_Part):
+class CaseEvidence(_Part, kw_only=True):
     what: str
     sha256: str
     received_at: str
     size: int = 0
 
 
-class CaseFile(_Part):
+class CaseFile(_Part, kw_only=True):
     """สำนวน: all that happened in one matter, for court or Ombudsman."""
 
     number: str = ""

@@ -83,6 +83,7 @@ class Row(msgspec.Struct):
     content: bytes
     hash: bytes
     jws: str
+    data_key: UUID
 
 
 class ForceRow(msgspec.Struct):

@@ -10,7 +10,7 @@ from api.documents.model import DocumentLine, FileRow, ForceRow, Row
 from api.permissions import Scope
 
 
-async def insert(tx: Tx, row: Row, data_key: UUID) -> None:
+async def insert(tx: Tx, row: Row) -> None:
     await tx.run(
         """
         insert into document (id, kind, subject, province, company, language, code, issued_at,
@@ -29,7 +29,7 @@ async def insert(tx: Tx, row: Row, data_key: UUID) -> None:
         row.content,
         row.hash,
         row.jws,
-        data_key,
+        row.data_key,
     )
 
 
@@ -38,7 +38,7 @@ async def by_code(tx: Tx, code: str) -> Row | None:
         Row,
         """
         select id, kind, subject, province, company, language, code, issued_at, supersedes,
-            content, hash, jws
+            content, hash, jws, data_key
         from document where code = $1
         """,
         code,
@@ -51,7 +51,7 @@ async def by_id(tx: Tx, id: UUID, scope: Scope) -> Row | None:
         Row,
         """
         select id, kind, subject, province, company, language, code, issued_at, supersedes,
-            content, hash, jws
+            content, hash, jws, data_key
         from document
         where id = $1
             and ($2::text[] is null or province = any($2) or company = any($3::uuid[]))

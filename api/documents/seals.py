@@ -3,8 +3,8 @@
 Content: the canonical JSON (RFC 8785) of an `Envelope`, signed as a detached compact JWS (RFC 7515
 appendix F, EdDSA). PDF: its keywords, which stand in clear both in the information dictionary and
 in the XMP metadata, have room for a signature over the SHA-256 of the whole file with that room
-blank; so one changed byte anywhere is noticed, and the file stays valid PDF/A. Everything here needs
-public keys only and knows no data base.
+blank; so one changed byte anywhere is noticed, and the file stays valid PDF/A. Verifying needs
+public keys only. Nothing here knows a data base.
 """
 
 from __future__ import annotations

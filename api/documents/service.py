@@ -83,8 +83,9 @@ async def issue(
         content=await sealed.seal_bytes(tx, data_key, _cell(id), canonical),
         hash=hashlib.sha256(canonical).digest(),
         jws=_sign(canonical, seals.CONTENT),
+        data_key=data_key,
     )
-    await queries.insert(tx, row, data_key)
+    await queries.insert(tx, row)
     first = await _add_force(tx, id, [], Force.in_force, "issued")
     if supersedes is not None:
         await _supersede(tx, supersedes)
@@ -122,9 +123,14 @@ async def read(tx: Tx, id: UUID) -> Document:
     """
     row = await reached(tx, id)
     canonical, envelope, forces, file = await _whole(tx, row)
-    facts = {"columns": ["content"], "purpose": "document.read"}
-    await events.record(tx, "document.unsealed", "document", id, facts=facts)
+    await record_opening(tx, id, "document.read")
     return _view(row, canonical, envelope, forces, file)
+
+
+async def record_opening(tx: Tx, id: UUID, purpose: str) -> None:
+    """The content names people: that somebody opened it is an event."""
+    facts = {"columns": ["content"], "purpose": purpose}
+    await events.record(tx, "document.unsealed", "document", id, facts=facts)
 
 
 async def reached(tx: Tx, id: UUID) -> Row:
@@ -175,9 +181,9 @@ async def verify(tx: Tx, typed: str, sha256: bytes | None = None) -> Verified:
     )
 
 
-async def keep_file(tx: Tx, document: UUID, object: str, sha256: bytes, size: int) -> None:
+async def keep_file(tx: Tx, document: UUID, key: str, sha256: bytes, size: int) -> None:
     """The PDF of a document is in the store; the first one counts."""
-    row = FileRow(document, object, sha256, size, tx.now, "")
+    row = FileRow(document, key, sha256, size, tx.now, "")
     row.jws = _sign(_file_payload(row), seals.FILE)
     if await queries.insert_file(tx, row):
         facts = {"sha256": sha256.hex(), "size": size}
@@ -275,9 +281,7 @@ def _force_payload(row: ForceRow, before: str) -> bytes:
 
 
 def _file_payload(row: FileRow) -> bytes:
-    return seals.canonical(
-        {"document": row.document, "sha256": row.sha256.hex(), "size": row.size}
-    )
+    return seals.canonical({"document": row.document, "sha256": row.sha256.hex(), "size": row.size})
 
 
 def _sign(payload: bytes, typ: str) -> str:
@@ -317,6 +321,6 @@ def _view(
         content=canonical.decode(),
         content_sha256=row.hash.hex(),
         jws=row.jws,
-        pdf_sha256=file and file.sha256.hex(),
-        pdf_size=file and file.size,
+        pdf_sha256=file.sha256.hex() if file else None,
+        pdf_size=file.size if file else None,
     )
