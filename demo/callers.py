@@ -49,9 +49,22 @@ class Caller:
     # --- signing in -----------------------------------------------------------------------------
 
     def sign_in(self, who: str) -> list[str]:
-        """Authorization code with PKCE, through the pages that a person sees.
+        """A session, through the pages that a person sees. Returns the stations of the way."""
+        way, answer = self._through_the_pages(who, {})
+        self.access, self.refresh = answer["access_token"], answer["refresh_token"]
+        return way
 
-        Returns the stations of the way. A browser of its own carries the cookies.
+    def ticket_for(self, who: str, sha256: str) -> str:
+        """A ticket to sign what has this hash: the person logs in once more, for it alone."""
+        _, answer = self._through_the_pages(who, {"purpose": "sign", "purpose_hash": sha256})
+        return str(answer["ticket"])
+
+    def _through_the_pages(
+        self, who: str, more: dict[str, str]
+    ) -> tuple[list[str], dict[str, Any]]:
+        """Authorization code with PKCE: the stations, and what the token endpoint answered.
+
+        A browser of its own carries the cookies.
         """
         verifier, state = secrets.token_urlsafe(32), secrets.token_urlsafe(16)
         query = {
@@ -62,7 +75,7 @@ class Caller:
             "code_challenge_method": "S256",
             "state": state,
             "device_name": self.device,
-        }
+        } | more
         way = []
         with httpx.Client(base_url=self.url, headers={"Accept": "text/html"}) as browser:
             page = browser.get("/oauth/authorize", params=query)
@@ -89,8 +102,7 @@ class Caller:
         if answer.status_code != 200:
             raise NotAsItShould(f"token for {who}: {answer.status_code} {answer.text[:300]}")
         way.append(f"/oauth/token {answer.status_code}")
-        self.access, self.refresh = answer.json()["access_token"], answer.json()["refresh_token"]
-        return way
+        return way, answer.json()
 
     def renew(self) -> httpx.Response:
         """Asks for the next tokens and hands the answer back as it is."""

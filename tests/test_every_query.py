@@ -57,7 +57,9 @@ PYTHON: dict[str, tuple[type, ...]] = {
     "void": (str,),
 }
 
-NOT_NULL_BY_CONDITION: dict[tuple[str, str], str] = {}
+NOT_NULL_BY_CONDITION: dict[tuple[str, str], str] = {
+    ("OfficerCard", "account"): "officer_card asks for the officer of an account",
+}
 """(Struct, field) that a nullable column never leaves empty, and the condition that sees to it."""
 
 

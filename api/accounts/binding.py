@@ -29,7 +29,7 @@ async def bind(tx: Tx, identity: Identity) -> UUID:
     Raises `NotListed`, `AccountSuspended`, `BoundElsewhere`, `WrongCid`.
     """
     cid = clean_cid(identity.cid) if identity.cid else None
-    subject = sealed.index("subject", f"{identity.issuer} {identity.subject}")
+    subject = subject_index(identity)
     await queries.lock_person(tx, sealed.index("cid", cid) if cid else subject)
     subjects = sealed.indexes("subject", f"{identity.issuer} {identity.subject}")
     known = await queries.account_of_identity(tx, identity.issuer, subjects)
@@ -52,6 +52,11 @@ async def bind(tx: Tx, identity: Identity) -> UUID:
     elif officer is not None and officer.account != account:
         raise BoundElsewhere()
     return account
+
+
+def subject_index(identity: Identity) -> bytes:
+    """The keyed hash of who somebody is at a provider: a subject may be a national ID."""
+    return sealed.index("subject", f"{identity.issuer} {identity.subject}")
 
 
 async def person_with_cid(tx: Tx, cid: str) -> UUID:

@@ -35,6 +35,7 @@ class Asked(msgspec.Struct, frozen=True):
     nonce: str = ""
     code_challenge: str = ""
     login_hint: str = ""
+    prompt: str = ""
 
 
 class Granted(msgspec.Struct, kw_only=True):
@@ -78,6 +79,7 @@ def code_for(asked: Asked, who: str, issuer: str) -> str | None:
         "aud": f"{issuer}/token",
         "sub": who,
         "exp": int((clock.now() + CODE_FOR).timestamp()),
+        "auth_time": int(clock.now().timestamp()),
         "jti": ids.new().hex,
     }
     return jwt.encode(claims, _key(), algorithm="EdDSA")
@@ -92,7 +94,7 @@ def redeem(code: str, verifier: str, redirect_uri: str, issuer: str) -> Granted 
             algorithms=["EdDSA"],
             audience=f"{issuer}/token",
             issuer=issuer,
-            options={"verify_exp": False, "require": ["exp", "jti", "sub"]},
+            options={"verify_exp": False, "require": ["exp", "jti", "sub", "auth_time"]},
         )
     except jwt.PyJWTError:
         return None
@@ -115,6 +117,7 @@ def redeem(code: str, verifier: str, redirect_uri: str, issuer: str) -> Granted 
         "sub": sample.key,
         "iat": now,
         "exp": now + 300,
+        "auth_time": claims["auth_time"],  # the click
         "nonce": claims["nonce"],
         "pid": sample.cid,
         "given_name": sample.given_name,

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 from stdnum.th import moa, pin
 
+from api import clock
 from api.permissions import Role
 from api.problems import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 
@@ -130,6 +131,9 @@ class OfficerEntry(msgspec.Struct, kw_only=True):
     office: Annotated[str, Meta(pattern="^[a-z0-9-]{1,40}$", description="its code, e.g. pio-11")]
     name: Text
     position: Note = ""
+    name_en: Note | None = None
+    position_en: Note | None = None
+    """In English, for documents in that language; null leaves what is listed."""
     roles: Annotated[list[Role], Meta(min_length=1, max_length=8)]
     cid: str | None = None
     number: Annotated[str, Meta(max_length=40)] | None = None
@@ -150,6 +154,22 @@ class Officer(msgspec.Struct):
     bound_at: datetime | None
     ended_at: datetime | None
     version: int
+    name_en: str = ""
+    position_en: str = ""
+
+
+class OfficerCard(msgspec.Struct, frozen=True):
+    """How an officer stands on what they sign, in public; English is empty where none is listed."""
+
+    account: UUID
+    name_th: str
+    name_en: str
+    position_th: str
+    position_en: str
+    office: UUID
+    office_th: str
+    office_en: str
+    ended_at: datetime | None
 
 
 class RejectedLine(msgspec.Struct):
@@ -179,9 +199,13 @@ class Authority(msgspec.Struct):
     revoked_at: datetime | None = None
 
     def covers(self, day: date, *, factory_class: int | None, province: str | None) -> bool:
-        """Whether it holds on the Bangkok date `day` for that class and province."""
+        """Whether it held on the Bangkok date `day` for that class and province.
+
+        One that is revoked still counts for the days before that day.
+        """
+        revoked = None if self.revoked_at is None else clock.bangkok_date(self.revoked_at)
         return (
-            self.revoked_at is None
+            (revoked is None or day < revoked)
             and self.valid_from <= day
             and (self.valid_to is None or day <= self.valid_to)
             and (self.classes is None or factory_class in self.classes)
@@ -232,6 +256,8 @@ class Identity(msgspec.Struct, kw_only=True):
     issuer: str
     subject: str
     officers_only: bool
+    authenticated_at: datetime | None = None
+    """The provider's auth_time, where a new log-in was asked for and proved."""
     cid: str | None = None
     email: str | None = None
     name_th: str | None = None
@@ -366,8 +392,8 @@ class NoAuthority(
 class AuthorityNeeded(
     Forbidden,
     code="accounts/authority-needed",
-    th="ต้องมีคำสั่งแต่งตั้งให้มีอำนาจนี้ ({power}) ที่ยังมีผลอยู่",
-    en="This needs a dated authority in force ({power})",
+    th="ต้องมีคำสั่งแต่งตั้งให้มีอำนาจนี้ ({power} ตามมาตรา {section}) ที่ยังมีผลอยู่",
+    en="This needs a dated authority in force ({power} under section {section})",
 ):
     """A role alone does not suffice; an administrator records the order of appointment."""
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from api.accounts.model import Office, Officer
+from api.accounts.model import Office, Officer, OfficerCard
 from api.db import Tx
 
 _OFFICER = """
-    select id, office, name, position, roles, account, bound_at, ended_at, version from officer
+    select id, office, name, position, roles, account, bound_at, ended_at, version, name_en,
+        position_en
+    from officer
 """
 
 
@@ -107,6 +109,18 @@ async def officer_of_account(tx: Tx, account: UUID) -> Officer | None:
     return await tx.maybe_one(Officer, _OFFICER + "where account = $1", account)
 
 
+async def officer_card(tx: Tx, account: UUID) -> OfficerCard | None:
+    return await tx.maybe_one(
+        OfficerCard,
+        """
+        select r.account, r.name as name_th, r.name_en, r.position as position_th, r.position_en,
+            r.office, o.name_th as office_th, o.name_en as office_en, r.ended_at
+        from officer r join office o on o.id = r.office where r.account = $1
+        """,
+        account,
+    )
+
+
 async def officer_cid(tx: Tx, id: UUID) -> bytes | None:
     """The blind index of a listed officer's national ID."""
     found: bytes | None = await tx.value("select cid_index from officer where id = $1", id)
@@ -123,12 +137,14 @@ async def insert_officer(
     indexes: tuple[bytes | None, bytes | None, bytes | None],
     ended_at: datetime | None,
     by: UUID | None,
+    name_en: str,
+    position_en: str,
 ) -> None:
     await tx.run(
         """
         insert into officer (id, office, name, position, roles, cid_index, number_index,
-            email_index, ended_at, listed_at, listed_by)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            email_index, ended_at, listed_at, listed_by, name_en, position_en)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         """,
         id,
         office,
@@ -139,6 +155,8 @@ async def insert_officer(
         ended_at,
         tx.now,
         by,
+        name_en,
+        position_en,
     )
 
 
@@ -152,6 +170,8 @@ async def update_officer(
     indexes: tuple[bytes | None, bytes | None, bytes | None],
     ended_at: datetime | None,
     by: UUID | None,
+    name_en: str,
+    position_en: str,
 ) -> None:
     """An identifier that is not given keeps its present value."""
     await tx.run(
@@ -159,7 +179,7 @@ async def update_officer(
         update officer set office = $2, name = $3, position = $4, roles = $5,
             cid_index = coalesce($6, cid_index), number_index = coalesce($7, number_index),
             email_index = coalesce($8, email_index), ended_at = $9, listed_at = $10,
-            listed_by = $11, version = version + 1
+            listed_by = $11, name_en = $12, position_en = $13, version = version + 1
         where id = $1
         """,
         id,
@@ -171,6 +191,8 @@ async def update_officer(
         ended_at,
         tx.now,
         by,
+        name_en,
+        position_en,
     )
 
 

@@ -22,6 +22,7 @@ from api.accounts.model import (
     Office,
     OfficeEntry,
     Officer,
+    OfficerCard,
     OfficerEntry,
     OfficerTaken,
     RejectedLine,
@@ -35,7 +36,10 @@ from api.problems import Problem
 
 LINES: Final = 5000
 CODE: Final = re.compile("[a-z0-9-]{1,40}")
-COLUMNS: Final = ("office", "name", "position", "roles", "cid", "number", "email", "ended")
+COLUMNS: Final = (
+    *("office", "name", "position", "roles", "cid", "number", "email", "ended"),
+    *("name_en", "position_en"),
+)
 
 
 async def write_office(tx: Tx, code: str, entry: OfficeEntry) -> Office:
@@ -104,19 +108,25 @@ async def list_officer(tx: Tx, entry: OfficerEntry, id: UUID | None = None) -> t
     ended_at = None
     if entry.ended:
         ended_at = before.ended_at if before and before.ended_at else tx.now
-    fields = (office, entry.name.strip(), entry.position.strip(), roles, indexes, ended_at, by)
+    name_en = _kept(entry.name_en, before.name_en if before else "")
+    position_en = _kept(entry.position_en, before.position_en if before else "")
+    name, position = entry.name.strip(), entry.position.strip()
+    fields = (office, name, position, roles, indexes, ended_at, by, name_en, position_en)
     if before is None:
         new = ids.new()
         await officer_queries.insert_officer(tx, new, *fields)
-        after = Officer(new, *fields[:4], None, None, ended_at, 1)
+        bound = (None, None, ended_at, 1)
+        after = Officer(new, office, name, position, roles, *bound, name_en, position_en)
     else:
         after = msgspec.structs.replace(
             before,
             office=office,
-            name=fields[1],
-            position=fields[2],
+            name=name,
+            position=position,
             roles=roles,
             ended_at=ended_at,
+            name_en=name_en,
+            position_en=position_en,
         )
         if after == before and not await officer_queries.learns(tx, before.id, indexes):
             return before, False
@@ -131,8 +141,9 @@ async def list_officer(tx: Tx, entry: OfficerEntry, id: UUID | None = None) -> t
 
 
 async def import_officers(tx: Tx, content: bytes) -> ImportReport:
-    """The list as CSV: `office,name,position,roles,cid,number,email,ended`, roles split by `;`.
+    """The list as CSV: `office,name,position,roles,cid,number,email,ended,name_en,position_en`.
 
+    Roles are split by `;`; columns but `office`, `name` and `roles` may be left out.
     A line that cannot be used is reported and the others count; nobody is removed by absence,
     a leaver's line says `ended`. UTF-8, or Windows-874 as Thai spreadsheets write it.
     """
@@ -163,6 +174,18 @@ async def officers(tx: Tx, office: UUID | None, after: UUID | None, limit: int) 
             return []
         office = tx.actor.office
     return await officer_queries.officers(tx, office, after, limit)
+
+
+async def officer_card(tx: Tx, account: UUID) -> OfficerCard:
+    """How the officer behind `account` stands on a document they sign. Raises `NoOfficer`."""
+    found = await officer_queries.officer_card(tx, account)
+    if found is None:
+        raise NoOfficer()
+    return found
+
+
+def _kept(given: str | None, present: str) -> str:
+    return present if given is None else given.strip()
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, dict[str, str]]]:
@@ -203,6 +226,8 @@ def _entry(row: dict[str, str]) -> OfficerEntry:
             "office": cells["office"],
             "name": cells["name"],
             "position": cells["position"],
+            "name_en": cells["name_en"] or None,
+            "position_en": cells["position_en"] or None,
             "roles": names,
             "cid": cells["cid"] or None,
             "number": cells["number"] or None,

@@ -14,6 +14,7 @@ import hmac
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ from jwt.types import Options
 
 from api import clock
 from api.accounts import tokens
+from api.accounts.fresh_model import LogInNotFresh
 from api.accounts.model import Identity
 from api.accounts.oauth_problems import (
     IdentityRefused,
@@ -36,6 +38,7 @@ from api.accounts.providers import Metadata, Provider, may_fetch
 log = logging.getLogger("superapp.oidc")
 ALGORITHMS: Final = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "EdDSA": "OKP"}
 SKEW_S: Final = 60
+LOG_IN_SLACK_S: Final = 2  # both times are whole seconds
 KEYS_FOR_S: Final = 600.0
 METADATA_FOR_S: Final = 3600.0
 REFETCH_PAUSE_S: Final = 30.0
@@ -107,8 +110,14 @@ class RelyingParty:
     def redirect_uri(self, name: str) -> str:
         return f"{self.base_url}/oauth/callback/{name}"
 
-    async def authorization_url(self, name: str, state: str, nonce: str, verifier: str) -> str:
-        """Where to send the browser. Raises `ProviderUnreachable`."""
+    async def authorization_url(
+        self, name: str, state: str, nonce: str, verifier: str, *, log_in: bool = False
+    ) -> str:
+        """Where to send the browser. Raises `ProviderUnreachable`.
+
+        `log_in` asks the provider to have the person log in anew and to tell when they did
+        (OpenID Connect Core §3.1.2.1: with max_age the ID token must carry auth_time).
+        """
         provider = self.provider(name)
         metadata = await self._metadata(provider)
         return tokens.with_query(
@@ -122,15 +131,23 @@ class RelyingParty:
                 "nonce": nonce,
                 "code_challenge": tokens.challenge_of(verifier),
                 "code_challenge_method": "S256",
+                "prompt": "login" if log_in else None,
+                "max_age": "0" if log_in else None,
             },
         )
 
     async def identify(
-        self, name: str, answer: dict[str, str], nonce: str, verifier: str
+        self,
+        name: str,
+        answer: dict[str, str],
+        nonce: str,
+        verifier: str,
+        since: datetime | None = None,
     ) -> Identity:
         """Who came back: `answer` is the query of the callback, its state checked already.
 
-        Raises `ProviderRefused`, `IdentityRefused` or `ProviderUnreachable`.
+        With `since` they must have logged in after that moment. Raises `ProviderRefused`,
+        `IdentityRefused`, `ProviderUnreachable` or `LogInNotFresh`.
         """
         provider = self.provider(name)
         metadata = await self._metadata(provider)
@@ -139,9 +156,10 @@ class RelyingParty:
             raise ProviderRefused()
         granted = await self._exchange(provider, metadata, answer["code"], verifier)
         claims = await self._verify(provider, metadata, granted, nonce)
+        logged_in = check_log_in(provider, claims, since) if since is not None else None
         if provider.userinfo:
             claims = await self._userinfo(provider, metadata, granted, claims) | claims
-        return _identity(provider, claims)
+        return _identity(provider, claims, logged_in)
 
     def _check_issuer_of_answer(
         self, provider: Provider, metadata: Metadata, answer: dict[str, str]
@@ -341,6 +359,31 @@ def check_claims(provider: Provider, claims: dict[str, Any], nonce: str) -> None
         _refuse(provider, "subject")
 
 
+def check_log_in(provider: Provider, claims: dict[str, Any], since: datetime) -> datetime:
+    """When the person logged in, if that was after `since`, by our clock. Raises `LogInNotFresh`.
+
+    Clocks may differ by `SKEW_S`. On the provider's own clock the log-in must besides be no older
+    than the whole errand took, so a log-in of half a minute before it does not pass.
+    """
+    now = clock.now().timestamp()
+    at: Any = claims.get("auth_time")
+    reason = None
+    if not _is_time(at):
+        reason = "missing"
+    elif at - SKEW_S > now:
+        reason = "future"
+    elif (
+        at + SKEW_S < since.timestamp()
+        or claims["iat"] - at > now - since.timestamp() + LOG_IN_SLACK_S
+    ):
+        reason = "old"
+    if reason is not None:
+        facts = {"provider": provider.name, "reason": reason}
+        log.warning("log-in is not fresh", extra={"facts": facts})
+        raise LogInNotFresh(reason=reason)
+    return datetime.fromtimestamp(float(at), UTC)
+
+
 def _choose(keys: list[dict[str, Any]], kid: Any, algorithm: str) -> dict[str, Any] | None:
     """The one signing key of that id and kind; without an id only when there is just one."""
     fit = [
@@ -362,7 +405,9 @@ def _matches_at_hash(given: Any, access_token: str, algorithm: str) -> bool:
     return isinstance(given, str) and hmac.compare_digest(given.encode(), half)
 
 
-def _identity(provider: Provider, claims: dict[str, Any]) -> Identity:
+def _identity(
+    provider: Provider, claims: dict[str, Any], authenticated_at: datetime | None
+) -> Identity:
     def text(name: str) -> str | None:
         value = claims.get(name) if name else None
         return value.strip() or None if isinstance(value, str) else None
@@ -375,6 +420,7 @@ def _identity(provider: Provider, claims: dict[str, Any]) -> Identity:
         issuer=provider.issuer,
         subject=claims["sub"],
         officers_only=provider.kind == "officer",
+        authenticated_at=authenticated_at,
         cid=text(provider.cid_claim),
         email=text(provider.email_claim) if verified else None,
         name_th=joined(provider.name_th_claims),
@@ -383,7 +429,8 @@ def _identity(provider: Provider, claims: dict[str, Any]) -> Identity:
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return plain and 0 <= value < 1e11  # neither NaN nor out of every calendar
 
 
 def _refuse(provider: Provider, check: str) -> NoReturn:

@@ -111,6 +111,12 @@ async def lock_account(tx: Tx, id: UUID) -> AccountRow | None:
     )
 
 
+async def hold_status(tx: Tx, id: UUID) -> str | None:
+    """The account's status, which stays so until the transaction ends."""
+    found: str | None = await tx.value("select status from account where id = $1 for share", id)
+    return found
+
+
 async def set_status(tx: Tx, id: UUID, status: str) -> None:
     await tx.run("update account set status = $2 where id = $1", id, status)
 
@@ -169,15 +175,25 @@ async def authorities(tx: Tx, account: UUID) -> list[Authority]:
     return await tx.all(Authority, _AUTHORITY + "where account = $1 order by id", account)
 
 
-async def authorities_in_force(tx: Tx, account: UUID, power: Power, day: date) -> list[Authority]:
+_OF_OFFICER = """
+    where account = $1 and power = $2 and valid_from <= $3 and (valid_to is null or valid_to >= $3)
+        and exists (select from officer o where o.account = authority.account and (
+            o.ended_at is null or (o.ended_at at time zone 'Asia/Bangkok')::date > $3))
+    order by valid_from, id
+"""
+
+
+async def authorities_of_officer(tx: Tx, account: UUID, power: Power, day: date) -> list[Authority]:
+    """Grants for the Bangkok date `day`, revoked ones too, of somebody listed on that day."""
+    return await tx.all(Authority, _AUTHORITY + _OF_OFFICER, account, power.value, day)
+
+
+async def hold_authorities_of_officer(
+    tx: Tx, account: UUID, power: Power, day: date
+) -> list[Authority]:
+    """The same, and nobody revokes one of them before the transaction ends."""
     return await tx.all(
-        Authority,
-        _AUTHORITY
-        + "where account = $1 and power = $2 and revoked_at is null and valid_from <= $3 "
-        "and (valid_to is null or valid_to >= $3)",
-        account,
-        power.value,
-        day,
+        Authority, _AUTHORITY + _OF_OFFICER + "for share", account, power.value, day
     )
 
 

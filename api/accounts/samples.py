@@ -21,6 +21,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[Role, ...] = ()
     company: str | None = None
     family_name: str = "ตัวอย่าง"
+    name_en: str = ""
 
     @property
     def name(self) -> str:
@@ -55,6 +56,7 @@ SAMPLES: Final = (
         what_en="Inspector, Samut Prakan",
         office="pio-11",
         roles=(Role.inspector,),
+        name_en="Somchai Tuayang (sample)",
     ),
     Sample(
         key="inspector-2",
@@ -64,6 +66,7 @@ SAMPLES: Final = (
         what_en="Second inspector, Samut Prakan",
         office="pio-11",
         roles=(Role.inspector,),
+        name_en="Somying Tuayang (sample)",
     ),
     Sample(
         key="inspector-elsewhere",
@@ -73,6 +76,7 @@ SAMPLES: Final = (
         what_en="Inspector, Rayong",
         office="pio-21",
         roles=(Role.inspector,),
+        name_en="Rayong Tuayang (sample)",
     ),
     Sample(
         key="provincial-officer",
@@ -82,6 +86,7 @@ SAMPLES: Final = (
         what_en="Provincial officer, Samut Prakan",
         office="pio-11",
         roles=(Role.provincial_officer,),
+        name_en="Thurakan Tuayang (sample)",
     ),
     Sample(
         key="head",
@@ -91,6 +96,7 @@ SAMPLES: Final = (
         what_en="Provincial head, Samut Prakan",
         office="pio-11",
         roles=(Role.provincial_head,),
+        name_en="Huana Tuayang (sample)",
     ),
     Sample(
         key="department",
@@ -100,6 +106,7 @@ SAMPLES: Final = (
         what_en="Department of Industrial Works",
         office="diw",
         roles=(Role.department,),
+        name_en="Suanklang Tuayang (sample)",
     ),
     Sample(
         key="ministry",
@@ -109,6 +116,7 @@ SAMPLES: Final = (
         what_en="Ministry",
         office="ministry",
         roles=(Role.ministry,),
+        name_en="Krasuang Tuayang (sample)",
     ),
     Sample(
         key="administrator",
@@ -118,6 +126,7 @@ SAMPLES: Final = (
         what_en="Administrator",
         office="ministry",
         roles=(Role.administrator,),
+        name_en="Phudulae Tuayang (sample)",
     ),
     Sample(
         key="auditor",
@@ -127,6 +136,7 @@ SAMPLES: Final = (
         what_en="Auditor, reads only",
         office="ministry",
         roles=(Role.auditor,),
+        name_en="Phusop Tuayang (sample)",
     ),
     Sample(
         key="local-officer",
@@ -136,6 +146,7 @@ SAMPLES: Final = (
         what_en="Local officer",
         office=LOCAL_OFFICE,
         roles=(Role.local_officer,),
+        name_en="Thongthin Tuayang (sample)",
     ),
     Sample(
         key="operator",

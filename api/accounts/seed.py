@@ -79,6 +79,8 @@ async def samples(tx: Tx) -> None:
                 office=sample.office,
                 name=sample.name,
                 position=sample.what_th,
+                name_en=sample.name_en,
+                position_en=sample.what_en,
                 roles=list(sample.roles),
                 cid=sample.cid,
             )

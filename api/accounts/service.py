@@ -1,6 +1,7 @@
-"""Verbs about accounts, officers, authority and companies, and what the edge asks of this feature.
+"""Verbs about accounts and companies, and what the edge and other features ask of this one.
 
-Signing in is in `signin`, who is asking in `authentication`; both are reached from here.
+Signing in is in `signin`, who is asking in `authentication`, dated authority in `authority`, a
+fresh authentication to sign something in `fresh`; they are reached from here.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from api import clock, events, ids, keys, permissions, sealed
+from api import events, ids, keys, permissions, sealed
 from api.accounts import (
     authentication,
+    fresh_queries,
     officer_queries,
     officers,
     providers,
@@ -22,11 +24,17 @@ from api.accounts import (
 )
 from api.accounts import session_queries as sessions
 from api.accounts.authentication import authenticate, check_live
+from api.accounts.authority import (
+    authorities,
+    find_authority,
+    grant_authority,
+    require_authority,
+    revoke_authority,
+)
 from api.accounts.binding import person_with_cid
+from api.accounts.fresh import use_fresh_authentication
+from api.accounts.fresh_model import FreshAuthentication
 from api.accounts.model import (
-    Authority,
-    AuthorityGrant,
-    AuthorityNeeded,
     Company,
     CompanyEntry,
     Device,
@@ -35,17 +43,15 @@ from api.accounts.model import (
     Member,
     MemberEntry,
     NoAccount,
-    NoAuthority,
     NoCompany,
     NoMember,
-    Power,
     Profile,
     Status,
     WrongEntry,
     clean_juristic_id,
     mask_cid,
 )
-from api.accounts.officers import import_officers, list_officer
+from api.accounts.officers import import_officers, list_officer, officer_card
 from api.accounts.oidc import RelyingParty
 from api.db import Tx
 from api.permissions import Reach, Session
@@ -144,6 +150,7 @@ async def suspend(tx: Tx, account: UUID, reason: str) -> None:
         raise NoAccount()
     await queries.set_status(tx, account, Status.suspended)
     await sessions.end_sessions_of(tx, account, EndReason.suspended)
+    await fresh_queries.cancel_of(tx, account)
     authentication.forget_account(account)
     await events.record(tx, "account.suspended", "account", account, facts={"reason": reason})
 
@@ -156,60 +163,6 @@ async def restore(tx: Tx, account: UUID) -> None:
     if row.status == Status.suspended:
         await queries.set_status(tx, account, Status.active)
         await events.record(tx, "account.restored", "account", account)
-
-
-# --- authority ----------------------------------------------------------------------------------
-
-
-async def grant_authority(tx: Tx, id: UUID, grant: AuthorityGrant) -> Authority:
-    """Records a dated authority under the sender's id; the same again answers the same."""
-    if grant.valid_to is not None and grant.valid_to < grant.valid_from:
-        raise WrongEntry(reason="valid_to lies before valid_from")
-    await tx.lock([id])
-    held = await queries.authority(tx, id)
-    if held is None:
-        if await queries.lock_account(tx, grant.account) is None:
-            raise NoAccount()
-        await queries.insert_authority(tx, id, grant, _by(tx))
-        facts = {"account": grant.account, "power": grant.power, "section": grant.section}
-        await events.record(tx, "authority.granted", "authority", id, facts=facts)
-        held = await queries.authority(tx, id)
-        assert held is not None
-    elif not _same_grant(held, grant):
-        raise WrongEntry(reason="this id names another authority")
-    return held
-
-
-async def revoke_authority(tx: Tx, id: UUID) -> None:
-    """From now on it does not hold. Raises `NoAuthority`."""
-    if not await queries.revoke_authority(tx, id, _by(tx)):
-        raise NoAuthority()
-    await events.record(tx, "authority.revoked", "authority", id)
-
-
-async def authorities(tx: Tx, account: UUID | None) -> list[Authority]:
-    """An account's grants: one's own, or anybody's where the reach is all."""
-    actor = _session(tx)
-    wanted = account or actor.account
-    everybody = Reach.all in permissions.reaches(actor, "authority.read")
-    if wanted != actor.account and not everybody:
-        raise NoAccount()
-    return await queries.authorities(tx, wanted)
-
-
-async def require_authority(
-    tx: Tx, power: Power, *, factory_class: int | None = None, province: str | None = None
-) -> Authority:
-    """The caller's grant in force today (Bangkok) for that class and province.
-
-    Raises `AuthorityNeeded`. Other features call this beside their permission verb.
-    """
-    if isinstance(tx.actor, Session):
-        day = clock.bangkok_date(tx.now)
-        for grant in await queries.authorities_in_force(tx, tx.actor.account, power, day):
-            if grant.covers(day, factory_class=factory_class, province=province):
-                return grant
-    raise AuthorityNeeded(power=power.value)
 
 
 # --- companies ----------------------------------------------------------------------------------
@@ -261,10 +214,6 @@ async def _company(tx: Tx, company: UUID, verb: str) -> None:
         raise NoCompany()
 
 
-def _same_grant(held: Authority, grant: AuthorityGrant) -> bool:
-    return all(getattr(held, name) == getattr(grant, name) for name in grant.__struct_fields__)
-
-
 def _session(tx: Tx) -> Session:
     assert isinstance(tx.actor, Session)
     return tx.actor
@@ -275,13 +224,19 @@ def _by(tx: Tx) -> UUID | None:
 
 
 __all__ = [
+    "FreshAuthentication",
     "authenticate",
     "authorities",
     "check_live",
     "check_settings",
+    "find_authority",
+    "grant_authority",
     "import_officers",
     "list_officer",
+    "officer_card",
     "officers",
     "require_authority",
+    "revoke_authority",
     "running",
+    "use_fresh_authentication",
 ]

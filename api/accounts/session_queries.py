@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from api.accounts.fresh_queries import Fresh
 from api.accounts.model import Device, EndReason
 from api.db import Tx
 
@@ -35,16 +36,35 @@ class Attempt(msgspec.Struct):
     device_name: str
     locked: bytes
     expires_at: datetime
+    sha256: str | None = None
 
 
 class Code(msgspec.Struct):
+    """Leads to a session, or where `sha256` and its like are there to a fresh authentication."""
+
     account: UUID
     client: str
     redirect_uri: str
     code_challenge: str
     device_name: str
     expires_at: datetime
-    session: UUID | None
+    session: UUID | None = None
+    authentication: UUID | None = None
+    sha256: str | None = None
+    provider: str | None = None
+    subject_index: bytes | None = None
+    authenticated_at: datetime | None = None
+
+    @property
+    def fresh(self) -> Fresh | None:
+        if (
+            self.sha256 is None
+            or self.provider is None
+            or self.subject_index is None
+            or self.authenticated_at is None
+        ):
+            return None
+        return Fresh(self.sha256, self.provider, self.subject_index, self.authenticated_at)
 
 
 class Refresh(msgspec.Struct):
@@ -89,8 +109,8 @@ async def insert_attempt(tx: Tx, state_hash: bytes, a: Attempt) -> None:
     await tx.run(
         """
         insert into sign_in_attempt (state_hash, browser_hash, provider, client, redirect_uri,
-            client_state, code_challenge, device_name, locked, expires_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            client_state, code_challenge, device_name, locked, expires_at, sha256)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         """,
         state_hash,
         a.browser_hash,
@@ -102,6 +122,7 @@ async def insert_attempt(tx: Tx, state_hash: bytes, a: Attempt) -> None:
         a.device_name,
         a.locked,
         a.expires_at,
+        a.sha256,
     )
 
 
@@ -112,7 +133,7 @@ async def take_attempt(tx: Tx, state_hashes: list[bytes]) -> Attempt | None:
         """
         delete from sign_in_attempt where state_hash = any($1)
         returning browser_hash, provider, client, redirect_uri, client_state, code_challenge,
-            device_name, locked, expires_at
+            device_name, locked, expires_at, sha256
         """,
         state_hashes,
     )
@@ -122,8 +143,8 @@ async def insert_code(tx: Tx, hashed: bytes, c: Code) -> None:
     await tx.run(
         """
         insert into authorization_code (hash, account, client, redirect_uri, code_challenge,
-            device_name, expires_at)
-        values ($1, $2, $3, $4, $5, $6, $7)
+            device_name, expires_at, sha256, provider, subject_index, authenticated_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         """,
         hashed,
         c.account,
@@ -132,6 +153,10 @@ async def insert_code(tx: Tx, hashed: bytes, c: Code) -> None:
         c.code_challenge,
         c.device_name,
         c.expires_at,
+        c.sha256,
+        c.provider,
+        c.subject_index,
+        c.authenticated_at,
     )
 
 
@@ -139,19 +164,25 @@ async def lock_code(tx: Tx, hashes: list[bytes]) -> Code | None:
     return await tx.maybe_one(
         Code,
         """
-        select account, client, redirect_uri, code_challenge, device_name, expires_at, session
+        select account, client, redirect_uri, code_challenge, device_name, expires_at, session,
+            authentication, sha256, provider, subject_index, authenticated_at
         from authorization_code where hash = any($1) for update
         """,
         hashes,
     )
 
 
-async def use_code(tx: Tx, hashes: list[bytes], session: UUID) -> None:
+async def use_code(
+    tx: Tx, hashes: list[bytes], *, session: UUID | None = None, authentication: UUID | None = None
+) -> None:
+    """Marks it used, by the one of the two that it led to."""
     await tx.run(
-        "update authorization_code set used_at = $2, session = $3 where hash = any($1)",
+        "update authorization_code set used_at = $2, session = $3, authentication = $4 "
+        "where hash = any($1)",
         hashes,
         tx.now,
         session,
+        authentication,
     )
 
 

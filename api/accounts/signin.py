@@ -12,10 +12,11 @@ from uuid import UUID
 import msgspec
 
 from api import events, ids, limits, sealed
-from api.accounts import authentication, tokens
+from api.accounts import authentication, fresh, tokens
 from api.accounts import queries as people
 from api.accounts import session_queries as queries
-from api.accounts.binding import bind
+from api.accounts.binding import bind, subject_index
+from api.accounts.fresh_model import LogInNotFresh, Ticket
 from api.accounts.model import (
     AccountSuspended,
     DeviceWiped,
@@ -32,22 +33,25 @@ from api.permissions import Session
 
 
 class AuthorizeRequest(msgspec.Struct, kw_only=True):
-    """A checked request for authorization (RFC 6749 §4.1.1, RFC 7636 §4.3)."""
+    """A checked request for authorization (RFC 6749 §4.1.1, RFC 7636 §4.3).
+
+    With `sha256` it asks for a fresh authentication over that hash and for no session.
+    """
 
     client: str
     redirect_uri: str
     state: str | None
     code_challenge: str
     device_name: str = ""
+    sha256: str | None = None
 
 
-class Tokens(msgspec.Struct, kw_only=True):
+class Tokens(msgspec.Struct, kw_only=True, tag_field="token_type", tag="Bearer"):
     """The answer of the token endpoint (RFC 6749 §5.1). `expires_in` in seconds."""
 
     access_token: str
     refresh_token: str
     expires_in: int = int(tokens.ACCESS_FOR.total_seconds())
-    token_type: str = "Bearer"  # noqa: S105 not a secret
 
 
 class Opened(msgspec.Struct):
@@ -56,6 +60,11 @@ class Opened(msgspec.Struct):
     attempt: Attempt
     nonce: str
     verifier: str
+
+    @property
+    def log_in_since(self) -> datetime | None:
+        """When the log-in at the provider must be newer than this, where it must be new."""
+        return None if self.attempt.sha256 is None else self.attempt.expires_at - tokens.ATTEMPT_FOR
 
 
 async def check_client(tx: Tx, client: str, redirect_uri: str, public_url: str) -> None:
@@ -90,6 +99,7 @@ async def begin_attempt(
             device_name=request.device_name[:80],
             locked=tokens.lock(state, f"{nonce} {verifier}"),
             expires_at=tx.now + tokens.ATTEMPT_FOR,
+            sha256=request.sha256,
         ),
     )
     return state, nonce, verifier
@@ -112,10 +122,12 @@ async def take_attempt(tx: Tx, state: str, provider: str, browser: str) -> Opene
 async def grant_code(tx: Tx, attempt: Attempt, identity: Identity) -> str:
     """Binds the identity to its account and returns a one-time code for the client.
 
-    Raises `NotListed`, `AccountSuspended`, `BoundElsewhere`, `WrongCid`.
+    Raises `NotListed`, `AccountSuspended`, `BoundElsewhere`, `WrongCid`, `LogInNotFresh`.
     """
     account = await bind(tx, identity)
-    code = tokens.secret()
+    code, signs = tokens.secret(), attempt.sha256 is not None
+    if signs and identity.authenticated_at is None:
+        raise LogInNotFresh(reason="missing")
     await queries.insert_code(
         tx,
         sealed.index("code", code),
@@ -126,19 +138,24 @@ async def grant_code(tx: Tx, attempt: Attempt, identity: Identity) -> str:
             code_challenge=attempt.code_challenge,
             device_name=attempt.device_name,
             expires_at=tx.now + tokens.CODE_FOR,
-            session=None,
+            sha256=attempt.sha256,
+            provider=identity.issuer if signs else None,
+            subject_index=subject_index(identity) if signs else None,
+            authenticated_at=identity.authenticated_at if signs else None,
         ),
     )
-    await events.record(
-        tx, "account.signed_in", "account", account, facts={"client": attempt.client}
-    )
+    name = "account.authenticated" if signs else "account.signed_in"
+    await events.record(tx, name, "account", account, facts={"client": attempt.client})
     return code
 
 
-async def redeem_code(tx: Tx, code: str, client: str, redirect_uri: str, verifier: str) -> Tokens:
-    """Tokens for a one-time code. Raises `InvalidGrant`.
+async def redeem_code(
+    tx: Tx, code: str, client: str, redirect_uri: str, verifier: str
+) -> Tokens | Ticket:
+    """Tokens for a one-time code, or a ticket for one of a fresh authentication.
 
-    A second use, by whoever, ends the session that the first one opened (RFC 6749 §4.1.2).
+    A second use, by whoever, ends the session that the first one opened (RFC 6749 §4.1.2), or
+    cancels the ticket. Raises `InvalidGrant`, `AccountSuspended`.
     """
     hashes = sealed.indexes("code", code)
     found = await queries.lock_code(tx, hashes)
@@ -147,6 +164,9 @@ async def redeem_code(tx: Tx, code: str, client: str, redirect_uri: str, verifie
     if found.session is not None:
         session = found.session
         raise InvalidGrant().surviving(lambda later: _end_reused(later, session, "code_reused"))
+    if found.authentication is not None:
+        given = found.authentication
+        raise InvalidGrant().surviving(lambda later: fresh.cancel(later, given, "code_reused"))
     if (
         found.expires_at <= tx.now
         or found.client != client
@@ -154,8 +174,12 @@ async def redeem_code(tx: Tx, code: str, client: str, redirect_uri: str, verifie
         or not tokens.proves(verifier, found.code_challenge)
     ):
         raise InvalidGrant()
+    if found.fresh is not None:
+        id, ticket = await fresh.give_ticket(tx, found.account, client, found.fresh)
+        await queries.use_code(tx, hashes, authentication=id)
+        return ticket
     session, issued = await open_session(tx, found.account, client, found.device_name)
-    await queries.use_code(tx, hashes, session)
+    await queries.use_code(tx, hashes, session=session)
     return issued
 
 

@@ -88,14 +88,18 @@ async def jwks() -> KeySet:
     guards=[loopback_only],
 )
 async def authorize(request: Request[Any, Any, Any]) -> Response[Any]:
-    """The list of sample accounts; `login_hint` or `who` names one and skips the list."""
+    """The list of sample accounts; `who` is the click, `login_hint` skips the list.
+
+    With `prompt=login` a hint is no log-in: the list is shown, and the click counts.
+    """
     given = {name: request.query_params[name] for name in request.query_params}
     asked = msgspec.convert(given, provider.Asked)
     wanted = f"{request.app.state.settings.base_url}/oauth/callback/{providers.DEVELOPMENT}"
     challenge = tokens.CHALLENGE.fullmatch(asked.code_challenge)
     if asked.redirect_uri != wanted or asked.client_id != "superapp" or not challenge:
         raise NoSuchPlace()
-    code = provider.code_for(asked, given.get("who") or asked.login_hint, _issuer(request))
+    hint = "" if "login" in asked.prompt.split() else asked.login_hint
+    code = provider.code_for(asked, given.get("who") or hint, _issuer(request))
     if code is not None:
         back = {"code": code, "state": asked.state, "iss": _issuer(request)}
         return Response(

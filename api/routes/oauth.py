@@ -15,6 +15,7 @@ from litestar.params import FromPath, URLEncodedBody
 
 from api import keys, limits, logs, sealed
 from api.accounts import pages, signin, tokens
+from api.accounts.fresh_model import PURPOSES, SHA256, LogInNotFresh, Ticket
 from api.accounts.model import AccountSuspended, DeviceWiped, NotListed, SignInRaced
 from api.accounts.oauth_problems import (
     IdentityRefused,
@@ -96,7 +97,7 @@ class _AuthorizeOperation(Operation):
         ]
 
 
-_OPTIONAL = ("state", "provider", "device_name", "login_hint")
+_OPTIONAL = ("state", "provider", "device_name", "login_hint", "purpose", "purpose_hash")
 
 
 # --- problems in the form that OAuth asks for -----------------------------------------------------
@@ -156,6 +157,10 @@ async def authorize(request: Web) -> Response[Any]:
     `code_challenge_method=S256`; further `provider` (else a page asks when there are several),
     `device_name`, `login_hint`.
 
+    `purpose=sign` with `purpose_hash`, the SHA-256 (64 lower hexadecimal digits) of exactly what
+    is shown, asks for no session but for a fresh authentication over that hash: the provider has
+    the person log in anew, and the token endpoint answers a one-time ticket for it.
+
     Answers with a redirect to the identity provider, in the end to `redirect_uri` with `code`,
     `state` and `iss`, or `error` and `problem`.
     """
@@ -185,7 +190,7 @@ async def authorize(request: Web) -> Response[Any]:
         address = request.client.host if request.client else ""
         async with db.begin(NOBODY, logs.request_id.get()) as tx:
             begun = await signin.begin_attempt(tx, wanted, name, browser, address)
-        url = await party.authorization_url(name, *begun)
+        url = await party.authorization_url(name, *begun, log_in=wanted.sha256 is not None)
     except Problem as problem:
         return _back(given["redirect_uri"], given.get("state"), problem)
     if hint := given.get("login_hint"):
@@ -205,12 +210,18 @@ def _authorize_request(given: dict[str, str], repeated: bool) -> signin.Authoriz
         raise InvalidRequest(reason="code_challenge must be 43 characters of base64url")
     if len(given.get("state", "")) > 1000 or "\0" in "".join(given.values()):
         raise InvalidRequest(reason="state is too long, or a parameter holds NUL")
+    purpose, sha256 = given.get("purpose"), given.get("purpose_hash")
+    if purpose not in (None, *PURPOSES) or (purpose is None) != (sha256 is None):
+        raise InvalidRequest(reason="purpose must be sign, and come with purpose_hash")
+    if sha256 is not None and not SHA256.fullmatch(sha256):
+        raise InvalidRequest(reason="purpose_hash must be 64 lower hexadecimal digits")
     return signin.AuthorizeRequest(
         client=given["client_id"],
         redirect_uri=given["redirect_uri"],
         state=given.get("state"),
         code_challenge=challenge,
         device_name=given.get("device_name", ""),
+        sha256=sha256,
     )
 
 
@@ -225,6 +236,7 @@ def _authorize_request(given: dict[str, str], repeated: bool) -> signin.Authoriz
         "redirect_problems": (
             AccountSuspended,
             IdentityRefused,
+            LogInNotFresh,
             NotListed,
             ProviderRefused,
             ProviderUnreachable,
@@ -246,7 +258,9 @@ async def callback(request: Web, provider: FromPath[str]) -> Response[Any]:
         return _page_problem(request, problem)
     attempt = came.attempt
     try:
-        identity = await party.identify(provider, answer, came.nonce, came.verifier)
+        identity = await party.identify(
+            provider, answer, came.nonce, came.verifier, came.log_in_since
+        )
         async with db.begin(NOBODY, logs.request_id.get()) as tx:
             code = await signin.grant_code(tx, attempt, identity)
     except Problem as problem:
@@ -275,8 +289,11 @@ async def callback(request: Web, provider: FromPath[str]) -> Response[Any]:
     status_code=200,
     exception_handlers=_OAUTH_ERRORS,
 )
-async def token(request: Web, data: URLEncodedBody[TokenForm]) -> Response[signin.Tokens]:
+async def token(request: Web, data: URLEncodedBody[TokenForm]) -> Response[signin.Tokens | Ticket]:
     """Tokens for a one-time code or for a refresh token, which is rotated thereby.
+
+    A code that `purpose=sign` led to is worth a ticket instead (`token_type` is `N_A`): it counts
+    once, within five minutes, for the account that logged in and for that hash.
 
     The same refresh token again within 60 seconds answers the same successor, so a lost answer
     signs nobody out. `code` `accounts/device-wiped`: the app deletes what it holds.
@@ -291,6 +308,7 @@ async def token(request: Web, data: URLEncodedBody[TokenForm]) -> Response[signi
     async with db.begin(NOBODY, logs.request_id.get()) as tx:  # of its own: it must survive
         await limits.take(tx, bucket, capacity=300, per_second=5)
     async with db.begin(NOBODY, logs.request_id.get()) as tx:
+        issued: signin.Tokens | Ticket
         if data.grant_type == "authorization_code":
             issued = await signin.redeem_code(
                 tx, data.code, data.client_id, data.redirect_uri, data.code_verifier

@@ -8,18 +8,23 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx
 import pytest
 import pytest_asyncio
 from litestar import Litestar
 
+from api import clock
+from api.accounts import service
 from api.accounts.oidc import RelyingParty
 from api.accounts.providers import Provider
+from api.permissions import Session
 
-from .conftest import BASE, Phone, new_phone, query_of
+from .conftest import BASE, Phone, new_phone, query_of, unverified
 
 FOLDER = Path(__file__).parent.parent / "oidc"
 CALLBACK = f"{BASE}/oauth/callback/certified"
@@ -41,9 +46,9 @@ def node() -> str:
 
 
 @contextmanager
-def serving(node: str, alg: str = "RS256", port: int = 0) -> Iterator[str]:
+def serving(node: str, alg: str = "RS256", port: int = 0, age_s: int = 0) -> Iterator[str]:
     """Runs the provider for a while; gives its issuer."""
-    command = [node, "server.mjs", str(port), CALLBACK, alg]
+    command = [node, "server.mjs", str(port), CALLBACK, alg, str(age_s)]
     process = subprocess.Popen(
         command, cwd=FOLDER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -79,23 +84,27 @@ class Certified:
             {"certified": provider}, BASE, production=False, monotonic=lambda: self.ticks
         )
 
-    async def callback(self, phone: Phone, who: str) -> str:
+    async def callback(self, phone: Phone, who: str, **more: str) -> str:
         """Goes through the provider as a browser would; where it sends the browser back."""
-        begun = await phone.authorize(login_hint=who)
+        begun = await phone.authorize(login_hint=who, **more)
         assert begun.is_redirect, begun.text
         async with httpx.AsyncClient(follow_redirects=False) as browser:
-            url = begun.headers["location"]
-            for _ in range(10):
-                answer = await browser.get(url)
-                assert answer.is_redirect, answer.text
-                url = str(httpx.URL(url).join(answer.headers["location"]))
-                if url.startswith(CALLBACK):
-                    return url
-        raise AssertionError("the provider never sent the browser back")
+            return (await through(browser, begun.headers["location"]))[-1]
 
     async def sign_in(self, phone: Phone, who: str) -> httpx.Response:
         back = await phone.client.get(await self.callback(phone, who))
         return await phone.redeem(query_of(back)["code"])
+
+
+async def through(browser: httpx.AsyncClient, url: str) -> list[str]:
+    """The stations of a browser at the provider, the last of them our callback."""
+    way = [url]
+    while not way[-1].startswith(CALLBACK):
+        assert len(way) < 10, "the provider never sent the browser back"
+        answer = await browser.get(way[-1])
+        assert answer.is_redirect, answer.text
+        way.append(str(httpx.URL(way[-1]).join(answer.headers["location"])))
+    return way
 
 
 @pytest_asyncio.fixture
@@ -195,3 +204,65 @@ async def test_a_provider_that_is_down_is_a_problem_and_comes_back(
     with serving(node, port=port):
         assert (await down.sign_in(new_phone(site), "1999900000013")).status_code == 200
     await down.party.aclose()
+
+
+# --- a fresh authentication -----------------------------------------------------------------------
+
+HASH = "5f" * 32
+SIGN = {"purpose": "sign", "purpose_hash": HASH}
+
+
+async def test_to_sign_the_provider_asks_for_a_log_in_though_it_remembers_the_browser(
+    certified: Certified,
+) -> None:
+    phone = new_phone(certified.site)
+    async with httpx.AsyncClient(follow_redirects=False) as browser:
+        for more, prompts in (({}, True), ({}, False), (SIGN, True), (SIGN, True)):
+            begun = await phone.authorize(login_hint="1999900000013", **more)
+            way = await through(browser, begun.headers["location"])
+            assert any("/interaction/" in station for station in way) == prompts
+            back = await phone.client.get(way[-1])
+            answer = await phone.redeem(query_of(back)["code"])
+            assert answer.status_code == 200, answer.text
+            assert ("access_token" in answer.json()) == (not more)
+    given = answer.json()
+    assert given.items() >= {"token_type": "N_A", "sha256": HASH, "expires_in": 300}.items()
+    claims = unverified(phone.access)
+    actor = Session(UUID(str(claims["sub"])), UUID(str(claims["sid"])), frozenset())
+    async with certified.site.state.db.begin(actor) as tx:
+        used = await service.use_fresh_authentication(tx, given["ticket"], HASH)
+    assert used.provider == certified.party.providers["certified"].issuer
+    assert abs(used.authenticated_at - clock.now()) < timedelta(seconds=30)
+
+
+async def test_a_provider_that_answers_from_its_session_cannot_sign(certified: Certified) -> None:
+    """As one would that heeds neither `prompt` nor `max_age`: it tells no auth_time."""
+    phone = new_phone(certified.site)
+    async with httpx.AsyncClient(follow_redirects=False) as browser:
+        first = await phone.authorize(login_hint="1999900000013")
+        await through(browser, first.headers["location"])
+        begun = await phone.authorize(login_hint="1999900000013", **SIGN)
+        asked = httpx.URL(begun.headers["location"])
+        assert (asked.params["prompt"], asked.params["max_age"]) == ("login", "0")
+        silent = asked.copy_remove_param("prompt").copy_remove_param("max_age")
+        back = query_of(await phone.client.get((await through(browser, str(silent)))[-1]))
+    assert back["problem"] == "accounts/log-in-not-fresh"
+    assert back["error"] == "access_denied"
+    assert "(missing)" in back["error_description"]
+    assert "code" not in back
+
+
+async def test_a_log_in_of_half_a_minute_ago_cannot_sign(node: str, site: Litestar) -> None:
+    with serving(node, age_s=30) as issuer:
+        stale, before = Certified(site, issuer), site.state.relying_party
+        site.state.relying_party = stale.party
+        try:
+            phone = new_phone(site)
+            url = await stale.callback(phone, "1999900000013", **SIGN)
+            back = query_of(await phone.client.get(url))
+            assert back["problem"] == "accounts/log-in-not-fresh"
+            assert "(old)" in back["error_description"]
+            assert (await stale.sign_in(phone, "1999900000013")).status_code == 200
+        finally:
+            site.state.relying_party = before
+            await stale.party.aclose()

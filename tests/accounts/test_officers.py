@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
 from litestar import Litestar
 
-from api import ids, permissions
+from api import permissions
 from api.accounts import (
     authentication,
     binding,
@@ -22,19 +21,16 @@ from api.accounts import (
 )
 from api.accounts.model import (
     AccountSuspended,
-    AuthorityGrant,
-    AuthorityNeeded,
     BoundElsewhere,
     Identity,
+    NoOfficer,
     NotListed,
     OfficerEntry,
     OfficerTaken,
-    Power,
     SessionEnded,
     WrongCid,
     WrongEntry,
 )
-from api.clock import bangkok_date
 from api.db import Database, Tx
 from api.permissions import NOBODY, Role, Session
 from api.problems import NotAllowed
@@ -251,65 +247,51 @@ async def test_thirty_two_first_sign_ins_at_once_make_one_account(db: Database) 
     assert len(set(await asyncio.gather(*(once(i) for i in range(32))))) == 1
 
 
-# --- authority ------------------------------------------------------------------------------------
+# --- how an officer stands on what they sign ------------------------------------------------------
 
 
-def grant(account: UUID, **changes: object) -> AuthorityGrant:
-    fields = {
-        "account": account,
-        "power": Power.sign_order,
-        "section": "37",
-        "instrument": "คำสั่งตัวอย่าง 1/2569",
-        "valid_from": date(2026, 1, 1),
-    } | changes
-    return AuthorityGrant(**fields)  # type: ignore[arg-type]
+async def test_an_officers_card_gives_name_position_and_office_in_two_languages(tx: Tx) -> None:
+    account = await seed.account(tx, "head")
+    card = await service.officer_card(tx, account)
+    assert (card.name_th, card.name_en) == ("หัวหน้า ตัวอย่าง", "Huana Tuayang (sample)")
+    assert card.position_th == "อุตสาหกรรมจังหวัดสมุทรปราการ"
+    assert card.position_en == "Provincial head, Samut Prakan"
+    assert card.office_th == "สำนักงานอุตสาหกรรมจังหวัดสมุทรปราการ"
+    assert card.office_en == "Samut Prakan Provincial Industry Office"
+    assert card.ended_at is None
 
 
-async def test_authority_holds_within_its_dates_classes_and_area(tx: Tx) -> None:
-    account = await binding.bind(tx, identity(2040))
-    today = bangkok_date(tx.now)
-    id = ids.new()
-    made = await service.grant_authority(
-        tx, id, grant(account, valid_from=today, valid_to=today, classes=[3], area=["11"])
-    )
-    again = await service.grant_authority(
-        tx, id, grant(account, valid_from=today, valid_to=today, classes=[3], area=["11"])
-    )
-    assert made == again
-    tx.actor = await live(tx, account)
-    held = await service.require_authority(tx, Power.sign_order, factory_class=3, province="11")
-    assert held.id == id
-    for factory_class, province in ((2, "11"), (3, "21"), (None, "11"), (3, None)):
-        with pytest.raises(AuthorityNeeded):
-            await service.require_authority(
-                tx, Power.sign_order, factory_class=factory_class, province=province
-            )
-    with pytest.raises(AuthorityNeeded):
-        await service.require_authority(tx, Power.stop_operation, factory_class=3, province="11")
-    await service.revoke_authority(tx, id)
-    with pytest.raises(AuthorityNeeded):
-        await service.require_authority(tx, Power.sign_order, factory_class=3, province="11")
+async def test_english_that_is_not_given_again_stays_and_empty_takes_it_away(tx: Tx) -> None:
+    listed = entry(2060, position="นักวิชาการ", name_en=" Sample Officer ", position_en="Technician")
+    await officers.list_officer(tx, listed)
+    account = await binding.bind(tx, identity(2060))
+    line, changed = await officers.list_officer(tx, entry(2060, position="นักวิชาการชำนาญการ"))
+    assert changed
+    card = await service.officer_card(tx, account)
+    assert (card.name_en, card.position_en) == ("Sample Officer", "Technician")
+    assert card.position_th == "นักวิชาการชำนาญการ"
+    assert not (await officers.list_officer(tx, entry(2060, position="นักวิชาการชำนาญการ")))[1]
+    await officers.list_officer(tx, entry(2060, position_en=""), line.id)
+    assert (await service.officer_card(tx, account)).position_en == ""
 
 
-async def test_authority_of_yesterday_or_tomorrow_does_not_hold(tx: Tx) -> None:
-    account = await binding.bind(tx, identity(2041))
-    today = bangkok_date(tx.now)
-    day = timedelta(days=1)
-    await service.grant_authority(
-        tx, ids.new(), grant(account, valid_from=today - 2 * day, valid_to=today - day)
-    )
-    await service.grant_authority(tx, ids.new(), grant(account, valid_from=today + day))
-    tx.actor = await live(tx, account)
-    with pytest.raises(AuthorityNeeded):
-        await service.require_authority(tx, Power.sign_order)
+async def test_the_list_as_a_file_may_bring_english_and_one_without_it_takes_none_away(
+    tx: Tx,
+) -> None:
+    account = await binding.bind(tx, identity(2061))
+    head = "office,name,position,roles,cid,name_en,position_en"
+    line = f"pio-11,ตัวอย่าง,หัวหน้า,provincial_head,{cid(2061)},Sample Head,Head"
+    await officers.import_officers(tx, f"{head}\n{line}\n".encode())
+    assert await binding.bind(tx, identity(2061)) == account
+    again = f"office,name,position,roles,cid\npio-11,ตัวอย่าง,หัวหน้า,provincial_head,{cid(2061)}\n"
+    assert (await officers.import_officers(tx, again.encode())).unchanged == 1
+    card = await service.officer_card(tx, account)
+    assert (card.name_en, card.position_en) == ("Sample Head", "Head")
 
 
-async def test_one_id_does_not_name_two_authorities(tx: Tx) -> None:
-    account = await binding.bind(tx, identity(2042))
-    id = ids.new()
-    await service.grant_authority(tx, id, grant(account))
-    with pytest.raises(WrongEntry):
-        await service.grant_authority(tx, id, grant(account, power=Power.unseal))
+async def test_who_is_no_officer_has_no_card(tx: Tx) -> None:
+    with pytest.raises(NoOfficer):
+        await service.officer_card(tx, await binding.bind(tx, identity(2062)))
 
 
 # --- over the wire --------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import clock
+from api.accounts.fresh_model import LogInNotFresh
 from api.accounts.oauth_problems import IdentityRefused, ProviderRefused, ProviderUnreachable
 from api.accounts.oidc import RelyingParty
 from api.accounts.providers import Provider
@@ -117,6 +118,10 @@ def party(bad: BadProvider, ticks: list[float] | None = None, **changes: Any) ->
         http=httpx.AsyncClient(transport=httpx.MockTransport(bad)),
         monotonic=(lambda: ticks[0]) if ticks else time.monotonic,
     )
+
+
+async def log_in_again(found: RelyingParty, since: datetime) -> Any:
+    return await found.identify("bad", {"code": "c", "iss": ISSUER}, NONCE, "v" * 43, since)
 
 
 async def identify(found: RelyingParty, **answer: str) -> Any:
@@ -424,3 +429,57 @@ async def test_the_request_to_the_provider_carries_nonce_state_and_challenge(
     assert sent["code_challenge_method"] == "S256"
     assert sent["code_challenge"] not in ("", "v" * 43)
     assert sent["redirect_uri"] == "http://127.0.0.1:8000/oauth/callback/bad"
+
+
+# --- a log-in that must be new --------------------------------------------------------------------
+
+
+async def test_a_new_log_in_is_asked_for_only_where_it_must_be_new(bad: BadProvider) -> None:
+    found = party(bad)
+    plain = httpx.URL(await found.authorization_url("bad", "s", NONCE, "v" * 43))
+    assert not {"prompt", "max_age"} & set(plain.params)
+    anew = httpx.URL(await found.authorization_url("bad", "s", NONCE, "v" * 43, log_in=True))
+    assert (anew.params["prompt"], anew.params["max_age"]) == ("login", "0")
+
+
+@pytest.mark.parametrize(
+    ("auth_time", "errand_s", "reason"),
+    [
+        (None, 30, "missing"),
+        ("1790000000", 30, "missing"),
+        (True, 30, "missing"),
+        (float("nan"), 30, "missing"),
+        (10**400, 30, "missing"),
+        (-40, 30, "old"),  # the errand took 30 s, the log-in is 40 s old
+        (-3, 0, "old"),
+        (-600, 300, "old"),
+        (61, 30, "future"),
+    ],
+)
+async def test_a_log_in_that_is_not_new_is_refused_with_the_reason(
+    bad: BadProvider, auth_time: Any, errand_s: int, reason: str
+) -> None:
+    now = int(time.time())
+    offset = isinstance(auth_time, int) and not isinstance(auth_time, bool) and auth_time < 100
+    bad.claims = {"auth_time": now + auth_time if offset else auth_time, "iat": now}
+    with pytest.raises(LogInNotFresh) as caught:
+        await log_in_again(party(bad), clock.now() - timedelta(seconds=errand_s))
+    assert caught.value.facts["reason"] == reason
+    assert (await identify(party(bad))).authenticated_at is None  # an ordinary sign-in may
+
+
+async def test_a_new_log_in_is_dated_by_the_provider_whose_clock_may_be_off(
+    bad: BadProvider,
+) -> None:
+    now = int(time.time())
+    for off in (-55, 0, 55):  # the provider's clock is slow, right, fast
+        bad.claims = {"auth_time": now + off - 5, "iat": now + off}
+        found = await log_in_again(party(bad), clock.now() - timedelta(seconds=20))
+        assert found.authenticated_at == datetime.fromtimestamp(now + off - 5, UTC)
+
+
+async def test_a_log_in_told_by_userinfo_alone_proves_nothing(bad: BadProvider) -> None:
+    """Only what is signed with the ID token says when somebody logged in."""
+    bad.userinfo = {"sub": "somebody", "auth_time": int(time.time())}
+    with pytest.raises(LogInNotFresh):
+        await log_in_again(party(bad, userinfo=True), clock.now() - timedelta(seconds=5))

@@ -1,10 +1,11 @@
 // A certified OpenID Connect provider on loopback for the tests: signs in whom login_hint names.
-// Usage: node server.mjs PORT REDIRECT_URI ALG   (PORT 0: any). Prints its issuer when it listens.
+// Usage: node server.mjs PORT REDIRECT_URI ALG [AGE]   (PORT 0: any). Prints its issuer when it
+// listens. With AGE every log-in is said to be so many seconds old.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import http from 'node:http';
 import Provider from 'oidc-provider';
 
-const [port, redirectUri, alg] = process.argv.slice(2);
+const [port, redirectUri, alg, age] = process.argv.slice(2);
 const kinds = {
   RS256: ['rsa', { modulusLength: 2048 }],
   PS256: ['rsa', { modulusLength: 2048 }],
@@ -63,7 +64,8 @@ server.listen(Number(port), '127.0.0.1', () => {
     if (!req.url.startsWith('/interaction/')) return answer(req, res);
     const { prompt, params, session } = await provider.interactionDetails(req, res);
     if (prompt.name === 'login') {
-      const login = { accountId: params.login_hint };
+      const ts = Math.floor(Date.now() / 1000) - Number(age || 0);
+      const login = { accountId: params.login_hint, ts };
       return provider.interactionFinished(req, res, { login });
     }
     const grant = new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
