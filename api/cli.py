@@ -13,39 +13,18 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
-from uuid import UUID
 
-import asyncpg
 import click
-import msgspec
 
-from api import children, offline
-from api.accounts.providers import ProviderError
-from api.embedded import EmbeddedPostgres, EmbeddedPostgresError, default_home
-from api.keys import Keyring, KeyringError
-from api.migrate import MigrationError
+from api import children, offline, terminal, upkeep
+from api.embedded import EmbeddedPostgres, default_home
 from api.migrate import migrate as apply_migrations
 from api.settings import Settings
-from api.supervisor import KeepsEnding, Team
-
-T = TypeVar("T")
+from api.supervisor import Team
 
 OPENAPI = Path(__file__).resolve().parent.parent / "openapi"
-MENDABLE = (
-    EmbeddedPostgresError,
-    KeepsEnding,
-    KeyringError,
-    MigrationError,
-    ProviderError,
-    ConnectionError,
-    socket.gaierror,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,7 +38,7 @@ def up(port: int | None) -> None:
     """Start everything: PostgreSQL, migrations, sample data, the API and the worker."""
     if "MAKELEVEL" in os.environ:
         children.follow_parent()
-    settings = _settings(port)
+    settings = terminal.configured(port)
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: stopping.append(number))
@@ -69,7 +48,7 @@ def up(port: int | None) -> None:
         "SUPERAPP_PORT": str(address[1]),
         "SUPERAPP_DATA_DIR": settings.data_dir or str(default_home()),
     }
-    with contextlib.ExitStack() as stack, _explained():
+    with contextlib.ExitStack() as stack, terminal.explained():
         postgres: EmbeddedPostgres | None = None
         if not settings.database_url:
             home = Path(environment["SUPERAPP_DATA_DIR"])
@@ -99,10 +78,10 @@ def serve(port: int | None, fd: int | None) -> None:
     from api import logs
     from api.app import create_app
 
-    settings = _settings(port)
+    settings = terminal.configured(port)
     logs.set_up()
-    with _explained():
-        _needs_database(settings)
+    with terminal.explained():
+        terminal.needs_database(settings)
         app = create_app(settings)
     # What is loaded now stays, so the collector need not walk it; and a push makes thousands of
     # short-lived objects without cycles. Together a tenth of the processor time.
@@ -137,24 +116,24 @@ def worker() -> None:
     """Run the worker alone: clocks that come due, reactions, sweeps."""
     from api import worker as program
 
-    settings = _settings()
-    with _explained():
-        _needs_database(settings)
+    settings = terminal.configured()
+    with terminal.explained():
+        terminal.needs_database(settings)
         program.main(settings)
 
 
 @main.command()
 def migrate() -> None:
     """Apply the migrations that are not applied yet."""
-    with _explained(), _database() as settings:
-        for name in asyncio.run(apply_migrations(_owner_url(settings))):
+    with terminal.explained(), terminal.database() as settings:
+        for name in asyncio.run(apply_migrations(terminal.owner_url(settings))):
             click.echo(name)
 
 
 @main.command()
 def seed() -> None:
     """Load the reference data and, outside production, the small sample."""
-    with _explained(), _database() as settings:
+    with terminal.explained(), terminal.database() as settings:
         _prepare(settings)
 
 
@@ -193,10 +172,10 @@ def import_factories(file: Path, report: Path | None) -> None:
     """
     from api.factories import importing
 
-    with _explained(), _database() as settings:
-        if not _settings().database_url:
+    with terminal.explained(), terminal.database() as settings:
+        if not terminal.configured().database_url:
             _prepare(settings)
-        importing.run(_owner_url(settings), file, report or file.with_suffix(".report.csv"))
+        importing.run(terminal.owner_url(settings), file, report or file.with_suffix(".report.csv"))
 
 
 @main.command()
@@ -230,115 +209,10 @@ def docs(check: bool) -> None:
         click.echo(path)
 
 
-@main.group("keys")
-def keyring() -> None:
-    """The keyring: what seals personal data and signs tokens, receipts and documents."""
-
-
-keyring.add_command(offline.public_keys)
+main.add_command(upkeep.keyring)
+upkeep.keyring.add_command(offline.public_keys)
 main.add_command(offline.verify)
-
-
-@main.group("jobs", invoke_without_command=True)
-@click.option("--failed", is_flag=True, help="Those given up, instead of those still to be done.")
-@click.pass_context
-def work_list(context: click.Context, failed: bool) -> None:
-    """What waits to be done behind the scenes, and what was given up."""
-    if context.invoked_subcommand is not None:
-        return
-    from api import jobs
-
-    for line in _jobs(lambda tx: jobs.lines(tx, failed=failed)):
-        when = line.failed_at or line.due_at
-        click.echo(
-            f"{line.id}  {line.name:24} tried {line.attempts:2}  "
-            f"{'failed' if failed else 'due'} {when:%Y-%m-%d %H:%M:%S}  {line.error or ''}"
-        )
-
-
-@work_list.command()
-@click.argument("ids", nargs=-1, type=click.UUID)
-def requeue(ids: tuple[UUID, ...]) -> None:
-    """Try failed jobs again: those of IDS, or all."""
-    from api import jobs
-
-    click.echo(f"{_jobs(lambda tx: jobs.requeue(tx, list(ids) or None))} jobs to be tried again")
-
-
-def _jobs(ask: Callable[[Any], Awaitable[T]]) -> T:
-    from api.db import Database
-    from api.permissions import Worker
-
-    async def work(url: str) -> T:
-        db = await Database.connect(url, size=1, role="")
-        try:
-            async with db.begin(Worker("operator")) as tx:
-                return await ask(tx)
-        finally:
-            await db.close()
-
-    with _explained(), _database() as settings:
-        return asyncio.run(work(_owner_url(settings)))
-
-
-@keyring.command("list")
-def list_keys() -> None:
-    """Show the keys by id, purpose and state; never a secret."""
-    with _explained():
-        for key in _keyring().list():
-            click.echo(f"{key.kid:<28} {key.purpose:<8} {key.state:<12} {key.created:%Y-%m-%d}")
-
-
-@keyring.command()
-@click.argument("purpose", type=click.Choice(["wrap", "index", "token", "receipt", "document"]))
-def rotate(purpose: str) -> None:
-    """Make a new active key; the one before still opens and verifies. Servers notice by themselves.
-
-    After `wrap`, run `superapp keys rewrap`; after `index`, new entries use the new key.
-    """
-    from api.keys import Purpose
-
-    with _explained():
-        click.echo(_keyring().rotate(Purpose(purpose)).kid)
-
-
-@keyring.command()
-@click.argument("kid")
-@click.confirmation_option(prompt="What only this key opens is lost for good. Retire it?")
-def retire(kid: str) -> None:
-    """Forget the secret of a key that is no longer active."""
-    with _explained():
-        _keyring().retire(kid)
-
-
-@keyring.command()
-def rewrap() -> None:
-    """Wrap every person's data key under the active wrap key; then the old one may be retired."""
-    from api import keys, sealed
-    from api.db import Database
-    from api.permissions import Worker
-
-    async def work(url: str) -> int:
-        db, total = await Database.connect(url, size=1, role=""), 0
-        try:
-            while True:
-                async with db.begin(Worker("rewrap")) as tx:
-                    done = await sealed.rewrap(tx)
-                total += done
-                if not done:
-                    return total
-        finally:
-            await db.close()
-
-    with _explained(), _database() as settings:
-        keys.use(_keyring())
-        click.echo(f"{asyncio.run(work(_owner_url(settings)))} data keys wrapped again")
-
-
-def _keyring() -> Keyring:
-    settings = _settings()
-    home = Path(settings.data_dir or default_home())
-    return Keyring.open(Path(settings.keyring) if settings.keyring else home / "keyring.json")
+main.add_command(upkeep.work_list)
 
 
 def _welcome(settings: Settings) -> str:
@@ -364,51 +238,13 @@ def _welcome(settings: Settings) -> str:
     return "\n".join(lines)
 
 
-def _settings(port: int | None = None) -> Settings:
-    environment = dict(os.environ)
-    if port is not None:
-        environment["SUPERAPP_PORT"] = str(port)
-    try:
-        return Settings.load(environment)
-    except msgspec.ValidationError as error:
-        raise click.ClickException(f"A SUPERAPP_* variable cannot be read: {error}") from error
-
-
-def _needs_database(settings: Settings) -> None:
-    if not settings.database_url:
-        raise click.ClickException("Set SUPERAPP_DATABASE_URL, or use: superapp up")
-
-
-def _owner_url(settings: Settings) -> str:
-    return settings.owner_database_url or settings.database_url
-
-
-@contextlib.contextmanager
-def _database() -> Iterator[Settings]:
-    """The settings with a data base that runs: one's own, or the embedded one for this while."""
-    from api import events, reactions
-
-    events.react(reactions.REACTIONS)
-    settings = _settings()
-    if settings.database_url:
-        yield settings
-        return
-    home = Path(settings.data_dir or default_home())
-    with contextlib.ExitStack() as stack:
-        # While `superapp up` runs, its own is the data base that is meant.
-        url = EmbeddedPostgres.running(home) or stack.enter_context(EmbeddedPostgres(home)).url()
-        yield Settings.load(
-            os.environ | {"SUPERAPP_DATABASE_URL": url, "SUPERAPP_DATA_DIR": str(home)}
-        )
-
-
 def _prepare(settings: Settings) -> None:
     """Migrates and seeds; both may run as often as wanted."""
     from api import seed as program
 
-    for name in asyncio.run(apply_migrations(_owner_url(settings))):
+    for name in asyncio.run(apply_migrations(terminal.owner_url(settings))):
         click.echo(f"migrated {name}", err=True)
-    asyncio.run(program.seed(_owner_url(settings), settings))
+    asyncio.run(program.seed(terminal.owner_url(settings), settings))
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -425,15 +261,6 @@ def _listen(settings: Settings) -> socket.socket:
         ) from error
     listening.listen(2048)
     return listening
-
-
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """What a person can mend is said in a sentence, without a trace."""
-    try:
-        yield
-    except MENDABLE as error:
-        raise click.ClickException(f"{error}") from error
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -17,10 +17,10 @@ from api.db import Database, Tx, Unreachable
 from api.permissions import Worker
 
 log = logging.getLogger("superapp.deadlines")
+PAGE = 250
 
 
 class Due(msgspec.Struct):
-    kind: str
     record: UUID
     due_at: datetime
 
@@ -53,54 +53,70 @@ async def meet(tx: Tx, kind: str, record: UUID) -> None:
     )
 
 
-async def fire_due(db: Database, reactions: Mapping[str, Reaction], limit: int = 100) -> int:
-    """Fires what is due, each in a transaction of its own; returns how many fired.
+async def fire_due(db: Database, reactions: Mapping[str, Reaction], limit: int = 2000) -> int:
+    """Fires what is due, each in a transaction of its own; returns how many fired, at most `limit`
+    of each kind.
 
     The record is locked as every verb locks it, before its clock: the other way round a verb that
     meets the clock and the worker would wait for each other. A record that a verb or another
     worker holds, and one whose reaction fails, stays due and is left for the next scan, so that
     it cannot hold up the others; a kind without a reaction stays open, never dropped.
     """
-    fired, passed = 0, list[UUID]()
-    while fired < limit and len(passed) < limit:
-        due: Due | None = None
-        try:
-            async with db.begin(Worker("timer")) as tx:
-                due = await tx.maybe_one(
-                    Due,
-                    """
-                    select kind, record, due_at from deadline
-                    where met_at is null and fired_at is null and due_at <= $1
-                        and kind = any($2::text[]) and record <> all($3::uuid[])
-                    order by due_at limit 1
-                    """,
-                    tx.now,
-                    list(reactions),
-                    passed,
-                )
-                if due is None:
-                    break
-                if not await tx.try_lock(due.record):
-                    passed.append(due.record)
-                    continue
-                if not await tx.run(
-                    """
-                    update deadline set fired_at = $3
-                    where kind = $1 and record = $2
-                        and met_at is null and fired_at is null and due_at <= $3
-                    """,
-                    due.kind,
-                    due.record,
-                    tx.now,
-                ):
-                    continue  # met, moved or fired by another worker before the lock was ours
-                await reactions[due.kind](tx, due.record)
-            fired += 1
-        except Unreachable:
-            raise
-        except Exception:
-            if due is None:
-                raise
-            log.exception("deadline failed", extra={"facts": {"deadline": due.kind}})
-            passed.append(due.record)
+    return sum([await _fire_kind(db, kind, does, limit) for kind, does in reactions.items()])
+
+
+async def _fire_kind(db: Database, kind: str, reaction: Reaction, limit: int) -> int:
+    fired, after = 0, Due(UUID(int=0), datetime.min.replace(tzinfo=UTC))
+    while fired < limit:
+        wanted = min(PAGE, limit - fired)
+        async with db.begin(Worker("timer")) as tx:
+            page = await _due(tx, kind, after, wanted)
+        for due in page:
+            fired += await _fire(db, kind, due.record, reaction)
+            after = due
+        if len(page) < wanted:
+            break
     return fired
+
+
+async def _due(tx: Tx, kind: str, after: Due, limit: int) -> list[Due]:
+    """The clocks that ran out, the longest due first; each row of the index is read once."""
+    return await tx.all(
+        Due,
+        """
+        select record, due_at from deadline
+        where kind = $1 and met_at is null and fired_at is null and due_at <= $2
+            and (due_at, record) > ($3, $4)
+        order by due_at, record limit $5
+        """,
+        kind,
+        tx.now,
+        after.due_at,
+        after.record,
+        limit,
+    )
+
+
+async def _fire(db: Database, kind: str, record: UUID, reaction: Reaction) -> bool:
+    try:
+        async with db.begin(Worker("timer")) as tx:
+            if not await tx.try_lock(record):
+                return False
+            if not await tx.run(
+                """
+                update deadline set fired_at = $3
+                where kind = $1 and record = $2
+                    and met_at is null and fired_at is null and due_at <= $3
+                """,
+                kind,
+                record,
+                tx.now,
+            ):
+                return False  # met, moved or fired by another worker before the lock was ours
+            await reaction(tx, record)
+        return True
+    except Unreachable:
+        raise
+    except Exception:
+        log.exception("deadline failed", extra={"facts": {"deadline": kind}})
+        return False

@@ -94,5 +94,5 @@ class Team:
         for member in self.members.values():
             with contextlib.suppress(OSError):
                 member.terminate()
-        for member in self.members.values():
-            children.stop(member, signal.SIGTERM, patience=15)
+        for member in self.members.values():  # the worker lets its jobs finish: job_loop.DRAIN_S
+            children.stop(member, signal.SIGTERM, patience=40)

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 
-from api import deadlines, events, jobs, keys, limits, logs, reactions
+from api import deadlines, events, job_loop, keys, limits, logs, reactions
 from api import settings as config
 from api.accounts import session_queries as sessions
 from api.db import Database, Unreachable
@@ -16,6 +16,7 @@ from api.settings import Settings
 
 log = logging.getLogger("superapp.worker")
 PAUSE_S = 5.0
+DUE_AT_ONCE = 2000
 
 
 async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S) -> None:
@@ -23,12 +24,14 @@ async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S)
     rounds = 0
     while not stopping.is_set():
         try:
-            await deadlines.fire_due(db, reactions.DEADLINES)
+            more = await deadlines.fire_due(db, reactions.DEADLINES, DUE_AT_ONCE) >= DUE_AT_ONCE
             if rounds % 720 == 0:
                 async with db.begin(Worker("sweep")) as tx:
                     await limits.sweep(tx)
                     await sessions.sweep(tx)
             rounds += 1
+            if more:
+                continue
         except Unreachable as error:
             log.warning("data base unreachable", extra={"facts": {"error": type(error).__name__}})
         try:
@@ -48,7 +51,7 @@ async def run(settings: Settings) -> None:
     try:
         async with asyncio.TaskGroup() as both:
             both.create_task(watch(db, stopping))
-            both.create_task(jobs.work(db, reactions.JOBS, stopping))
+            both.create_task(job_loop.work(db, reactions.JOBS, stopping))
     finally:
         await db.close()
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import click
 import uvloop
 
-from bench import factories, pull, push, table
+from bench import deadlines, factories, jobs, pull, push, table
 from bench.frame import Frame
 
 Part = Callable[[Frame], Awaitable[list[table.Row]]]
@@ -17,6 +17,8 @@ PARTS: dict[str, Part] = {
     "pull": pull.measure,
     "factories": factories.measure,
     "import": factories.measure_import,
+    "jobs": jobs.measure,
+    "deadlines": deadlines.measure,
 }
 
 

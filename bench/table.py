@@ -36,6 +36,8 @@ TARGETS: dict[str, Target] = {
     "factories.scale_x": Target("ratio", "lower", 2.5),
     "factories.first_page_ms": Target("ms", "lower", 50),
     "import.rows_per_s": Target("rows/s", "higher", 15_000),
+    "jobs.per_s": Target("jobs/s", "higher", 1_000),
+    "deadlines.scan_ratio": Target("ratio", "lower", 1.1),
 }
 
 

@@ -10,7 +10,7 @@ from litestar import MediaType, Request, Response
 from litestar.params import FromPath, JSONBody
 from prometheus_client import Gauge, generate_latest
 
-from api import events, places, workdays
+from api import events, jobs, places, workdays
 from api.clock import bangkok_date
 from api.db import Database
 from api.edge import InTx, get, put
@@ -23,6 +23,10 @@ from api.workdays import SpecialDay
 
 LAG = Gauge("superapp_feed_lag_seconds", "How long a running writer has held the phones' feed back")
 LAG_WARNING_S = 60.0
+JOBS = Gauge("superapp_jobs_open", "Jobs still to be done")
+JOBS_OLDEST = Gauge("superapp_jobs_oldest_seconds", "How long the oldest due job has waited")
+JOBS_FAILED = Gauge("superapp_jobs_failed", "Jobs that were given up")
+JOBS_WARNING_S = 300.0
 
 
 class Health(msgspec.Struct):
@@ -31,6 +35,9 @@ class Health(msgspec.Struct):
     status: str
     warnings: list[str] = []
     feed_lag_s: float = 0.0
+    jobs_open: int = 0
+    jobs_oldest_s: float = 0.0
+    jobs_failed: int = 0
 
 
 class ProblemLine(msgspec.Struct):
@@ -57,16 +64,24 @@ async def live() -> Health:
 
 @get("/health/ready", verb=PUBLIC, operation="health.ready", tags=["health"])
 async def ready(request: Request[Any, Any, Any]) -> Health:
-    """The data base answers and is migrated; 503 otherwise. A lagging feed is a warning."""
+    """The data base answers and is migrated; 503 otherwise.
+
+    A lagging feed, jobs that nobody does and jobs that were given up are warnings.
+    """
     db: Database = request.app.state.db
     async with db.read() as tx:
         try:
             lag = await sync.lag_s(tx)
             await tx.value("select 1 from visit limit 1")
+            work = await jobs.backlog(tx)
         except Exception:
             raise Overloaded() from None
     warnings = [] if lag < LAG_WARNING_S else [f"feed held back for {lag:.0f} s by a long writer"]
-    return Health("ok", warnings, round(lag, 1))
+    if work.oldest_s >= JOBS_WARNING_S:
+        warnings.append(f"a job has waited for {work.oldest_s:.0f} s: does a worker run?")
+    if work.failed:
+        warnings.append(f"{work.failed} jobs were given up: superapp jobs --failed")
+    return Health("ok", warnings, round(lag, 1), work.open, round(work.oldest_s, 1), work.failed)
 
 
 @get("/metrics", verb=PUBLIC, operation="metrics", tags=["health"], include_in_schema=False)
@@ -77,6 +92,10 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     db: Database = request.app.state.db
     async with db.read() as tx:
         LAG.set(await sync.lag_s(tx))
+        work = await jobs.backlog(tx)
+    JOBS.set(work.open)
+    JOBS_OLDEST.set(work.oldest_s)
+    JOBS_FAILED.set(work.failed)
     return Response(generate_latest(), media_type="text/plain; version=0.0.4")
 
 

@@ -1,0 +1,94 @@
+"""Commands of whoever looks after an installation: the keyring, and the work behind the scenes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+import click
+
+from api import jobs, keys, sealed, terminal
+from api.db import Database
+from api.embedded import default_home
+from api.keys import Keyring, Purpose
+from api.permissions import Worker
+
+
+@click.group("keys")
+def keyring() -> None:
+    """The keyring: what seals personal data and signs tokens, receipts and documents."""
+
+
+@click.group("jobs", invoke_without_command=True)
+@click.option("--failed", is_flag=True, help="Those given up, instead of those still to be done.")
+@click.pass_context
+def work_list(context: click.Context, failed: bool) -> None:
+    """What waits to be done behind the scenes, and what was given up."""
+    if context.invoked_subcommand is not None:
+        return
+    for line in terminal.in_one_transaction(lambda tx: jobs.lines(tx, failed=failed)):
+        when = line.failed_at or line.due_at
+        click.echo(
+            f"{line.id}  {line.name:24} tried {line.attempts:2}  "
+            f"{'failed' if failed else 'due'} {when:%Y-%m-%d %H:%M:%S}  {line.error or ''}"
+        )
+
+
+@work_list.command()
+@click.argument("ids", nargs=-1, type=click.UUID)
+def requeue(ids: tuple[UUID, ...]) -> None:
+    """Try failed jobs again: those of IDS, or all."""
+    tried = terminal.in_one_transaction(lambda tx: jobs.requeue(tx, list(ids) or None))
+    click.echo(f"{tried} jobs to be tried again")
+
+
+@keyring.command("list")
+def list_keys() -> None:
+    """Show the keys by id, purpose and state; never a secret."""
+    with terminal.explained():
+        for key in _keyring().list():
+            click.echo(f"{key.kid:<28} {key.purpose:<8} {key.state:<12} {key.created:%Y-%m-%d}")
+
+
+@keyring.command()
+@click.argument("purpose", type=click.Choice(["wrap", "index", "token", "receipt", "document"]))
+def rotate(purpose: str) -> None:
+    """Make a new active key; the one before still opens and verifies. Servers notice by themselves.
+
+    After `wrap`, run `superapp keys rewrap`; after `index`, new entries use the new key.
+    """
+    with terminal.explained():
+        click.echo(_keyring().rotate(Purpose(purpose)).kid)
+
+
+@keyring.command()
+@click.argument("kid")
+@click.confirmation_option(prompt="What only this key opens is lost for good. Retire it?")
+def retire(kid: str) -> None:
+    """Forget the secret of a key that is no longer active."""
+    with terminal.explained():
+        _keyring().retire(kid)
+
+
+@keyring.command()
+def rewrap() -> None:
+    """Wrap every person's data key under the active wrap key; then the old one may be retired."""
+
+    async def work(db: Database) -> int:
+        total = 0
+        while True:
+            async with db.begin(Worker("rewrap")) as tx:
+                done = await sealed.rewrap(tx)
+            total += done
+            if not done:
+                return total
+
+    with terminal.explained():
+        keys.use(_keyring())
+    click.echo(f"{terminal.as_owner(work)} data keys wrapped again")
+
+
+def _keyring() -> Keyring:
+    settings = terminal.configured()
+    home = Path(settings.data_dir or default_home())
+    return Keyring.open(Path(settings.keyring) if settings.keyring else home / "keyring.json")
