@@ -218,7 +218,7 @@ class AuthorityGrant(msgspec.Struct, kw_only=True):
 
     account: UUID
     power: Power
-    section: Annotated[str, Meta(min_length=1, max_length=20, pattern=NO_NUL)]
+    section: Annotated[str, Meta(min_length=1, max_length=20, pattern=NO_NUL, examples=["37"])]
     instrument: Text
     valid_from: date
     valid_to: date | None = None

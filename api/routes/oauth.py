@@ -90,9 +90,13 @@ class _AuthorizeOperation(Operation):
 
     def __post_init__(self) -> None:
         text = Schema(type=OpenAPIType.STRING)
+        forms = {
+            "purpose": Schema(type=OpenAPIType.STRING, enum=list(PURPOSES)),
+            "purpose_hash": Schema(type=OpenAPIType.STRING, pattern=f"^{SHA256.pattern}$"),
+        }
         needed = ("response_type", "client_id", "redirect_uri", "code_challenge")
         self.parameters = [
-            OpenAPIParameter(name, "query", text, required=name in needed)
+            OpenAPIParameter(name, "query", forms.get(name, text), required=name in needed)
             for name in (*needed, "code_challenge_method", *_OPTIONAL)
         ]
 

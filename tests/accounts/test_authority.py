@@ -120,6 +120,8 @@ async def test_a_leavers_authority_ends_with_their_line_of_the_list(tx: Tx) -> N
     assert await may(tx) is not None
     await officers.list_officer(tx, entry(2145, ended=True))
     assert await may(tx) is None
+    yesterday = bangkok_date(tx.now) - timedelta(days=1)
+    assert await may(tx, on=yesterday) is not None  # what they signed on paper before stands
 
 
 async def test_who_is_on_no_list_holds_no_authority(tx: Tx) -> None:

@@ -233,6 +233,26 @@ async def test_an_account_suspended_meanwhile_cannot_sign_not_even_when_restored
         await use(phone, ticket)
 
 
+async def test_a_suspension_waits_for_what_is_being_signed(site: Litestar, db: Database) -> None:
+    phone = await signed_in(site, "inspector-2")
+    ticket = await phone.ticket_for(HASH, "inspector-2")
+
+    async def suspend() -> None:
+        async with db.begin(Worker("test")) as tx:
+            await service.suspend(tx, actor(phone).account, "ทดสอบ")
+
+    async with acting(phone) as tx:
+        found = await service.use_fresh_authentication(tx, ticket, HASH)
+        suspending = asyncio.create_task(suspend())
+        assert not (await asyncio.wait([suspending], timeout=0.3))[0]
+    await suspending
+    async with db.begin(Worker("test")) as tx:
+        await service.restore(tx, found.account)
+    assert ("fresh_authentication.used", None) in await happened(db, found.id)
+    with pytest.raises(FreshAuthenticationUsed):
+        await use(phone, ticket)
+
+
 async def test_a_ticket_given_before_a_suspension_that_no_one_cancelled_is_refused(tx: Tx) -> None:
     """As on another server, where the suspension is seen in the row alone."""
     from api.accounts import queries, seed
