@@ -14,9 +14,8 @@ from api.accounts.model import (
     NotListed,
     Officer,
     Status,
-    clean_cid,
-    clean_email,
 )
+from api.accounts.numbers import clean_cid, clean_email
 from api.db import Tx
 from api.permissions import Session
 from api.sealed import Cell

@@ -27,9 +27,8 @@ from api.accounts.model import (
     OfficerTaken,
     RejectedLine,
     WrongEntry,
-    clean_cid,
-    clean_email,
 )
+from api.accounts.numbers import clean_cid, clean_email
 from api.db import Tx
 from api.permissions import Reach, Role, Session
 from api.problems import Problem

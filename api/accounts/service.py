@@ -48,9 +48,8 @@ from api.accounts.model import (
     Profile,
     Status,
     WrongEntry,
-    clean_juristic_id,
-    mask_cid,
 )
+from api.accounts.numbers import clean_juristic_id, mask_cid
 from api.accounts.officers import import_officers, list_officer, officer_card
 from api.accounts.oidc import RelyingParty
 from api.db import Tx
