@@ -22,11 +22,13 @@ from api.routes import (
     dev_provider,
     docs,
     documents,
+    evidence,
     factories,
     ground,
     inspection,
     oauth,
     sync,
+    uploads,
 )
 from api.settings import Settings
 
@@ -39,6 +41,8 @@ ROUTERS = [
     *inspection.ROUTES,
     *documents.ROUTES,
     *sync.ROUTES,
+    *uploads.ROUTES,
+    *evidence.ROUTES,
 ]
 
 
@@ -66,7 +70,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
         lifespan=[lifespan],
         openapi_config=None,  # `superapp openapi` writes the document, /docs serves it
         compression_config=CompressionConfig(
-            backend="gzip", minimum_size=1024, gzip_compress_level=5
+            backend="gzip", minimum_size=1024, gzip_compress_level=5, exclude_opt_key="uncompressed"
         ),
         request_max_body_size=settings.max_body_bytes,
         logging_config=None,

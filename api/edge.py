@@ -64,7 +64,7 @@ Declare = Callable[[Callable[..., Any]], HTTPRouteHandler]
 
 def _route(method: Callable[..., Any]) -> Callable[..., Declare]:
     def declare(
-        path: str,
+        path: str | list[str],
         *,
         verb: str,
         operation: str | None = None,
@@ -76,7 +76,8 @@ def _route(method: Callable[..., Any]) -> Callable[..., Declare]:
     ) -> Declare:
         """A handler that needs `verb` and may answer `problems` besides those of the ground.
 
-        `api.openapi` documents the route from what is kept in `opt`.
+        `api.openapi` documents the route from what is kept in `opt`; what stands in its `headers`
+        comes with problems too.
         """
         if verb != PUBLIC and verb not in permissions.PERMISSIONS:
             raise TypeError(f"{path}: the permission table has no verb {verb}")
@@ -99,6 +100,7 @@ post = _route(litestar.post)
 put = _route(litestar.put)
 patch = _route(litestar.patch)
 delete = _route(litestar.delete)
+route = _route(litestar.route)
 _PARAMETER = re.compile(r"{.*?}")
 
 
@@ -208,6 +210,8 @@ def answer_problem(request: Request[Any, Any, Any], problem: Problem) -> Respons
         headers["Retry-After"] = str(int(problem.facts.get("retry_after_s", 1)))
     if isinstance(problem, WrongMethod):
         headers["Allow"] = str(problem.facts.get("allow", ""))
+    if handler := request.scope.get("route_handler"):
+        headers |= handler.opt.get("headers", {})
     if problem.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="superapp"'
     return Response(
@@ -304,4 +308,5 @@ __all__ = [
     "patch",
     "post",
     "put",
+    "route",
 ]

@@ -24,6 +24,7 @@ from litestar.typing import FieldDefinition
 
 from api import permissions, problems
 from api.accounts.model import DeviceWiped, SessionEnded, TokenExpired, TokenRefused
+from api.evidence.model import Evidence
 from api.factories.model import PhoneFactory
 from api.inspection.checklists.model import ChecklistLine
 from api.inspection.checklists.standard import Standard
@@ -45,6 +46,7 @@ RECORDS: dict[str, Any] = {
     "company_visit": CompanyVisit,
     "factory": PhoneFactory,
     "checklist": ChecklistLine,
+    "evidence": Evidence,
 }
 """What a phone pulls, by kind; the feed encodes it by hand."""
 _NAMES = {

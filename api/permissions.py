@@ -69,6 +69,9 @@ class Scope(msgspec.Struct, frozen=True):
     account: UUID | None = None
 
 
+EVERYTHING = Scope(provinces=None)
+"""For the system's own look-ups; what a caller may see is `scope(actor, verb)`."""
+
 R = Role
 _OFFICERS: dict[Role, Reach] = {
     R.inspector: Reach.office,
@@ -131,6 +134,10 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "sync.pull": _READERS | {R.local_officer: Reach.office, R.operator: Reach.company},
     "sync.push": _FIELD,
     "receipt.read": dict.fromkeys(_FIELD, Reach.own),
+    # evidence
+    "evidence.upload": dict.fromkeys((*_OFFICERS, R.operator), Reach.own),
+    "evidence.read": _READERS | {R.operator: Reach.company},
+    "evidence.link": _OFFICERS | {R.ministry: Reach.all, R.operator: Reach.company},
     # accounts
     "account.me": _OWN,
     "profile.read": _OWN,

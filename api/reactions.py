@@ -8,12 +8,23 @@ as fired.
 from __future__ import annotations
 
 from api.deadlines import Reaction
+from api.evidence import assembly, derivatives, uploads
+from api.inspection.visits import evidence as visit_evidence
 from api.inspection.visits import service as visits
 from api.jobs import Handler
 
-JOBS: dict[str, Handler] = {}
+JOBS: dict[str, Handler] = {
+    uploads.ASSEMBLE: Handler(outside=assembly.assemble, lease=assembly.LEASE),
+    uploads.SWEEP: Handler(outside=assembly.sweep, lease=assembly.LEASE),
+    derivatives.EXAMINE: Handler(outside=derivatives.examine, lease=derivatives.LEASE),
+    visit_evidence.CLAIM: Handler(inside=visit_evidence.claim_completed),
+    visit_evidence.CLAIM_WAITING: Handler(inside=visit_evidence.claim_waiting),
+}
 
-REACTIONS: dict[str, tuple[str, ...]] = {}
+REACTIONS: dict[str, tuple[str, ...]] = {
+    "evidence.completed": (derivatives.EXAMINE, visit_evidence.CLAIM),
+    "visit.planned": (visit_evidence.CLAIM_WAITING,),
+}
 
 DEADLINES: dict[str, Reaction] = {
     "visit.review": visits.escalate_review,

@@ -51,6 +51,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     storage_secret_key: str = ""
     """Empty: as the AWS tools find them (`AWS_*`, the machine's role)."""
     storage_timeout_s: float = 10.0
+    upload_max_bytes: int = 256 * 1024 * 1024
+    """Of one file."""
+    upload_days: int = 30
+    """So long an unfinished upload waits to be gone on with."""
+    image_max_bytes: int = 64 * 1024 * 1024
+    image_max_pixels: int = 100_000_000
+    """A larger picture is kept and flagged, not decoded."""
+    link_minutes: int = 10
+    """How long a link to evidence is good."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:

@@ -11,6 +11,7 @@ from api import deadlines, events, job_loop, keys, limits, logs, reactions
 from api import settings as config
 from api.accounts import session_queries as sessions
 from api.db import Database, Unreachable
+from api.evidence import uploads
 from api.permissions import Worker
 from api.settings import Settings
 
@@ -29,6 +30,7 @@ async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S)
                 async with db.begin(Worker("sweep")) as tx:
                     await limits.sweep(tx)
                     await sessions.sweep(tx)
+                    await jobs.enqueue(tx, uploads.SWEEP, key="hourly")
             rounds += 1
             if more:
                 continue

@@ -12,6 +12,7 @@ import msgspec
 from api import cursors, events, permissions
 from api.cursors import CursorInvalid
 from api.db import Tx
+from api.evidence import service as evidence
 from api.factories import service as factories
 from api.inspection.checklists import queries as checklists
 from api.inspection.visits import queries as visit_queries
@@ -100,6 +101,7 @@ LOADERS: dict[str, Loader] = {
     "company_visit": _company_visits,
     "factory": factories.for_phones,
     "checklist": checklists.checklist_lines,
+    "evidence": evidence.for_phones,
 }
 
 

@@ -20,7 +20,7 @@ from api.factories import service as factories
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import entry, findings, late, merge, queries, service
+from api.inspection.visits import entry, evidence, findings, late, merge, queries, service
 from api.inspection.visits.model import (
     ENDED,
     MOVES,
@@ -187,6 +187,7 @@ async def _unplanned(tx: Tx, op: RecordVisit, actor: Session) -> Held:
     rows = await queries.visits(tx, [op.visit], scope)
     if not rows:
         raise VisitNotFound(visit=op.visit)
+    await evidence.expect(tx, op.visit)
     return Held(rows[0], {}, {})
 
 

@@ -12,6 +12,7 @@ from api import permissions
 from api.clock import bangkok_date
 from api.cursors import Place
 from api.db import Tx
+from api.evidence import service as evidence
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
@@ -32,6 +33,7 @@ from api.inspection.visits.views import (
     FindingView,
     Note,
     Visit,
+    VisitEvidence,
     VisitHeader,
 )
 
@@ -61,6 +63,7 @@ async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
     for note in await view_queries.notes(tx, ids):
         notes.setdefault(note.visit, []).append(note)
     kept_late = await late.entries_of(tx, [h.id for h in headers if h.state in ENDED])
+    files = await evidence.bound(tx, "visit", ids)
     return [
         Visit(
             id=h.id,
@@ -94,6 +97,7 @@ async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
             findings=findings.get(h.id, []),
             notes=notes.get(h.id, []),
             late_entries=kept_late.get(h.id, []),
+            evidence=[VisitEvidence(f.id, f.item, f.media) for f in files.get(h.id, [])],
             version=h.version,
         )
         for h in headers

@@ -153,6 +153,14 @@ class FindingView(msgspec.Struct):
     version: int
 
 
+class VisitEvidence(msgspec.Struct):
+    """A file that belongs to a visit; more of it at `/v1/evidence/{id}`."""
+
+    id: UUID
+    item: str | None
+    media: str
+
+
 class Visit(msgspec.Struct, kw_only=True):
     """A visit as its officers see it, on the desk and on the phone."""
 
@@ -187,6 +195,7 @@ class Visit(msgspec.Struct, kw_only=True):
     findings: list[FindingView]
     notes: list[Note]
     late_entries: list[LateEntry]
+    evidence: list[VisitEvidence] = []
     version: int
 
 
