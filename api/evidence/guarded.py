@@ -26,12 +26,14 @@ _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 def main() -> None:
     kind, pixels = sys.argv[1], int(sys.argv[2])
-    from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin  # noqa: F401
+    # All that is needed is loaded here: afterwards no file can be opened that only root may read.
+    from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401
 
+    datetime.strptime("2000", "%Y")  # noqa: DTZ007
     confine()
     data = sys.stdin.buffer.read()
     warnings.simplefilter("error")
-    Image.MAX_IMAGE_PIXELS = pixels
+    Image.MAX_IMAGE_PIXELS = None  # asked below, when width and height are known
     Image.preinit()
     said: dict[str, Any] = {"flags": []}
     pictures: list[bytes] = []
