@@ -8,8 +8,10 @@ as fired.
 from __future__ import annotations
 
 from api.deadlines import Reaction
+from api.documents import pictures, printing
 from api.evidence import assembly, derivatives, uploads
 from api.inspection.visits import evidence as visit_evidence
+from api.inspection.visits import record
 from api.inspection.visits import service as visits
 from api.jobs import Handler
 
@@ -19,11 +21,15 @@ JOBS: dict[str, Handler] = {
     derivatives.EXAMINE: Handler(outside=derivatives.examine, lease=derivatives.LEASE),
     visit_evidence.CLAIM: Handler(inside=visit_evidence.claim_completed),
     visit_evidence.CLAIM_WAITING: Handler(inside=visit_evidence.claim_waiting),
+    "document.render": Handler(outside=printing.renderer(pictures.of)),
+    "visit.document": Handler(inside=record.issue_record),
 }
 
 REACTIONS: dict[str, tuple[str, ...]] = {
     "evidence.completed": (derivatives.EXAMINE, visit_evidence.CLAIM),
     "visit.planned": (visit_evidence.CLAIM_WAITING,),
+    "visit.accepted": ("visit.document",),
+    "visit.result_added": ("visit.document",),
 }
 
 DEADLINES: dict[str, Reaction] = {

@@ -62,6 +62,24 @@ async def by_id(tx: Tx, id: UUID, scope: Scope) -> Row | None:
     )
 
 
+async def latest(
+    tx: Tx, kind: str, subject: UUID, company: UUID | None, language: str
+) -> UUID | None:
+    """The newest document of that kind about `subject`, in the same copy and language."""
+    found: UUID | None = await tx.value(
+        """
+        select id from document
+        where subject = $1 and kind = $2 and company is not distinct from $3 and language = $4
+        order by id desc limit 1
+        """,
+        subject,
+        kind,
+        company,
+        language,
+    )
+    return found
+
+
 async def lines(
     tx: Tx,
     scope: Scope,

@@ -1,0 +1,251 @@
+"""The record of an accepted visit, as documents: the office's own and one for each factory.
+
+A factory's copy says what its own view of the visit may say and nothing more: no confidential item,
+no remark, no note, nothing of a neighbour's licence. Why a visit was made is in neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from api import permissions, sealed
+from api.clock import bangkok_date
+from api.db import Tx
+from api.documents import contents as c
+from api.documents import queries as documents
+from api.documents import service
+from api.inspection.checklists import rules
+from api.inspection.checklists import service as checklists
+from api.inspection.visits import queries, reading, record_queries, wording
+from api.inspection.visits.model import FindingState
+from api.inspection.visits.record_queries import OfficerName, RecordFactory
+from api.inspection.visits.views import CurrentAnswer, FindingView, Visit
+from api.jobs import Job
+
+KIND = "visit_record"
+
+
+class Copy(NamedTuple):
+    """For whom a copy is; `licences` is None for the office, which sees all."""
+
+    subject: UUID
+    company: UUID | None
+    licences: frozenset[UUID | None] | None
+
+    def shows(self, licence: UUID | None, *, confidential: bool) -> bool:
+        return self.licences is None or (licence in self.licences and not confidential)
+
+
+async def issue_record(tx: Tx, job: Job) -> None:
+    """The reaction to an accepted visit, and to a result that came in after it was accepted: then
+    a new record takes the place of the one before."""
+    await issue(tx, UUID(job.args["record"]), "th")
+
+
+async def issue(tx: Tx, visit: UUID, language: c.Language) -> None:
+    """Issues every copy; nothing for a visit that is not accepted."""
+    rows = await queries.visits(tx, [visit], permissions.scope(tx.actor, "visit.read"))
+    if not rows or rows[0].state not in reading.SHOWN:
+        return
+    row = rows[0]
+    (seen,) = await reading.visit_views(tx, [visit])
+    compiled = await checklists.compiled(tx, row.checklist)
+    names = await _names(tx, row.id, seen)
+    for copy in _copies(row.company, row.shown_as, seen):
+        content = await _content(tx, seen, compiled, names, copy, language)
+        await service.issue(
+            tx,
+            kind=KIND,
+            subject=copy.subject,
+            scope_province=row.province,
+            company=copy.company,
+            language=language,
+            content=content,
+            supersedes=await documents.latest(tx, KIND, copy.subject, copy.company, language),
+        )
+
+
+def _copies(company: UUID | None, shown_as: UUID, seen: Visit) -> list[Copy]:
+    licences: dict[UUID, set[UUID | None]] = {} if company is None else {company: {seen.licence}}
+    for f in seen.findings:
+        if f.company and not f.confidential and f.state != FindingState.withdrawn:
+            licences.setdefault(f.company, set()).add(f.licence)
+    return [
+        Copy(seen.id, None, None),
+        *(Copy(shown_as, of, frozenset(licences[of])) for of in sorted(licences)),
+    ]
+
+
+class _Names(NamedTuple):
+    officers: Mapping[UUID, OfficerName]
+    office: c.Office
+    representative: str | None
+    reviewer: UUID | None
+
+
+async def _names(tx: Tx, visit: UUID, seen: Visit) -> _Names:
+    """Everyone whom the record names. The representative's seal is opened, which is an event."""
+    held = await queries.representative(tx, visit)
+    name = None
+    if held.name is not None:
+        cell = sealed.Cell("visit", "representative_name", visit)
+        try:
+            name = await sealed.unseal(tx, sealed.Sealed(cell, held.name), purpose="visit.document")
+        except sealed.Erased:
+            name = None
+    reviewer = await record_queries.reviewer(tx, visit)
+    accounts = [*seen.team, *([reviewer] if reviewer else [])]
+    officers = {o.account: o for o in await record_queries.officers(tx, accounts)}
+    office = await record_queries.office(tx, seen.province)
+    assert office is not None, "every province has its office"
+    return _Names(officers, c.Office(th=office.th, en=office.en), name, reviewer)
+
+
+async def _content(
+    tx: Tx,
+    seen: Visit,
+    compiled: rules.Compiled,
+    names: _Names,
+    copy: Copy,
+    language: c.Language,
+) -> c.VisitRecord:
+    for_office = copy.licences is None
+    own = {lic for lic in copy.licences or () if lic}
+    licence = seen.licence if for_office or seen.licence in own else next(iter(sorted(own)), None)
+    factory = await record_queries.factory(tx, seen.premises, licence)
+    position = (seen.start or {}).get("position") or {}
+    reviewer = names.officers.get(names.reviewer) if names.reviewer else None
+    return c.VisitRecord(
+        date=c.day(bangkok_date(seen.started_at or seen.accepted_at or tx.now)),
+        office=names.office,
+        copy="office" if for_office else "factory",
+        factory=_factory(factory, language),
+        visit=str(copy.subject),
+        checklist=seen.checklist,
+        started_at=c.moment(seen.started_at),
+        ended_at=c.moment(seen.ended_at),
+        outcome=wording.word(wording.VISIT_OUTCOME, seen.outcome, language),
+        position=_position(position) if for_office else "",
+        officers=[_officer(names, a, seen.lead, language) for a in _lead_first(seen)],
+        representative=_representative(seen, names, language)
+        if for_office or seen.licence in own
+        else "",
+        sections=_sections(seen, compiled, copy, language),
+        findings=[
+            _finding(f, seen.answers, compiled, language)
+            for f in seen.findings
+            if f.state != FindingState.withdrawn
+            and copy.shows(f.licence, confidential=f.confidential)
+        ],
+        remarks=[n.text for n in seen.notes] if for_office else [],
+        signatures=[_lead_signature(names, seen, language)],
+        accepted=c.Person(name=reviewer.name, position=reviewer.position) if reviewer else None,
+        accepted_at=c.moment(seen.accepted_at),
+    )
+
+
+def _sections(
+    seen: Visit, compiled: rules.Compiled, copy: Copy, language: c.Language
+) -> list[c.Section]:
+    entries: dict[str, list[c.Entry]] = {}
+    for answer in sorted(seen.answers, key=lambda a: a.item):
+        found = compiled.item(answer.item)
+        licence = answer.licence or seen.licence
+        confidential = found is None or found.item.confidential
+        if not copy.shows(licence, confidential=confidential):
+            continue
+        code = found.item.section if found else "?"
+        entries.setdefault(code, []).append(
+            c.Entry(
+                item=answer.item,
+                text=wording.text(found.item.text, language) if found else "",
+                answer=_answer(answer, compiled, language),
+                outcome=wording.word(wording.ITEM_OUTCOME, answer.outcome, language),
+                failed=answer.outcome == "fail",
+                note=(answer.note or "") if copy.licences is None else "",
+            )
+        )
+    titles = {s.code: wording.text(s.title, language) for s in compiled.standard.sections}
+    return [
+        c.Section(code=code, title=titles.get(code, ""), entries=entries[code])
+        for code in sorted(entries)
+    ]
+
+
+def _answer(answer: CurrentAnswer, compiled: rules.Compiled, language: c.Language) -> str:
+    found = compiled.item(answer.item)
+    if found is None:
+        return ""
+    return wording.answer(found.item.answer, answer.value, language)
+
+
+def _finding(
+    f: FindingView, answers: Sequence[CurrentAnswer], compiled: rules.Compiled, language: c.Language
+) -> c.FindingPart:
+    item = compiled.items[f.item].item
+    answer = next((a for a in answers if a.item == f.item), None)
+    sure = f.ref_status != "recalled" or f.state != FindingState.needs_confirmation
+    return c.FindingPart(
+        item=f.item,
+        text=wording.text(item.text, language),
+        severity=wording.word(wording.SEVERITY, f.severity, language),
+        state=wording.word(wording.FINDING_STATE, f.state, language),
+        laws=[c.Law(reference=f.legal_ref, confirmed=sure)],
+        noted=_answer(answer, compiled, language) if answer else "",
+    )
+
+
+def _factory(found: RecordFactory, language: c.Language) -> c.Factory:
+    english = language == "en"
+    title = (found.category_en if english else found.category_th) or ""
+    place = [found.subdistrict, found.district, found.province] if not english else []
+    return c.Factory(
+        name=found.name,
+        number=" / ".join(dict.fromkeys(n for n in (found.number, found.number_new) if n)),
+        class_=found.class_,
+        category=f"{found.category or ''} {title}".strip(),
+        operator=found.operator or "",
+        address=" ".join(part for part in (found.address, *place) if part),
+    )
+
+
+def _position(position: Mapping[str, Any]) -> str:
+    if "lat" not in position or "lng" not in position:
+        return ""
+    accuracy = position.get("accuracy_m")
+    about = f" (± {accuracy:g} m)" if isinstance(accuracy, int | float) else ""
+    return f"{position['lat']:.5f}, {position['lng']:.5f}{about}"
+
+
+def _lead_first(seen: Visit) -> list[UUID]:
+    return [seen.lead, *(a for a in seen.team if a != seen.lead)]
+
+
+def _officer(names: _Names, account: UUID, lead: UUID, language: c.Language) -> c.Person:
+    found = names.officers.get(account)
+    leads = "lead officer" if language == "en" else "หัวหน้าคณะตรวจ"
+    return c.Person(
+        name=found.name if found else "–",
+        position=found.position if found else "",
+        role=leads if account == lead else "",
+    )
+
+
+def _lead_signature(names: _Names, seen: Visit, language: c.Language) -> c.Signature:
+    """The lead's submission under their own session is their signature."""
+    lead = _officer(names, seen.lead, seen.lead, language)
+    how = "submitted electronically" if language == "en" else "ส่งผลทางอิเล็กทรอนิกส์"
+    return c.Signature(
+        role=lead.role,
+        name=lead.name,
+        position=lead.position,
+        at=c.moment(seen.submitted_at),
+        how=how,
+    )
+
+
+def _representative(seen: Visit, names: _Names, language: c.Language) -> str:
+    presence = wording.word(wording.PRESENCE, seen.representative, language)
+    return f"{names.representative} ({presence})" if names.representative else presence
