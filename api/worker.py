@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 
-from api import deadlines, events, job_loop, keys, limits, logs, reactions
+from api import deadlines, events, job_loop, jobs, keys, limits, logs, reactions
 from api import settings as config
 from api.accounts import session_queries as sessions
 from api.db import Database, Unreachable
