@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from api.deadlines import Reaction
 from api.documents import pictures, printing
+from api.documents import service as document_service
 from api.evidence import assembly, derivatives, uploads
 from api.inspection.visits import evidence as visit_evidence
 from api.inspection.visits import record
@@ -21,15 +22,17 @@ JOBS: dict[str, Handler] = {
     derivatives.EXAMINE: Handler(outside=derivatives.examine, lease=derivatives.LEASE),
     visit_evidence.CLAIM: Handler(inside=visit_evidence.claim_completed),
     visit_evidence.CLAIM_WAITING: Handler(inside=visit_evidence.claim_waiting),
-    "document.render": Handler(outside=printing.renderer(pictures.of)),
-    "visit.document": Handler(inside=record.issue_record),
+    document_service.RENDER: Handler(outside=printing.renderer(pictures.of)),
+    record.ISSUE: Handler(inside=record.issue_record),
+    record.ISSUE_LATER: Handler(inside=record.issue_later),
 }
 
 REACTIONS: dict[str, tuple[str, ...]] = {
     "evidence.completed": (derivatives.EXAMINE, visit_evidence.CLAIM),
     "visit.planned": (visit_evidence.CLAIM_WAITING,),
-    "visit.accepted": ("visit.document",),
-    "visit.result_added": ("visit.document",),
+    "visit.accepted": (record.ISSUE,),
+    "visit.result_added": (record.ISSUE,),
+    "visit.evidence_added": (record.ISSUE_LATER,),
 }
 
 DEADLINES: dict[str, Reaction] = {

@@ -1,13 +1,43 @@
-"""Images for documents, by evidence id."""
+"""Images for documents: the screen form of evidence, which has no metadata and was made apart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from api.db import Database
+from api.evidence import content
+from api.evidence import service as evidence
+from api.evidence.model import EvidenceUnknown
+from api.jobs import Later
+from api.permissions import Worker
+from api.storage import ObjectMissing
+
+PAUSE: Final = timedelta(seconds=5)
+PATIENCE: Final = timedelta(hours=1)
+"""So long a document waits for a picture to be examined; after that it names it by its hash."""
 
 
-async def of(db: Database, evidence: Sequence[UUID]) -> dict[UUID, bytes]:
-    """None yet: evidence is not here. A document names it with its SHA-256 all the same."""
-    return {}
+async def of(db: Database, wanted: Sequence[UUID]) -> dict[UUID, bytes]:
+    """Those of `wanted` that can be shown. Raises `Later` while one is still to be examined."""
+    streams = {}
+    async with db.read(Worker("document.render")) as tx:
+        for id in wanted:
+            try:
+                row = await evidence.one(tx, id)
+            except EvidenceUnknown:
+                continue
+            if row.screen is not None:
+                streams[id] = await evidence.seen_as(tx, id, "screen")
+            elif row.found is None and row.media in content.PICTURES:
+                if tx.now - row.received_at < PATIENCE:
+                    raise Later(PAUSE)
+    found = {}
+    for id, stream in streams.items():
+        try:
+            found[id] = b"".join([chunk async for chunk in stream])
+        except ObjectMissing:
+            continue
+    return found

@@ -7,17 +7,21 @@ no remark, no note, nothing of a neighbour's licence. Why a visit was made is in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from api import permissions, sealed
+from api import jobs, permissions, sealed
 from api.clock import bangkok_date
 from api.db import Tx
 from api.documents import contents as c
 from api.documents import queries as documents
 from api.documents import service
+from api.evidence import service as evidence
+from api.evidence.model import EvidenceRow
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
+from api.inspection.visits import evidence as visit_evidence
 from api.inspection.visits import queries, reading, record_queries, wording
 from api.inspection.visits.model import FindingState
 from api.inspection.visits.record_queries import OfficerName, RecordFactory
@@ -25,6 +29,8 @@ from api.inspection.visits.views import CurrentAnswer, FindingView, Visit
 from api.jobs import Job
 
 KIND = "visit_record"
+ISSUE, ISSUE_LATER = "visit.document", "visit.document_later"
+WAIT = timedelta(minutes=10)
 
 
 class Copy(NamedTuple):
@@ -44,6 +50,17 @@ async def issue_record(tx: Tx, job: Job) -> None:
     await issue(tx, UUID(job.args["record"]), "th")
 
 
+async def issue_later(tx: Tx, job: Job) -> None:
+    """The reaction to a photograph: where it comes after the acceptance, it gets onto a new record.
+
+    They come one by one, so a while is waited for the others.
+    """
+    visit = UUID(job.args["record"])
+    rows = await queries.visits(tx, [visit], permissions.scope(tx.actor, "visit.read"))
+    if rows and rows[0].state in reading.SHOWN:
+        await jobs.enqueue(tx, ISSUE, {"record": visit}, key=f"late:{visit}", after=WAIT)
+
+
 async def issue(tx: Tx, visit: UUID, language: c.Language) -> None:
     """Issues every copy; nothing for a visit that is not accepted."""
     rows = await queries.visits(tx, [visit], permissions.scope(tx.actor, "visit.read"))
@@ -53,8 +70,9 @@ async def issue(tx: Tx, visit: UUID, language: c.Language) -> None:
     (seen,) = await reading.visit_views(tx, [visit])
     compiled = await checklists.compiled(tx, row.checklist)
     names = await _names(tx, row.id, seen)
+    photos = await evidence.of(tx, visit_evidence.OWNER, row.id)
     for copy in _copies(row.company, row.shown_as, seen):
-        content = await _content(tx, seen, compiled, names, copy, language)
+        content = await _content(tx, seen, compiled, names, photos, copy, language)
         await service.issue(
             tx,
             kind=KIND,
@@ -108,6 +126,7 @@ async def _content(
     seen: Visit,
     compiled: rules.Compiled,
     names: _Names,
+    photos: Sequence[EvidenceRow],
     copy: Copy,
     language: c.Language,
 ) -> c.VisitRecord:
@@ -139,6 +158,7 @@ async def _content(
             if f.state != FindingState.withdrawn
             and copy.shows(f.licence, confidential=f.confidential)
         ],
+        photographs=_photographs(photos, seen, compiled, copy, language),
         remarks=[n.text for n in seen.notes] if for_office else [],
         signatures=[_lead_signature(names, seen, language)],
         accepted=c.Person(name=reviewer.name, position=reviewer.position) if reviewer else None,
@@ -195,6 +215,36 @@ def _finding(
         laws=[c.Law(reference=f.legal_ref, confirmed=sure)],
         noted=_answer(answer, compiled, language) if answer else "",
     )
+
+
+def _photographs(
+    photos: Sequence[EvidenceRow],
+    seen: Visit,
+    compiled: rules.Compiled,
+    copy: Copy,
+    language: c.Language,
+) -> list[c.Photo]:
+    """Everything for the office; for a factory what belongs to a finding that its copy tells."""
+    told = {
+        f.item
+        for f in seen.findings
+        if f.state != FindingState.withdrawn and copy.shows(f.licence, confidential=f.confidential)
+    }
+    shown = []
+    for photo in photos:
+        if copy.licences is not None and photo.item not in told:
+            continue
+        found = compiled.item(photo.item) if photo.item else None
+        text = wording.text(found.item.text, language) if found else ""
+        shown.append(
+            c.Photo(
+                evidence=photo.id,
+                sha256=photo.sha256.hex(),
+                caption=f"{photo.item or ''} {text}".strip(),
+                taken_at=c.moment(photo.taken_at),
+            )
+        )
+    return shown
 
 
 def _factory(found: RecordFactory, language: c.Language) -> c.Factory:

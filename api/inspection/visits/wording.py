@@ -117,9 +117,23 @@ def _line(line: dict[str, Any], language: str) -> str:
     return f"{line['what']}: นับได้ {_plain(counted)} {told} {unit}".strip()
 
 
-_MONTHS = (
-    ("ม.ค.", "ก.พ.", "มี.ค.", "เม.ย.", "พ.ค.", "มิ.ย.")
-    + ("ก.ค.", "ส.ค.", "ก.ย.", "ต.ค.", "พ.ย.", "ธ.ค."),
+_MONTHS: tuple[tuple[str, ...], tuple[str, ...]] = (
+    tuple(
+        [
+            "ม.ค.",
+            "ก.พ.",
+            "มี.ค.",
+            "เม.ย.",
+            "พ.ค.",
+            "มิ.ย.",
+            "ก.ค.",
+            "ส.ค.",
+            "ก.ย.",
+            "ต.ค.",
+            "พ.ย.",
+            "ธ.ค.",
+        ]
+    ),
     ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
 
