@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from api.db import Database
+from api.db import Database, Tx
 from api.evidence import content
 from api.evidence import service as evidence
-from api.evidence.model import EvidenceUnknown
+from api.evidence.model import EvidenceRow, EvidenceUnknown
 from api.jobs import Later
 from api.permissions import Worker
 from api.storage import ObjectMissing
@@ -31,9 +31,8 @@ async def of(db: Database, wanted: Sequence[UUID]) -> dict[UUID, bytes]:
                 continue
             if row.screen is not None:
                 streams[id] = await evidence.seen_as(tx, id, "screen")
-            elif row.found is None and row.media in content.PICTURES:
-                if tx.now - row.received_at < PATIENCE:
-                    raise Later(PAUSE)
+            elif row.found is None and row.media in content.PICTURES and _young(tx, row):
+                raise Later(PAUSE)
     found = {}
     for id, stream in streams.items():
         try:
@@ -41,3 +40,7 @@ async def of(db: Database, wanted: Sequence[UUID]) -> dict[UUID, bytes]:
         except ObjectMissing:
             continue
     return found
+
+
+def _young(tx: Tx, row: EvidenceRow) -> bool:
+    return tx.now - row.received_at < PATIENCE

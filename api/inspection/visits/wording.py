@@ -117,25 +117,21 @@ def _line(line: dict[str, Any], language: str) -> str:
     return f"{line['what']}: นับได้ {_plain(counted)} {told} {unit}".strip()
 
 
-_MONTHS: tuple[tuple[str, ...], tuple[str, ...]] = (
-    tuple(
-        [
-            "ม.ค.",
-            "ก.พ.",
-            "มี.ค.",
-            "เม.ย.",
-            "พ.ค.",
-            "มิ.ย.",
-            "ก.ค.",
-            "ส.ค.",
-            "ก.ย.",
-            "ต.ค.",
-            "พ.ย.",
-            "ธ.ค.",
-        ]
-    ),
-    ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+_MONTHS_TH = (
+    "ม.ค.",
+    "ก.พ.",
+    "มี.ค.",
+    "เม.ย.",
+    "พ.ค.",
+    "มิ.ย.",
+    "ก.ค.",
+    "ส.ค.",
+    "ก.ย.",
+    "ต.ค.",
+    "พ.ย.",
+    "ธ.ค.",
 )
+_MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def _date(value: Any, language: str) -> str:
@@ -146,7 +142,7 @@ def _date(value: Any, language: str) -> str:
     else:
         parts = (value["year"], value.get("month"), value.get("day"))
     year, english = int(parts[0] or 0), language == "en"
-    month_name = _MONTHS[english][parts[1] - 1] if parts[1] else None
+    month_name = (_MONTHS_EN if english else _MONTHS_TH)[parts[1] - 1] if parts[1] else None
     shown = (parts[2], month_name, year if english else year + BUDDHIST_ERA)
     return " ".join(str(part) for part in shown if part is not None)
 
