@@ -13,7 +13,7 @@ import pytest
 from litestar import Litestar
 
 from api import clock, sealed
-from api.accounts import fresh, service
+from api.accounts import fresh, queries, seed, service
 from api.accounts.fresh_model import (
     FreshAuthenticationNeeded,
     FreshAuthenticationOfAnother,
@@ -21,7 +21,7 @@ from api.accounts.fresh_model import (
     FreshAuthenticationUsed,
 )
 from api.accounts.fresh_queries import Fresh
-from api.accounts.model import AccountSuspended
+from api.accounts.model import AccountSuspended, Status
 from api.db import Database, Tx
 from api.permissions import NOBODY, Nobody, Role, Session, Worker
 from api.problems import Problem, SignInNeeded
@@ -160,11 +160,27 @@ async def test_an_act_that_is_rolled_back_gives_the_ticket_back(phone: Phone, db
 async def test_of_sixteen_acts_at_once_one_has_the_ticket(phone: Phone) -> None:
     await phone.sign_in()
     ticket = await phone.ticket_for(HASH)
-    outcomes = await asyncio.gather(
-        *(use(phone, ticket) for _ in range(16)), return_exceptions=True
-    )
+    begun = asyncio.Barrier(16)
+
+    async def act() -> service.FreshAuthentication:
+        async with acting(phone) as tx:
+            await begun.wait()
+            return await service.use_fresh_authentication(tx, ticket, HASH)
+
+    outcomes = await asyncio.gather(*(act() for _ in range(16)), return_exceptions=True)
     kinds = [type(outcome).__name__ for outcome in outcomes]
     assert sorted(kinds) == ["FreshAuthentication"] + ["FreshAuthenticationUsed"] * 15
+
+
+async def test_a_second_act_waits_for_the_first_and_has_nothing_left(phone: Phone) -> None:
+    await phone.sign_in()
+    ticket = await phone.ticket_for(HASH)
+    async with acting(phone) as tx:
+        await service.use_fresh_authentication(tx, ticket, HASH)
+        second = asyncio.create_task(use(phone, ticket))
+        assert not (await asyncio.wait([second], timeout=0.3))[0]
+    with pytest.raises(FreshAuthenticationUsed):
+        await second
 
 
 async def test_a_ticket_is_for_that_hash_alone_and_still_counts_for_it(phone: Phone) -> None:
@@ -253,11 +269,27 @@ async def test_a_suspension_waits_for_what_is_being_signed(site: Litestar, db: D
         await use(phone, ticket)
 
 
+async def test_a_signature_waits_for_a_suspension_and_is_refused(
+    site: Litestar, db: Database
+) -> None:
+    phone = await signed_in(site, "inspector-2")
+    ticket = await phone.ticket_for(HASH, "inspector-2")
+    account = actor(phone).account
+    async with db.begin(Worker("test")) as tx:
+        await queries.lock_account(tx, account)
+        await queries.set_status(tx, account, Status.suspended)
+        signing = asyncio.create_task(use(phone, ticket))
+        assert not (await asyncio.wait([signing], timeout=0.3))[0]
+    try:
+        with pytest.raises(AccountSuspended):
+            await signing
+    finally:
+        async with db.begin(Worker("test")) as tx:
+            await service.restore(tx, account)
+
+
 async def test_a_ticket_given_before_a_suspension_that_no_one_cancelled_is_refused(tx: Tx) -> None:
     """As on another server, where the suspension is seen in the row alone."""
-    from api.accounts import queries, seed
-    from api.accounts.model import Status
-
     account = await seed.account(tx, "inspector-2")
     proof = Fresh(HASH, "https://op.example", sealed.index("subject", "x"), tx.now)
     _, given = await fresh.give_ticket(tx, account, PHONE, proof)

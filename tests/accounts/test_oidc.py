@@ -468,6 +468,14 @@ async def test_a_log_in_that_is_not_new_is_refused_with_the_reason(
     assert (await identify(party(bad))).authenticated_at is None  # an ordinary sign-in may
 
 
+async def test_a_token_issued_before_the_errand_is_no_new_log_in(bad: BadProvider) -> None:
+    then = int(time.time()) - 600
+    bad.claims = {"auth_time": then, "iat": then, "exp": then + 3600}
+    with pytest.raises(LogInNotFresh) as caught:
+        await log_in_again(party(bad), clock.now() - timedelta(seconds=30))
+    assert caught.value.facts["reason"] == "old"
+
+
 async def test_a_new_log_in_is_dated_by_the_provider_whose_clock_may_be_off(
     bad: BadProvider,
 ) -> None:
