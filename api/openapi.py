@@ -171,6 +171,8 @@ def _finish(operation: dict[str, Any], handler: HTTPRouteHandler, book: _Book) -
     declared: list[type[Problem]] = list(handler.opt.get("problems", ()))
     if problems.Stale in declared:
         parameters.append({"$ref": "#/components/parameters/IfMatch"})
+    for named in handler.opt.get("parameters", ()):
+        parameters.append({"$ref": f"#/components/parameters/{named}"})
     if parameters:
         operation["parameters"] = parameters
     book.result_problems += [p.code for p in handler.opt.get("result_problems", ())]

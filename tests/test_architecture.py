@@ -22,6 +22,7 @@ from api.accounts import model as accounts
 from api.db import Database
 from api.documents import contents
 from api.documents import model as documents
+from api.evidence import model as evidence
 from api.factories import model as factories
 from api.inspection.visits import model as visits
 from api.inspection.visits import operations
@@ -111,7 +112,12 @@ def test_every_problem_is_told_by_some_route() -> None:
     told = (ROOT / "openapi" / "openapi.json").read_text(encoding="utf-8")
     silent = {c for c in CATALOGUE if f'"{c}"' not in told and f"`{c}`" not in told}
     told_in_the_description_for_every_address = {"ground/wrong-method"}
-    of_verbs_that_later_features_bring = {"accounts/authority-needed", "documents/force"}
+    of_verbs_that_later_features_bring = {
+        "accounts/authority-needed",
+        "documents/force",
+        "evidence/taken",
+        "evidence/unknown",
+    }
     of_verbs_that_later_features_bring |= {p.code for p in fresh_model.PROBLEMS}
     assert not sorted(
         silent - told_in_the_description_for_every_address - of_verbs_that_later_features_bring
@@ -173,6 +179,7 @@ CHECKED: dict[tuple[str, str], set[str]] = {
     ("finding", "state"): set(visits.FindingState),
     ("finding", "severity"): set(get_args(visits.Severity)),
     ("finding", "ref_status"): {"act_text", "instrument_found", "recalled"},
+    ("upload", "state"): set(evidence.UploadState),
 }
 
 
@@ -255,6 +262,7 @@ async def test_the_servers_role_owns_nothing_and_is_nobody_special(db: Database)
 APPEND_ONLY = (
     *("event", "entry", "visit_note", "operation", "refused_operation", "checklist"),
     *("document", "document_force", "document_file"),
+    *("evidence", "evidence_examined"),
 )
 
 

@@ -60,6 +60,7 @@ PYTHON: dict[str, tuple[type, ...]] = {
 NOT_NULL_BY_CONDITION: dict[tuple[str, str], str] = {
     ("OfficerCard", "account"): "officer_card asks for the officer of an account",
     ("OfficerName", "account"): "it is one of those asked for",
+    ("Part", "size"): "where size is not null",
 }
 """(Struct, field) that a nullable column never leaves empty, and the condition that sees to it."""
 

@@ -136,7 +136,7 @@ def test_an_operation_says_what_it_does_who_may_and_how_it_fails(name: str) -> N
         assert "404" in statuses
         named = {p.get("name") for p in operation["parameters"]}
         assert set(re.findall(r"\{(\w+)\}", path)) <= named
-    assert method in ("get", "post", "put", "patch", "delete")
+    assert method in ("get", "head", "post", "put", "patch", "delete")
 
 
 def test_what_an_edit_needs_is_told_where_versions_are_compared() -> None:

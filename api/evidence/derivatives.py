@@ -31,6 +31,15 @@ TIME_DIFFERS = timedelta(minutes=10)
 POSITION_DIFFERS_M = 300.0
 LIKE = 3
 """Pictures whose likenesses differ in at most so many of 64 bits are taken for the same."""
+GUARDED = {
+    flag.code: flag
+    for flag in (
+        Flag("image.unreadable"),
+        Flag("image.too_large"),
+        Flag("image.trailing_bytes"),
+    )
+}
+"""What the guarded program may say; nothing else that it says counts."""
 _PROGRAM = Path(__file__).with_name("guarded.py")
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
 
@@ -69,7 +78,7 @@ async def examine(db: Database, job: Job) -> None:
 
 
 async def _keep(tx: Tx, row: EvidenceRow, seen: Seen, kept: dict[str, str]) -> None:
-    flags = [Flag(code) for code in seen.flags]
+    flags = [GUARDED[code] for code in seen.flags if code in GUARDED]
     if seen.likeness is not None:
         flags += compared(row, seen.exif)
     same = await queries.same_bytes(tx, row)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from api.problems import Conflict, Forbidden, Invalid, NotFound, Problem
+from api.problems import Conflict, Invalid, NotFound, Problem
 
 
 class UploadState(StrEnum):
@@ -166,7 +166,7 @@ class Position(msgspec.Struct):
     accuracy_m: float | None = None
 
 
-class State(StrEnum):
+class EvidenceState(StrEnum):
     """How far a file has come: of an upload, and in the end `stored`."""
 
     receiving = "receiving"
@@ -183,7 +183,7 @@ class Evidence(msgspec.Struct, kw_only=True):
     """
 
     id: UUID
-    state: State
+    state: EvidenceState
     size: int
     received: int
     sha256: str
@@ -301,7 +301,7 @@ class RangeUnsatisfiable(
 
 
 class LinkInvalid(
-    Forbidden,
+    NotFound,
     code="evidence/link-invalid",
     th="ลิงก์ไม่ถูกต้องหรือหมดอายุแล้ว กรุณาขอใหม่",
     en="The link is wrong or has expired; ask for another",

@@ -17,6 +17,7 @@ from api.evidence.model import (
     Evidence,
     EvidenceNotFound,
     EvidenceRow,
+    EvidenceState,
     EvidenceTaken,
     EvidenceUnknown,
     Flag,
@@ -24,7 +25,6 @@ from api.evidence.model import (
     Link,
     LinkInvalid,
     Position,
-    State,
     UploadRow,
 )
 
@@ -154,7 +154,7 @@ async def for_phones(tx: Tx, ids: Sequence[UUID]) -> list[Evidence]:
 def view(row: EvidenceRow) -> Evidence:
     return Evidence(
         id=row.id,
-        state=State.stored,
+        state=EvidenceState.stored,
         size=row.size,
         received=row.size,
         sha256=row.sha256.hex(),
@@ -177,7 +177,7 @@ def view(row: EvidenceRow) -> Evidence:
 def upload_view(row: UploadRow) -> Evidence:
     return Evidence(
         id=row.id,
-        state=State(row.state),
+        state=EvidenceState(row.state),
         size=row.size,
         received=row.received,
         sha256=row.sha256.hex(),

@@ -27,6 +27,7 @@ from api.permissions import PUBLIC
 from api.storage import ObjectMissing, StorageUnreachable
 
 AnyRequest = Request[Any, Any, Any]
+BYTES = {"uncompressed": True, "parameters": ("Range", "IfRange")}
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
@@ -52,7 +53,7 @@ async def make_link(tx: InTx, evidence: FromPath[UUID], form: FromQuery[Form] = 
     verb="evidence.read",
     operation="evidence.content",
     problems=[EvidenceNotFound, RangeUnsatisfiable, StorageUnreachable],
-    opt={"uncompressed": True},
+    opt=BYTES,
 )
 async def read_content(
     request: AnyRequest, evidence: FromPath[UUID], form: FromQuery[Form] = "original"
@@ -70,7 +71,7 @@ async def read_content(
     operation="evidence.linked",
     tags=["evidence"],
     problems=[EvidenceNotFound, LinkInvalid, RangeUnsatisfiable, StorageUnreachable],
-    opt={"uncompressed": True},
+    opt=BYTES,
 )
 async def read_linked(
     request: AnyRequest,

@@ -37,7 +37,9 @@ from api.storage import StorageFull, StorageUnreachable
 AnyRequest = Request[Any, Any, Any]
 VERSION = {"Tus-Resumable": "1.0.0", "Tus-Version": "1.0.0"}
 EXTENSIONS = "creation,creation-with-upload,checksum,expiration,termination"
-OPT = {"headers": VERSION, "uncompressed": True}
+OPT = {"headers": VERSION, "uncompressed": True, "parameters": ("TusResumable",)}
+CREATING = OPT | {"parameters": ("TusResumable", "UploadLength", "UploadMetadata")}
+APPENDING = OPT | {"parameters": ("TusResumable", "UploadOffset", "UploadChecksum")}
 BODY = "application/offset+octet-stream"
 STORING = (
     ChecksumDiffers,
@@ -65,7 +67,7 @@ async def _about() -> Response[None]:
 
 
 about = route(
-    ["/v1/uploads", "/v1/uploads/{id:uuid}"],
+    "/v1/uploads",
     verb=PUBLIC,
     operation="upload.options",
     http_method=[HttpMethod.OPTIONS],
@@ -82,7 +84,7 @@ about = route(
     tags=["upload"],
     problems=[*STORING, EvidenceDiffers],
     status_code=201,
-    opt=OPT,
+    opt=CREATING,
     request_max_body_size=None,
 )
 async def create(request: AnyRequest) -> Response[None]:
@@ -143,7 +145,7 @@ stand = route(
     tags=["upload"],
     problems=STORING,
     status_code=204,
-    opt=OPT,
+    opt=APPENDING,
     request_max_body_size=None,
 )
 async def append(request: AnyRequest, id: FromPath[UUID]) -> Response[None]:

@@ -76,16 +76,17 @@ Work = Callable[[], Awaitable[None]]
 def work(db: Database) -> Work:
     """Does every job that is due, and those that come of them, as the worker does."""
 
-    async def until_none_is_left() -> None:
-        while True:
-            async with db.begin(Worker("test")) as tx:
-                taken = await jobs.take(tx, list(reactions.JOBS), 50, jobs.LEASE)
-            if not taken:
-                return
-            for job in taken:
-                await jobs.run(db, job, reactions.JOBS[job.name])
+    return lambda: do_jobs(db)
 
-    return until_none_is_left
+
+async def do_jobs(db: Database) -> None:
+    while True:
+        async with db.begin(Worker("test")) as tx:
+            taken = await jobs.take(tx, list(reactions.JOBS), 50, jobs.LEASE)
+        if not taken:
+            return
+        for job in taken:
+            await jobs.run(db, job, reactions.JOBS[job.name])
 
 
 def photograph(
