@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import click
 import uvloop
 
-from bench import deadlines, factories, jobs, pull, push, table
+from bench import deadlines, factories, jobs, pull, push, table, uploads
 from bench.frame import Frame
 
 Part = Callable[[Frame], Awaitable[list[table.Row]]]
@@ -19,6 +19,7 @@ PARTS: dict[str, Part] = {
     "import": factories.measure_import,
     "jobs": jobs.measure,
     "deadlines": deadlines.measure,
+    "upload": uploads.measure,
 }
 
 

@@ -40,7 +40,12 @@ class Frame:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        self.conf = Settings(env="test", keyring=str(folder / "keyring.json"), port=self.port)
+        self.conf = Settings(
+            env="test",
+            data_dir=str(folder),
+            keyring=str(folder / "keyring.json"),
+            port=self.port,
+        )
 
     @classmethod
     @asynccontextmanager
@@ -74,6 +79,7 @@ class Frame:
         environment = os.environ | {
             "SUPERAPP_ENV": "test",
             "SUPERAPP_DATABASE_URL": url,
+            "SUPERAPP_DATA_DIR": self.conf.data_dir,
             "SUPERAPP_KEYRING": str(keys_path(self.conf)),
             "SUPERAPP_PORT": str(self.port),
         }

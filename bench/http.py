@@ -34,13 +34,13 @@ class Phone:
         self.writer.close()
 
     async def get(self, path: str) -> Answer:
-        return await self._send("GET", path, b"", "")
+        return await self.send("GET", path, b"", "")
 
     async def post(self, path: str, body: bytes, *, packed: bool = False) -> Answer:
         kind = "Content-Type: application/json\r\n"
-        return await self._send("POST", path, body, kind + "Content-Encoding: gzip\r\n" * packed)
+        return await self.send("POST", path, body, kind + "Content-Encoding: gzip\r\n" * packed)
 
-    async def _send(self, method: str, path: str, body: bytes, headers: str) -> Answer:
+    async def send(self, method: str, path: str, body: bytes, headers: str) -> Answer:
         self.writer.write(
             (
                 f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"

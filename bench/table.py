@@ -38,6 +38,8 @@ TARGETS: dict[str, Target] = {
     "import.rows_per_s": Target("rows/s", "higher", 15_000),
     "jobs.per_s": Target("jobs/s", "higher", 1_000),
     "deadlines.scan_ratio": Target("ratio", "lower", 1.1),
+    "upload.vs_plain": Target("ratio", "higher", 0.7),
+    "upload.memory_mb": Target("MB", "lower", 1),
 }
 
 

@@ -53,6 +53,7 @@ async def serving(
     environment = os.environ | {
         "SUPERAPP_ENV": "test",
         "SUPERAPP_DATABASE_URL": url,
+        "SUPERAPP_DATA_DIR": str(log.parent),
         "SUPERAPP_KEYRING": str(keyring),
         "SUPERAPP_PUBLIC_URL": PUBLIC_URL,
     }
