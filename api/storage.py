@@ -130,6 +130,7 @@ class Storage:
 
     async def _write_folder(self, path: Path, chunks: AsyncIterable[bytes]) -> None:
         handle, aside = await self._run(_open_aside, path)
+        finished = False
         try:
             gathered: list[bytes] = []
             size = 0
@@ -139,9 +140,11 @@ class Storage:
                 if size >= CHUNK:
                     await self._run(_write_all, handle, gathered)
                     gathered, size = [], 0
+            finished = True
             await self._run(_finish, handle, gathered, aside, path)
         finally:
-            await asyncio.shield(self._run(_clear, handle, aside))
+            if not finished:
+                await asyncio.shield(self._run(_clear, handle, aside))
 
     async def _write_bucket(self, key: str, chunks: AsyncIterable[bytes]) -> None:
         rest = aiter(chunks)
@@ -281,9 +284,12 @@ def _write_all(handle: int, chunks: list[bytes]) -> None:
 
 
 def _finish(handle: int, chunks: list[bytes], aside: Path, path: Path) -> None:
-    _write_all(handle, chunks)
-    os.fsync(handle)
-    os.link(aside, path)  # unlike a rename it fails where the name is taken
+    try:
+        _write_all(handle, chunks)
+        os.fsync(handle)
+        os.link(aside, path)  # unlike a rename it fails where the name is taken
+    finally:
+        _clear(handle, aside)
     _sync_folder(path.parent)
 
 

@@ -75,7 +75,7 @@ async def _keep(tx: Tx, held: UploadRow, key: str, media: str) -> None:
         flags.append(Flag("type.unknown"))
     elif held.media_claimed and held.media_claimed not in (media, content.UNKNOWN):
         flags.append(Flag("type.differs", {"claimed": held.media_claimed}))
-    await queries.insert_evidence(
+    fresh = await queries.insert_evidence(
         tx,
         held,
         key=key,
@@ -83,6 +83,8 @@ async def _keep(tx: Tx, held: UploadRow, key: str, media: str) -> None:
         flags=msgspec.json.encode(flags).decode(),
         receipt=sign(tx, held),
     )
+    if not fresh:  # announced again in the moment in which it became evidence
+        return
     await queries.forget_part(tx, key)
     await jobs.enqueue(tx, SWEEP, key="now")
     await _tell(tx, "evidence.completed", held)

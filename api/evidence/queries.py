@@ -38,7 +38,7 @@ async def upload(tx: Tx, id: UUID) -> UploadRow | None:
 async def insert_upload(
     tx: Tx, account: UUID, creation: Creation, parts: UUID, expires_at: datetime
 ) -> bool:
-    """False when the id is an upload's already."""
+    """False when the id is an upload's or evidence already."""
     claims = creation.claims
     return bool(
         await tx.run(
@@ -46,8 +46,9 @@ async def insert_upload(
             insert into upload (id, account, state, size, sha256, parts, owner_kind, owner, item,
                 taken_at, lat, lng, accuracy_m, filename, media_claimed, flags, created_at,
                 expires_at)
-            values ($1, $2, 'receiving', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-                $15::jsonb, $16, $17)
+            select $1, $2, 'receiving', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+                $15::jsonb, $16, $17
+            where not exists (select from evidence where id = $1)
             on conflict (id) do nothing
             """,
             creation.id,
@@ -196,12 +197,14 @@ async def left_over(tx: Tx, before: datetime, limit: int) -> list[str]:
 
 async def insert_evidence(
     tx: Tx, up: UploadRow, *, key: str, media: str, flags: str, receipt: str
-) -> None:
-    await tx.run(
+) -> bool:
+    """False when the id is evidence already: what is written once stays."""
+    inserted = await tx.run(
         """
         insert into evidence (id, account, size, sha256, media, key, owner_kind, owner, item,
             taken_at, lat, lng, accuracy_m, filename, flags, receipt, received_at)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15::jsonb, $16, $17)
+        on conflict (id) do nothing
         """,
         up.id,
         up.account,
@@ -221,6 +224,7 @@ async def insert_evidence(
         receipt,
         tx.now,
     )
+    return bool(inserted)
 
 
 async def evidence(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[EvidenceRow]:

@@ -13,6 +13,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from api import events, ids, jobs, permissions, settings, storage
@@ -38,7 +39,15 @@ PART = 16 * 1024 * 1024
 """A longer request is stored in several parts, so that a server that dies loses at most one."""
 
 Begin = Callable[[], AbstractAsyncContextManager[Tx]]
-"""Opens a transaction of the caller's, with the session still live."""
+
+
+class Line(NamedTuple):
+    """How a request speaks to the data base while its body flows: never for long."""
+
+    begin: Begin
+    """A transaction of the caller's, with the session still live."""
+    read: Begin
+    """Statements without a transaction."""
 
 
 class Cut(Exception):
@@ -59,15 +68,16 @@ async def create(tx: Tx, creation: Creation) -> tuple[int, datetime | None]:
     limit = settings.current().upload_max_bytes
     if creation.size > limit:
         raise UploadTooLarge(limit_bytes=limit)
+    until = _until(tx)
+    if await queries.insert_upload(tx, account, creation, ids.new(), until):
+        return 0, until
     await tx.lock([creation.id])
     for done in await queries.evidence(tx, [creation.id], permissions.EVERYTHING):
         _same(account, creation, done.account, done.size, done.sha256)
         return done.size, None
-    until = _until(tx)
-    if await queries.insert_upload(tx, account, creation, ids.new(), until):
-        return 0, until
     held = await queries.upload(tx, creation.id)
-    assert held is not None
+    if held is None:  # it ended this moment
+        raise UploadNotFound()
     if ("begin_anew", held.state) in UPLOAD_MOVES:
         if held.account != account:
             raise UploadNotFound()
@@ -117,7 +127,7 @@ async def end(tx: Tx, id: UUID) -> None:
 
 
 async def receive(
-    begin: Begin,
+    line: Line,
     id: UUID,
     offset: int,
     body: AsyncIterator[bytes],
@@ -135,32 +145,32 @@ async def receive(
     await incoming.fill()
     until: datetime | None = None
     while incoming.more:
-        async with begin() as tx:
+        async with line.read() as tx:
             part = await _open(tx, id, offset)
         if length is not None and offset + length > part.size:
-            await _drop(begin, part, stored=False)
+            await _drop(line, part, stored=False)
             raise UploadTooLarge(limit_bytes=part.size)
         try:
             await storage.current().write(part.key, incoming.part(part.size - offset))
         except storage.ObjectExists as error:
             raise OffsetDiffers(offset=offset) from error  # keys are drawn, never given
         except BaseException:
-            await _drop(begin, part, stored=False)
+            await _drop(line, part, stored=False)
             raise
         if incoming.size == 0:
-            await _drop(begin, part, stored=True)
+            await _drop(line, part, stored=True)
             break
-        offset, until = await _close(begin, id, part, offset, incoming.size)
+        offset, until = await _close(line, id, part, offset, incoming.size)
         length = None if length is None else length - incoming.size
     if until is None:
-        async with begin() as tx:
+        async with line.read() as tx:
             offset, _, until = await standing(tx, id)
     return offset, until
 
 
 async def _open(tx: Tx, id: UUID, offset: int) -> Opened:
     account = _account(tx)
-    key = f"uploads/{id.hex[-2:]}/{id}/{offset}-{ids.new().hex[-12:]}"
+    key = f"uploads/{id.hex[-2:]}/{id}.{offset}-{ids.new().hex[-12:]}"
     part = await queries.open_part(tx, id, account, key, offset)
     if part is None:
         stands, _, _ = await standing(tx, id)
@@ -169,10 +179,10 @@ async def _open(tx: Tx, id: UUID, offset: int) -> Opened:
 
 
 async def _close(
-    begin: Begin, id: UUID, part: Opened, offset: int, size: int
+    line: Line, id: UUID, part: Opened, offset: int, size: int
 ) -> tuple[int, datetime]:
     try:
-        async with begin() as tx:
+        async with line.begin() as tx:
             until = _until(tx)
             whole = await queries.close_part(tx, id, part, offset, size, until)
             if whole is None:
@@ -180,17 +190,17 @@ async def _close(
             if whole:
                 await jobs.enqueue(tx, ASSEMBLE, {"upload": id}, key=f"{id}:{part.parts}")
     except OffsetDiffers:
-        await _drop(begin, part, stored=True)
+        await _drop(line, part, stored=True)
         raise
     return offset + size, until
 
 
-async def _drop(begin: Begin, part: Opened, *, stored: bool) -> None:
+async def _drop(line: Line, part: Opened, *, stored: bool) -> None:
     """Forgets a part that counts for nothing; what fails here the sweep does a day later."""
     with contextlib.suppress(Exception):
         if stored:
             await storage.current().delete(part.key)
-        async with begin() as tx:
+        async with line.read() as tx:
             await queries.forget_part(tx, part.key)
 
 

@@ -105,7 +105,7 @@ async def create(request: AnyRequest) -> Response[None]:
         offset, until = await uploads.create(tx, creation)
     if with_body and offset == 0:
         offset, until = await uploads.receive(
-            lambda: _writing(request),
+            _line(request),
             creation.id,
             0,
             _body(request),
@@ -158,7 +158,7 @@ async def append(request: AnyRequest, id: FromPath[UUID]) -> Response[None]:
     if request.headers.get("content-type") != BODY:
         raise NotAPatch()
     offset, until = await uploads.receive(
-        lambda: _writing(request),
+        _line(request),
         id,
         _number(request, "upload-offset"),
         _body(request),
@@ -194,6 +194,14 @@ async def _writing(request: AnyRequest) -> AsyncIterator[Tx]:
     async with db.begin(request.user, logs.request_id.get()) as tx:
         await admit_write(tx, "evidence.upload")
         yield tx
+
+
+def _line(request: AnyRequest) -> uploads.Line:
+    db: Database = request.app.state.db
+    return uploads.Line(
+        begin=lambda: _writing(request),
+        read=lambda: db.read(request.user, logs.request_id.get()),
+    )
 
 
 async def _body(request: AnyRequest) -> AsyncIterator[bytes]:

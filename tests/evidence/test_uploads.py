@@ -82,12 +82,12 @@ async def test_many_parts_are_put_together_and_their_objects_are_deleted(
     id = UUID(place.rpartition("/")[2])
     folder = storage.current().folder
     assert folder is not None
-    assert len(list(folder.rglob(f"{id}/*"))) == 4
+    assert len(list(folder.rglob(f"{id}.*"))) == 4
     await work()
     assert (await phone.about(id))["state"] == "stored"
     got = await phone.person.get(f"/v1/evidence/{id}/content")
     assert got.content == data
-    assert not list(folder.rglob(f"{id}/*"))
+    assert not list(folder.rglob(f"{id}.*"))
     async with db.read() as tx:
         assert await tx.value("select count(*) from upload_part where key like $1", f"%{id}%") == 0
 
@@ -217,7 +217,7 @@ async def test_an_ended_upload_is_forgotten_with_its_bytes(phone: Phone, work: W
     assert (await phone.append(place, 500, data[500:])).status_code == 404
     await work()
     folder = storage.current().folder
-    assert folder and not list(folder.rglob(place.rpartition("/")[2] + "/*"))
+    assert folder and not list(folder.rglob(place.rpartition("/")[2] + ".*"))
 
 
 async def test_an_upload_that_nobody_goes_on_with_expires(
@@ -236,7 +236,7 @@ async def test_an_upload_that_nobody_goes_on_with_expires(
     async with db.read() as tx:
         assert await tx.value("select count(*) from upload where id = $1", id) == 0
     folder = storage.current().folder
-    assert folder and not list(folder.rglob(f"{id}/*"))
+    assert folder and not list(folder.rglob(f"{id}.*"))
 
 
 async def test_what_the_protocol_forbids_is_refused(phone: Phone) -> None:
