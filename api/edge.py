@@ -108,10 +108,12 @@ def options(handlers: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
     """The answer to OPTIONS at every address of `handlers`: all methods that it takes.
 
     Litestar's own answer, made with the first handler of an address, does not learn of the others.
-    It must stand before them in the list of routes.
+    It must stand before them in the list of routes. An address that answers itself is left out.
     """
     methods: dict[str, set[str]] = {}
-    paths = [(path, handler) for handler in handlers for path in handler.paths]
+    handlers = list(handlers)
+    own = {path for h in handlers if "OPTIONS" in h.http_methods for path in h.paths}
+    paths = [(path, h) for h in handlers for path in h.paths if path not in own]
     for path, handler in paths:
         address = _PARAMETER.sub("{}", path)
         methods.setdefault(address, {"OPTIONS"}).update(handler.http_methods)
