@@ -51,7 +51,7 @@ LOCK_OPTIONS := pyproject.toml requirements/build.in --quiet --universal --pytho
 
 clean: ## remove .venv and caches, never the data folder
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -rf tests/oidc/node_modules
+	rm -rf tests/*/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.installed: requirements/base.lock pyproject.toml requirements/install
@@ -63,9 +63,9 @@ clean: ## remove .venv and caches, never the data folder
 	@touch .venv/.installed $@
 
 # Programs in JavaScript that some tests talk to; without node these tests are skipped.
-peers: $(if $(shell command -v npm),$(patsubst %,tests/oidc/node_modules/.installed,$(wildcard tests/oidc/package.json)))
+peers: $(if $(shell command -v npm),$(patsubst %/package.json,%/node_modules/.installed,$(wildcard tests/*/package.json)))
 
-tests/oidc/node_modules/.installed: tests/oidc/package.json $(wildcard tests/oidc/package-lock.json)
-	@cd tests/oidc && if npm install --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund \
+tests/%/node_modules/.installed: tests/%/package.json
+	@cd tests/$* && if npm install --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund \
 		--loglevel=error; then touch node_modules/.installed; \
 		else echo "npm could not install; the tests that need it are skipped" >&2; fi
