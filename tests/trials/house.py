@@ -19,7 +19,7 @@ from typing import Any, Self
 import asyncpg
 import httpx
 
-from api import children, keys
+from api import children, events, keys, reactions
 from api.accounts import seed as accounts
 from api.accounts import tokens
 from api.db import Database
@@ -136,6 +136,7 @@ class House:
         """A pool as the server's role, for signing people in; close it."""
         tokens.use(PUBLIC_URL)
         keys.use(keys.Keyring.open(self.keyring))
+        events.react(reactions.REACTIONS)
         return await Database.connect(self.url, size=2)
 
     async def sign_in(self, key: str) -> tuple[str, str]:
