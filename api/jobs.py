@@ -4,7 +4,7 @@ A job is a row. A worker takes it for the length of a lease; when the lease runs
 kill -9, another takes it. A job that ran is deleted in the transaction of its effect, so that an
 effect inside the data base happens exactly once; what reaches outside happens at least once and
 carries the job's id as its idempotency key. How workers do it: `job_loop.py`. Why not a library:
-docs/adr/0012.
+docs/adr/0013.
 """
 
 from __future__ import annotations

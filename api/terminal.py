@@ -81,6 +81,8 @@ def explained() -> Iterator[None]:
     """What a person can mend is said in a sentence, without a trace."""
     try:
         yield
+    except asyncpg.UndefinedTableError as error:
+        raise click.ClickException(f"{error}. Run: superapp migrate") from error
     except MENDABLE as error:
         raise click.ClickException(f"{error}") from error
 

@@ -1,0 +1,15 @@
+"""kill -9 of a worker twenty times, at random moments under load."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.trials import workers
+from tests.trials.fixtures import linux
+from tests.trials.house import House
+
+pytestmark = [pytest.mark.long, linux]
+
+
+async def test_no_job_is_lost_or_done_twice_over_twenty_kills_of_a_worker(house: House) -> None:
+    print(await workers.trial(house, 20, seed=11))
