@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import click
 import uvloop
 
-from bench import deadlines, factories, jobs, pull, push, table, uploads
+from bench import deadlines, factories, jobs, pull, push, report, table, uploads
 from bench.frame import Frame
 
 Part = Callable[[Frame], Awaitable[list[table.Row]]]
@@ -20,6 +20,7 @@ PARTS: dict[str, Part] = {
     "jobs": jobs.measure,
     "deadlines": deadlines.measure,
     "upload": uploads.measure,
+    "report": report.measure,
 }
 
 

@@ -1,4 +1,4 @@
-"""A worker of the tests' own, and the role that may change anything."""
+"""Documents of the tests' own, and the role that may change anything."""
 
 from __future__ import annotations
 
@@ -9,33 +9,17 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from api import ids, jobs, reactions
+from api import ids
 from api.db import Database
 from api.documents import contents, service
 from api.documents.model import Document
 from api.permissions import Worker
 from api.settings import Settings
 from tests.documents import samples
+from tests.evidence.conftest import Work, work
 
 Issue = Callable[..., Awaitable[Document]]
-Work = Callable[[], Awaitable[None]]
-
-
-@pytest.fixture
-def work(db: Database) -> Work:
-    """Does what waits to be done for documents; a job that fails is left to its next try."""
-
-    async def done() -> None:
-        names = ["visit.document", "document.render"]
-        while True:
-            async with db.begin(Worker("test")) as tx:
-                taken = await jobs.take(tx, names, 50, jobs.LEASE)
-            for job in taken:
-                await jobs.run(db, job, reactions.JOBS[job.name])
-            if not taken:
-                return
-
-    return done
+__all__ = ["Issue", "Work", "issue", "superuser", "work"]
 
 
 @pytest.fixture

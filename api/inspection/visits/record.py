@@ -7,7 +7,7 @@ no remark, no note, nothing of a neighbour's licence. Why a visit was made is in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -231,7 +231,7 @@ def _photographs(
         if f.state != FindingState.withdrawn and copy.shows(f.licence, confidential=f.confidential)
     }
     shown = []
-    for photo in photos:
+    for photo in sorted(photos, key=_place):
         if copy.licences is not None and photo.item not in told:
             continue
         found = compiled.item(photo.item) if photo.item else None
@@ -245,6 +245,11 @@ def _photographs(
             )
         )
     return shown
+
+
+def _place(photo: EvidenceRow) -> tuple[bool, str, datetime, UUID]:
+    """By item, then by time; what belongs to no item comes last."""
+    return photo.item is None, photo.item or "", photo.taken_at or photo.received_at, photo.id
 
 
 def _factory(found: RecordFactory, language: c.Language) -> c.Factory:
