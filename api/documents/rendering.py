@@ -94,6 +94,15 @@ def _compiled(
             )
         except typst.TypstError as error:
             raise Unrenderable(f"{envelope.kind}: {error.message}") from error
+        finally:
+            _forget()
+
+
+def _forget() -> None:
+    """typst remembers what ten compilations ago was drawn, unpacked photographs too: 600 MB of a
+    worker, and personal data. Compiling nothing some more often makes it forget at once."""
+    for _ in range(12):
+        typst.compile(b"", format="svg", font_paths=_fonts(), ignore_system_fonts=True)
 
 
 def _qr(text: str) -> bytes:
