@@ -14,7 +14,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from api import ids, jobs, reactions
+from api import ids, job_loop, jobs, reactions
 from api.db import Database
 from api.permissions import Worker
 from tests.world import Person
@@ -82,11 +82,11 @@ def work(db: Database) -> Work:
 async def do_jobs(db: Database) -> None:
     while True:
         async with db.begin(Worker("test")) as tx:
-            taken = await jobs.take(tx, list(reactions.JOBS), 50, jobs.LEASE)
+            taken = await jobs.take(tx, reactions.JOBS, 50)
         if not taken:
             return
         for job in taken:
-            await jobs.run(db, job, reactions.JOBS[job.name])
+            await job_loop.run(db, job, reactions.JOBS[job.name])
 
 
 def photograph(
