@@ -23,10 +23,12 @@ from api.accounts import seed as accounts
 from api.accounts.samples import SAMPLES
 from api.app import ROUTERS
 from api.db import Database
+from api.documents import service as documents
 from api.edge import DEPENDENCIES
 from api.factories.seed import OPERATOR, STRANGER
 from api.openapi import document
 from api.permissions import PERMISSIONS, Reach, Role, Worker
+from tests.documents import samples
 from tests.evidence.conftest import APPEND, Phone, do_jobs, noise
 from tests.world import Person, World, answer, encode, gate, now, record, submit
 
@@ -60,6 +62,7 @@ class Things(msgspec.Struct):
     officer: UUID
     evidence: UUID
     upload: UUID
+    document: UUID
 
 
 Body = Callable[[Things], Any]
@@ -107,7 +110,7 @@ NOT_FOREIGN = {
     *("account.me", "category.read", "checklist.list", "checklist.read", "company_visit.list"),
     *("factory.list", "factory.number", "factory.read", "office.read", "officer.read"),
     *("profile.read", "receipt.list", "session.list", "session.sign_out", "special_day.edit"),
-    *("sync.pull", "sync.push", "visit.list", "authority.read", "upload.create"),
+    *("document.list", "sync.pull", "sync.push", "visit.list", "authority.read", "upload.create"),
     # Administrators' own, without an object of a scope.
     *("checklist.publish", "company.edit", "office.write"),
     *("officer.import", "officer.list"),
@@ -150,7 +153,18 @@ async def _things(world: World, province: str) -> Things:
     evidence = await phone.send(noise(100), owner_kind="visit", owner=visit)
     await do_jobs(world.db)
     unfinished = UUID((await phone.create(noise(100))).headers["Location"].rpartition("/")[2])
+    async with world.db.begin(Worker("test")) as tx:
+        issued = await documents.issue(
+            tx,
+            kind="order",
+            subject=visit,
+            scope_province=province,
+            company=company_id,
+            language="th",
+            content=samples.order(),
+        )
     return Things(
+        document=issued.id,
         evidence=evidence,
         upload=unfinished,
         province=province,

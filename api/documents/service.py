@@ -105,7 +105,7 @@ async def set_force(tx: Tx, document: UUID, force: Force | str, *, because: str 
     await tx.lock([document])
     before = await queries.forces(tx, document)
     if not before:
-        raise DocumentNotFound(document=document)
+        raise DocumentNotFound()
     now = before[-1].force
     if now == to:
         return
@@ -137,7 +137,7 @@ async def reached(tx: Tx, id: UUID) -> Row:
     """The row where the caller's reach has it; raises `DocumentNotFound`."""
     row = await queries.by_id(tx, id, permissions.scope(tx.actor, "document.read"))
     if row is None:
-        raise DocumentNotFound(document=id)
+        raise DocumentNotFound()
     return row
 
 
