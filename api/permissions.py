@@ -129,6 +129,7 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     },
     "company_visit.read": {R.operator: Reach.company},
     # documents
+    "case_file.issue": {R.provincial_head: Reach.office, R.department: Reach.all},
     "document.read": _READERS | {R.operator: Reach.company},
     # sync
     "sync.pull": _READERS | {R.local_officer: Reach.office, R.operator: Reach.company},

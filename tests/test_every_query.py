@@ -59,6 +59,7 @@ PYTHON: dict[str, tuple[type, ...]] = {
 
 NOT_NULL_BY_CONDITION: dict[tuple[str, str], str] = {
     ("OfficerCard", "account"): "officer_card asks for the officer of an account",
+    ("CaseOfficer", "account"): "it is one of those asked for",
     ("OfficerName", "account"): "it is one of those asked for",
     ("Part", "size"): "where size is not null",
 }

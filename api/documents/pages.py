@@ -55,6 +55,7 @@ const day = text => {
   const [year, month, date] = text.slice(0, 10).split("-").map(Number);
   return `${date} ${months[month - 1]} พ.ศ. ${year + 543}`;
 };
+const inBangkok = text => new Date(text).toLocaleDateString("sv-SE", {timeZone: "Asia/Bangkok"});
 const FILE = {
   unchanged: ["good", "ไฟล์ของท่านตรงกับฉบับที่ออก", "Your file is the one that was issued."],
   different: ["bad", "ไฟล์ของท่านไม่ตรงกับฉบับที่ออก", "Your file is not the one that was issued."],
@@ -107,7 +108,7 @@ async function verify() {
     ["ลงวันที่", "date", found.date && day(found.date)],
     ["หน่วยงาน", "office", found.office_th, found.office_en],
     ["สถานะ", "force", found.force_th, found.force_en],
-    ["ตั้งแต่", "since", found.force_since && day(found.force_since)],
+    ["ตั้งแต่", "since", found.force_since && day(inBangkok(found.force_since))],
     ["ไฟล์", "file", about && about[1], about && about[2]],
   ]);
 }

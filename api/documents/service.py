@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -125,6 +125,25 @@ async def read(tx: Tx, id: UUID) -> Document:
     canonical, envelope, forces, file = await _whole(tx, row)
     await record_opening(tx, id, "document.read")
     return _view(row, canonical, envelope, forces, file)
+
+
+class Summary(NamedTuple):
+    """A document as another one lists it; `sha256` is that of its content."""
+
+    number: str
+    date: str
+    sha256: str
+    force: Force
+
+
+async def summary(tx: Tx, id: UUID) -> Summary:
+    """For case files. Raises `DocumentNotFound`, `RecordTampered`, `sealed.Erased`."""
+    row = await queries.by_id(tx, id, permissions.EVERYTHING)
+    if row is None:
+        raise DocumentNotFound()
+    _, envelope, forces, _ = await _whole(tx, row)
+    content = envelope.content
+    return Summary(content.get("number", ""), content["date"], row.hash.hex(), forces[-1].force)
 
 
 async def record_opening(tx: Tx, id: UUID, purpose: str) -> None:

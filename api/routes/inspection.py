@@ -13,7 +13,10 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api import cursors, permissions
 from api.cursors import CursorInvalid, Place
+from api.documents.contents import Language
+from api.documents.model import Document
 from api.edge import InTx, Page, get, if_match, post, put
+from api.inspection.cases import service as cases
 from api.inspection.checklists import queries as checklist_queries
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists import standard
@@ -183,6 +186,19 @@ async def open_representative(tx: InTx, visit: FromPath[UUID]) -> Representative
 
 
 @post(
+    "/v1/visits/{visit:uuid}/case-file",
+    verb="case_file.issue",
+    problems=[VisitNotFound],
+    status_code=201,
+)
+async def issue_case_file(
+    tx: InTx, visit: FromPath[UUID], language: FromQuery[Language] = "th"
+) -> Document:
+    """Puts the matter of a visit together: every event, clock, document and officer, signed."""
+    return await cases.of_visit(tx, visit, language)
+
+
+@post(
     "/v1/findings/{finding:uuid}/confirm",
     verb="finding.confirm",
     problems=[FindingNotFound, WrongFindingState, Stale],
@@ -256,6 +272,7 @@ ROUTES = [
     close_visit,
     cancel_visit,
     open_representative,
+    issue_case_file,
     confirm_finding,
     list_company_visits,
     read_company_visit,

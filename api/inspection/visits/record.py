@@ -140,7 +140,7 @@ async def _content(
         date=c.day(bangkok_date(seen.started_at or seen.accepted_at or tx.now)),
         office=names.office,
         copy="office" if for_office else "factory",
-        factory=_factory(factory, language),
+        factory=factory_part(factory, language),
         visit=str(copy.subject),
         checklist=seen.checklist,
         started_at=c.moment(seen.started_at),
@@ -252,7 +252,8 @@ def _place(photo: EvidenceRow) -> tuple[bool, str, datetime, UUID]:
     return photo.item is None, photo.item or "", photo.taken_at or photo.received_at, photo.id
 
 
-def _factory(found: RecordFactory, language: c.Language) -> c.Factory:
+def factory_part(found: RecordFactory, language: c.Language) -> c.Factory:
+    """A site with its licence, as documents show it."""
     english = language == "en"
     title = (found.category_en if english else found.category_th) or ""
     place = [found.subdistrict, found.district, found.province] if not english else []

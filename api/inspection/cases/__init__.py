@@ -1,0 +1,1 @@
+"""Case files: everything that happened in one factory matter, for court or Ombudsman."""

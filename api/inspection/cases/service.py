@@ -1,0 +1,158 @@
+"""The verb that puts a matter together and signs it: nothing of it is chosen by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from api import permissions, sealed
+from api.clock import bangkok_date
+from api.db import Tx
+from api.documents import codes
+from api.documents import contents as c
+from api.documents import queries as documents
+from api.documents import service as documents_service
+from api.documents.model import FORCE_WORDS, Document, DocumentLine, RecordTampered
+from api.evidence import service as evidence
+from api.evidence.model import EvidenceRow
+from api.inspection.cases import queries, words
+from api.inspection.cases.queries import CaseOfficer, ClockRow, EventRow
+from api.inspection.visits import evidence as visit_evidence
+from api.inspection.visits import queries as visits
+from api.inspection.visits import record, record_queries, wording
+from api.inspection.visits.model import VisitNotFound
+
+KIND = "case_file"
+
+
+class Matter(NamedTuple):
+    """What a case file is about: `records` are the ids of everything that has events of its own."""
+
+    subject: UUID
+    title: str
+    province: str
+    premises: UUID
+    licence: UUID | None
+    records: list[UUID]
+    messages: Sequence[c.CaseMessage] = ()
+
+
+async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
+    """The case file of a visit's matter, with the visits that it follows and that follow it.
+
+    A later one takes the place of the one before. Raises `VisitNotFound`.
+    """
+    rows = await visits.visits(tx, [visit], permissions.scope(tx.actor, "case_file.issue"))
+    if not rows:
+        raise VisitNotFound(visit=visit)
+    row, chain = rows[0], await queries.chain(tx, visit)
+    title = "Inspection of the factory" if language == "en" else "การตรวจโรงงาน"
+    shown = [v.shown_as for v in await visits.visits(tx, chain, permissions.EVERYTHING)]
+    matter = Matter(chain[0], title, row.province, row.premises, row.licence, [*chain, *shown])
+    return await issue(tx, matter, language)
+
+
+async def issue(tx: Tx, matter: Matter, language: c.Language) -> Document:
+    """Gathers events, clocks, documents, evidence and officers of `matter` and signs them."""
+    before = await documents.latest(tx, KIND, matter.subject, None, language)
+    held = [e for id in matter.records for e in await evidence.of(tx, visit_evidence.OWNER, id)]
+    papers = [d for d in await documents.of_subjects(tx, matter.records) if d.kind != KIND]
+    events = await queries.events(
+        tx, [*matter.records, *(e.id for e in held), *(d.id for d in papers)]
+    )
+    accounts = list(dict.fromkeys(e.account for e in events if e.account))
+    officers = {o.account: o for o in await queries.officers(tx, accounts)}
+    office = await record_queries.office(tx, matter.province)
+    assert office is not None, "every province has its office"
+    factory = await record_queries.factory(tx, matter.premises, matter.licence)
+    content = c.CaseFile(
+        date=c.day(bangkok_date(tx.now)),
+        office=c.Office(th=office.th, en=office.en),
+        subject=matter.title,
+        factory=record.factory_part(factory, language),
+        officers=[_officer(officers[a], events, language) for a in accounts if a in officers],
+        events=[_event(e, officers, language) for e in events],
+        clocks=[_clock(k, language) for k in await queries.clocks(tx, matter.records)],
+        messages=list(matter.messages),
+        documents=[await _document(tx, d, language) for d in papers],
+        evidence=[_evidence(e) for e in held],
+    )
+    return await documents_service.issue(
+        tx,
+        kind=KIND,
+        subject=matter.subject,
+        scope_province=matter.province,
+        company=None,
+        language=language,
+        content=content,
+        supersedes=before,
+    )
+
+
+def _officer(found: CaseOfficer, events: Sequence[EventRow], language: c.Language) -> c.Person:
+    """With what they did, each once, and since when."""
+    theirs = [e for e in events if e.account == found.account]
+    did = dict.fromkeys(wording.word(words.EVENTS, e.name, language) for e in theirs)
+    since = c.day(bangkok_date(theirs[0].at))
+    return c.Person(name=found.name, position=found.position, role=", ".join(did), since=since)
+
+
+def _event(found: EventRow, officers: dict[UUID, CaseOfficer], language: c.Language) -> c.CaseEvent:
+    english = language == "en"
+    if found.account is None:
+        who = words.SYSTEM[english]
+    else:
+        officer = officers.get(found.account)
+        who = officer.name if officer else words.OUTSIDE[english]
+    return c.CaseEvent(
+        at=c.moment(found.at),
+        what=wording.word(words.EVENTS, found.name, language),
+        who=who,
+        name=found.name,
+        record=str(found.record),
+    )
+
+
+def _clock(found: ClockRow, language: c.Language) -> c.CaseClock:
+    english = language == "en"
+    ended = words.RUNNING[english]
+    if found.fired_at is not None:
+        ended = words.RAN_OUT[english]
+    elif found.met_at is not None:
+        ended = words.MET[english]
+    return c.CaseClock(
+        what=wording.word(words.CLOCKS, found.kind, language),
+        set_at=c.moment(found.set_at),
+        due_at=c.moment(found.due_at),
+        ended=ended,
+    )
+
+
+async def _document(tx: Tx, line: DocumentLine, language: c.Language) -> c.CaseDocument:
+    """Verified as it is listed; that one was tampered with belongs into the file."""
+    english = language == "en"
+    kind, code = c.TITLES[line.kind][english], codes.shown(line.code)
+    try:
+        found = await documents_service.summary(tx, line.id)
+    except (RecordTampered, sealed.Erased) as error:
+        force = words.ERASED if isinstance(error, sealed.Erased) else words.TAMPERED
+        date = c.day(bangkok_date(line.issued_at))
+        return c.CaseDocument(kind=kind, number="", date=date, code=code, force=force[english])
+    return c.CaseDocument(
+        kind=kind,
+        number=found.number,
+        date=found.date,
+        code=code,
+        sha256=found.sha256,
+        force=FORCE_WORDS[found.force][english],
+    )
+
+
+def _evidence(found: EvidenceRow) -> c.CaseEvidence:
+    return c.CaseEvidence(
+        what=f"{found.item or ''} {found.media}".strip(),
+        sha256=found.sha256.hex(),
+        received_at=c.moment(found.received_at),
+        size=found.size,
+    )
