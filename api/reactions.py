@@ -22,6 +22,8 @@ JOBS: dict[str, Handler] = {
     derivatives.EXAMINE: Handler(outside=derivatives.examine, lease=derivatives.LEASE),
     visit_evidence.CLAIM: Handler(inside=visit_evidence.claim_completed),
     visit_evidence.CLAIM_WAITING: Handler(inside=visit_evidence.claim_waiting),
+    visit_evidence.SHOW: Handler(inside=visit_evidence.show),
+    visit_evidence.COMPARE: Handler(inside=visit_evidence.compare),
     document_service.RENDER: Handler(outside=printing.renderer(pictures.of)),
     record.ISSUE: Handler(inside=record.issue_record),
     record.ISSUE_LATER: Handler(inside=record.issue_later),
@@ -29,8 +31,10 @@ JOBS: dict[str, Handler] = {
 
 REACTIONS: dict[str, tuple[str, ...]] = {
     "evidence.completed": (derivatives.EXAMINE, visit_evidence.CLAIM),
+    "evidence.examined": (visit_evidence.COMPARE,),
     "visit.planned": (visit_evidence.CLAIM_WAITING,),
-    "visit.accepted": (record.ISSUE,),
+    "visit.accepted": (record.ISSUE, visit_evidence.SHOW),
+    "finding.confirmed": (visit_evidence.SHOW,),
     "visit.result_added": (record.ISSUE,),
     "visit.evidence_added": (record.ISSUE_LATER,),
 }

@@ -131,9 +131,28 @@ class EvidenceRow(msgspec.Struct):
     height: int | None
     thumbnail: str | None
     screen: str | None
+    exif_taken_at: datetime | None
+    exif_lat: float | None
+    exif_lng: float | None
 
     def all_flags(self) -> list[Flag]:
         return [*_flags.decode(self.flags), *(_flags.decode(self.found) if self.found else [])]
+
+    @property
+    def examined(self) -> bool:
+        return self.found is not None
+
+    @property
+    def made_at(self) -> datetime | None:
+        """When the camera says that it was made; else when the phone says so."""
+        return self.exif_taken_at or self.taken_at
+
+    @property
+    def made_where(self) -> tuple[float, float] | None:
+        """Where the camera says that it was made; else where the phone says so."""
+        if self.exif_lat is not None and self.exif_lng is not None:
+            return self.exif_lat, self.exif_lng
+        return None if self.lat is None or self.lng is None else (self.lat, self.lng)
 
     def key_of(self, form: Form) -> str | None:
         """Where the bytes of that form are; None where there is none (yet)."""
@@ -153,6 +172,8 @@ class Bound(msgspec.Struct):
     id: UUID
     item: str | None
     media: str
+    shown_to: UUID | None
+    """The company that may see it."""
 
 
 # --- views --------------------------------------------------------------------------------------

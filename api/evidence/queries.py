@@ -236,7 +236,8 @@ async def evidence(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[EvidenceRo
             coalesce(c.owner_kind, e.owner_kind) as owner_kind, coalesce(c.owner, e.owner) as owner,
             coalesce(c.item, e.item) as item, c.evidence is not null as claimed,
             e.taken_at, e.lat, e.lng, e.accuracy_m, e.filename, e.receipt, e.received_at, e.flags,
-            x.flags as found, x.width, x.height, x.thumbnail, x.screen
+            x.flags as found, x.width, x.height, x.thumbnail, x.screen, x.exif_taken_at, x.exif_lat,
+            x.exif_lng
         from evidence e left join evidence_claim c on c.evidence = e.id
             left join evidence_examined x on x.evidence = e.id
         where e.id = any($1::uuid[])
@@ -304,7 +305,8 @@ async def bound(tx: Tx, owner_kind: str, owners: Sequence[UUID]) -> list[Bound]:
     return await tx.all(
         Bound,
         """
-        select c.owner, e.id, c.item, e.media
+        select c.owner, e.id, c.item, e.media,
+            case when c.visible_to_company then c.company end as shown_to
         from evidence_claim c join evidence e on e.id = c.evidence
         where c.owner = any($2::uuid[]) and c.owner_kind = $1
         order by e.received_at, e.id

@@ -14,7 +14,7 @@ from api.evidence import service
 from api.evidence.model import EvidenceTaken, EvidenceUnknown
 from api.permissions import Worker
 from tests.evidence.conftest import Phone, Work, noise, photograph
-from tests.world import World, encode, gate, record
+from tests.world import World, answer, encode, gate, record, submit
 
 
 @pytest.fixture
@@ -75,6 +75,65 @@ async def test_whoever_is_not_on_the_team_adds_nothing_to_a_visit(world: World, 
         await work()
         assert (await phone.about(id))["claimed"] is False
     assert await shown(world, visit) == []
+
+
+async def test_a_photograph_of_another_day_and_place_is_flagged_at_its_visit(
+    phone: Phone, world: World, work: Work
+) -> None:
+    visit = await world.begun()
+    here = (await world.head.get(f"/v1/visits/{visit}")).json()["subject"]["position"]
+    at = {"lat": here["lat"], "lng": here["lng"], "taken_at": clock.now().isoformat()}
+    for n, claims in enumerate((at, at | {"lat": here["lat"] + 1}, at | {"taken_at": PAST})):
+        await phone.send(photograph(60 + n), owner_kind="visit", owner=visit, **claims)
+    await work()
+    found = (await world.head.get(f"/v1/visits/{visit}")).json()["flags"]
+    said = {f["code"]: f["facts"] for f in found if f["code"].startswith("photo.")}
+    assert said.keys() == {"photo.far", "photo.other_time"}
+    assert 110_000 < said["photo.far"]["metres"] < 112_000
+    assert said["photo.other_time"]["hours"] < -24 * 365
+    camera = photograph(63, taken="2024:05:01 10:00:00")
+    await phone.send(camera, owner_kind="visit", owner=visit, **at)
+    await work()
+    found = (await world.head.get(f"/v1/visits/{visit}")).json()["flags"]
+    assert [f["code"] for f in found].count("photo.other_time") == 2  # the camera's own word
+
+
+PAST = "2024-01-01T00:00:00Z"
+
+
+async def test_after_acceptance_the_factory_sees_the_photographs_of_its_findings_alone(
+    phone: Phone, world: World, work: Work
+) -> None:
+    visit = await world.begun(await world.premises(company=True))
+    of_finding, of_pass, of_none = [
+        await phone.send(noise(400 + n), owner_kind="visit", owner=visit, **item)
+        for n, item in enumerate(({"item": "E08"}, {"item": "E09"}, {}))
+    ]
+    await phone.person.push(
+        record(visit, answers=[answer("E08", "fail"), answer("E09", "pass")]), submit(visit)
+    )
+    await work()
+
+    async def statuses() -> list[int]:
+        ids = (of_finding, of_pass, of_none)
+        return [(await world.operator.get(f"/v1/evidence/{id}")).status_code for id in ids]
+
+    assert await statuses() == [404, 404, 404]
+    version = (await world.head.get(f"/v1/visits/{visit}")).json()["version"]
+    await world.head.post(f"/v1/visits/{visit}/take-up", version=version)
+    done = await world.head.post(
+        f"/v1/visits/{visit}/accept", version=version + 1, content=encode({"note": ""})
+    )
+    assert done.status_code == 200, done.text
+    await work()
+    assert await statuses() == [200, 404, 404]
+    seen = await world.operator.get(f"/v1/company/visits/{await world.shown_as(visit)}")
+    evidence = {f["item"]: f["evidence"] for f in seen.json()["findings"]}
+    assert evidence["E08"] == [str(of_finding)]
+    assert (await world.stranger.get(f"/v1/evidence/{of_finding}")).status_code == 404
+    late = await phone.send(noise(444), owner_kind="visit", owner=visit, item="E08")
+    await work()
+    assert (await world.operator.get(f"/v1/evidence/{late}")).status_code == 200
 
 
 # --- for other features -------------------------------------------------------------------------

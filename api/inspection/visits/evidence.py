@@ -6,19 +6,28 @@ unclaimed: it is its sender's alone.
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import TypedDict
 from uuid import UUID
 
-from api import events, jobs
+import msgspec
+
+from api import events, jobs, settings
 from api.db import Tx
 from api.evidence import service as evidence
-from api.evidence.model import EvidenceTaken
-from api.inspection.visits import queries
-from api.inspection.visits.model import VisitRow
+from api.evidence.model import EvidenceRow, EvidenceTaken
+from api.factories.earth import distance
+from api.inspection.checklists.rule_values import Flag
+from api.inspection.visits import queries, reading, service
+from api.inspection.visits.model import FindingState, VisitRow
 from api.jobs import Job
 from api.permissions import EVERYTHING
 
 CLAIM, CLAIM_WAITING = "visit.claim_evidence", "visit.claim_waiting_evidence"
+SHOW, COMPARE = "visit.show_evidence", "visit.compare_evidence"
 OWNER = "visit"
+BEFORE, AFTER = timedelta(hours=1), timedelta(hours=24)
+"""A photograph made earlier or later than this around the entry is flagged."""
 
 
 async def claim_completed(tx: Tx, job: Job) -> None:
@@ -41,8 +50,10 @@ async def expect(tx: Tx, visit: UUID) -> None:
 
 async def claim_all(tx: Tx, visit: UUID, ids: list[UUID]) -> None:
     """Those of `ids` whose sender is on the team; the factory sees none of them by this."""
-    rows = await queries.visits(tx, [visit], EVERYTHING) if ids else []
-    for row in rows:
+    if not ids:
+        return
+    await tx.lock([visit])
+    for row in await queries.visits(tx, [visit], EVERYTHING):
         for id in ids:
             await _claim(tx, row, id)
 
@@ -52,22 +63,113 @@ async def _claim(tx: Tx, visit: VisitRow, id: UUID) -> None:
     if found.account not in visit.team:
         return
     try:
-        await evidence.claim(
-            tx,
-            [id],
-            owner_kind=OWNER,
-            owner=visit.id,
-            province=visit.province,
-            company=visit.company,
-            visible_to_company=False,
-        )
+        await evidence.claim(tx, [id], visible_to_company=False, **_owner(visit))
     except EvidenceTaken:
         return  # another job claimed it for somebody else: it is not ours to take
+    if found.examined:
+        await _compare(tx, visit, found)
+    if visit.state in reading.SHOWN:
+        await jobs.enqueue(tx, SHOW, {"record": visit.id})
+    await _tell(tx, visit, "visit.evidence_added", {"evidence": id, "item": found.item})
+
+
+class _Owner(TypedDict):
+    owner_kind: str
+    owner: UUID
+    province: str
+    company: UUID | None
+
+
+def _owner(visit: VisitRow, company: UUID | None = None) -> _Owner:
+    return {
+        "owner_kind": OWNER,
+        "owner": visit.id,
+        "province": visit.province,
+        "company": company or visit.company,
+    }
+
+
+async def _tell(tx: Tx, visit: VisitRow, event: str, facts: dict[str, object]) -> None:
     await events.record(
-        tx,
-        "visit.evidence_added",
-        "visit",
-        visit.id,
-        scopes=[events.province(visit.province)],
-        facts={"evidence": id, "item": found.item},
+        tx, event, "visit", visit.id, scopes=[events.province(visit.province)], facts=facts
     )
+
+
+# --- what the factory sees ----------------------------------------------------------------------
+
+
+async def show(tx: Tx, job: Job) -> None:
+    """After acceptance a company sees the photographs of those findings that it may know of."""
+    id = UUID(job.args["record"])
+    await tx.lock([id])
+    rows = await queries.visits(tx, [id], EVERYTHING)
+    if not rows or rows[0].state not in reading.SHOWN:
+        return
+    visit = rows[0]
+    findings = {
+        f.item: f
+        for f in await queries.findings_of(tx, [id])
+        if f.company and not f.confidential and f.state != FindingState.withdrawn
+    }
+    changed = False
+    for each in (await evidence.bound(tx, OWNER, [id])).get(id, []):
+        finding = findings.get(each.item or "")
+        company = finding.company if finding else None
+        if company == each.shown_to:
+            continue
+        seen = company is not None
+        await evidence.claim(tx, [each.id], visible_to_company=seen, **_owner(visit, company))
+        changed = True
+    if changed:
+        await service.show_companies(tx, visit)
+
+
+# --- photographs against the visit --------------------------------------------------------------
+
+
+async def compare(tx: Tx, job: Job) -> None:
+    """A file was examined: was it made at this visit, where the factory is?"""
+    found = await evidence.one(tx, UUID(job.args["record"]))
+    if found.owner_kind != OWNER or found.owner is None or not found.claimed:
+        return
+    await tx.lock([found.owner])
+    for visit in await queries.visits(tx, [found.owner], EVERYTHING):
+        await _compare(tx, visit, found)
+
+
+async def _compare(tx: Tx, visit: VisitRow, found: EvidenceRow) -> None:
+    known = _flags.decode(visit.flags)
+    fresh = [flag for flag in _differences(visit, found) if flag not in known]
+    for flag in fresh:
+        await queries.flag_visit(tx, visit.id, flag)
+    if fresh:
+        codes = [flag.code for flag in fresh]
+        await _tell(tx, visit, "visit.evidence_flagged", {"evidence": found.id, "flags": codes})
+
+
+def _differences(visit: VisitRow, found: EvidenceRow) -> list[Flag]:
+    flags = []
+    if found.made_at is not None and visit.started_at is not None:
+        since = found.made_at - visit.started_at
+        if not -BEFORE <= since <= AFTER:
+            hours = round(since.total_seconds() / 3600)
+            flags.append(Flag("photo.other_time", {"evidence": str(found.id), "hours": hours}))
+    registered = _subject.decode(visit.subject).position
+    if found.made_where is not None and registered is not None:
+        metres = distance(*found.made_where, registered.lat, registered.lng)
+        if metres > settings.current().gate_distance_m + (found.accuracy_m or 0):
+            flags.append(Flag("photo.far", {"evidence": str(found.id), "metres": round(metres)}))
+    return flags
+
+
+class _Position(msgspec.Struct):
+    lat: float
+    lng: float
+
+
+class _Subject(msgspec.Struct):
+    position: _Position | None = None
+
+
+_subject = msgspec.json.Decoder(_Subject)
+_flags = msgspec.json.Decoder(list[Flag])

@@ -157,6 +157,7 @@ async def company_visit_views(
     """
     rows = await view_queries.company_visits(tx, companies, ids=ids, after=after, limit=limit)
     shown = {r.visit: r.checklist for r in rows if r.accepted_at is not None}
+    files = await evidence.bound(tx, "visit", list(shown)) if shown else {}
     findings: dict[UUID, list[CompanyFinding]] = {}
     for f in await queries.findings_of(tx, list(shown)) if shown else []:
         if f.confidential or f.company not in companies or f.state == FindingState.withdrawn:
@@ -164,7 +165,18 @@ async def company_visit_views(
         item = (await checklists.compiled(tx, shown[f.visit])).items[f.item].item
         findings.setdefault(f.visit, []).append(
             CompanyFinding(
-                f.id, f.item, item.text.th, item.text.en, f.state, f.severity, f.legal_ref
+                f.id,
+                f.item,
+                item.text.th,
+                item.text.en,
+                f.state,
+                f.severity,
+                f.legal_ref,
+                [
+                    e.id
+                    for e in files.get(f.visit, [])
+                    if (e.item, e.shown_to) == (f.item, f.company)
+                ],
             )
         )
     views = []

@@ -209,6 +209,7 @@ class CompanyFinding(msgspec.Struct):
     state: FindingState
     severity: Severity
     legal_ref: str
+    evidence: list[UUID] = []
 
 
 class _CompanyVisit(msgspec.Struct):
