@@ -15,6 +15,7 @@ import errno
 import os
 import re
 import secrets
+import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ CHUNK = 256 * 1024
 """So many bytes are read at a time, and gathered before they are written."""
 PART = 5 * 1024 * 1024
 """The smallest part that S3 takes but for the last; so much of an object is held in memory."""
+LOOK_S = 30.0
 _KEY = re.compile(r"[a-z0-9][a-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)+")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} if os.name != "nt" else {errno.ENOSPC}
 _SAYS_FULL = re.compile(r"\b507\b|StorageFull|QuotaExceeded|InsufficientStorage", re.IGNORECASE)
@@ -76,6 +78,7 @@ class Storage:
     def __init__(self, store: LocalStore | S3Store, folder: Path | None) -> None:
         self.store, self.folder = store, folder
         self._threads = ThreadPoolExecutor(16, "storage")
+        self._looked, self._ails = float("-inf"), ""
 
     @classmethod
     def open(cls, settings: Settings) -> Storage:
@@ -218,6 +221,17 @@ class Storage:
                 raise StorageUnreachable()
         finally:
             await self.delete(key)
+
+    async def ails(self) -> str:
+        """What is wrong, as a problem's code; empty when all is well. Looks every `LOOK_S`."""
+        if time.monotonic() - self._looked > LOOK_S:
+            self._looked = time.monotonic()
+            try:
+                await self.check()
+                self._ails = ""
+            except (Problem, ObjectMissing) as error:
+                self._ails = getattr(error, "code", "") or StorageUnreachable.code
+        return self._ails
 
     async def _run(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)

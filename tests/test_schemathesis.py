@@ -7,6 +7,7 @@ boundary values, wrong methods, missing credentials and fresh seeds.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 from collections.abc import AsyncIterator
@@ -60,6 +61,7 @@ async def play(
     ]
     process = await asyncio.create_subprocess_exec(
         *command,
+        env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz_hooks", "PYTHONPATH": str(ROOT)},
         cwd=served.log.parent,  # where its cache and replays may go
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -10,7 +10,7 @@ from litestar import MediaType, Request, Response
 from litestar.params import FromPath, JSONBody
 from prometheus_client import Gauge, generate_latest
 
-from api import events, jobs, places, workdays
+from api import events, jobs, places, storage, workdays
 from api.clock import bangkok_date
 from api.db import Database
 from api.edge import InTx, get, put
@@ -66,7 +66,7 @@ async def live() -> Health:
 async def ready(request: Request[Any, Any, Any]) -> Health:
     """The data base answers and is migrated; 503 otherwise.
 
-    A lagging feed, jobs that nobody does and jobs that were given up are warnings.
+    A lagging feed, jobs that nobody does or that were given up, an ailing storage are warnings.
     """
     db: Database = request.app.state.db
     async with db.read() as tx:
@@ -81,6 +81,8 @@ async def ready(request: Request[Any, Any, Any]) -> Health:
         warnings.append(f"a job has waited for {work.oldest_s:.0f} s: does a worker run?")
     if work.failed:
         warnings.append(f"{work.failed} jobs were given up: superapp jobs --failed")
+    if ails := await storage.current().ails():
+        warnings.append(f"files cannot be stored: {ails}")
     return Health("ok", warnings, round(lag, 1), work.open, round(work.oldest_s, 1), work.failed)
 
 

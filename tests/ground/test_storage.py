@@ -155,6 +155,20 @@ async def test_a_store_that_is_away_is_a_problem_and_no_fault(s3: str) -> None:
         await wrong.check()
 
 
+async def test_a_store_says_what_ails_it_and_is_not_asked_all_the_time(
+    store: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await store.ails() == ""
+
+    async def full(self: Storage, key: str, chunks: object) -> None:
+        raise StorageFull
+
+    monkeypatch.setattr(Storage, "write", full)
+    assert await store.ails() == ""
+    monkeypatch.setattr(storage, "LOOK_S", 0.0)
+    assert await store.ails() == "ground/storage-full"
+
+
 async def test_no_room_is_a_problem_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
