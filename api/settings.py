@@ -55,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Of one file."""
     upload_days: int = 30
     """So long an unfinished upload waits to be gone on with."""
+    uploads_open: int = 500
+    """So many unfinished uploads an account may have at once."""
     image_max_bytes: int = 64 * 1024 * 1024
     image_max_pixels: int = 100_000_000
     """A larger picture is kept and flagged, not decoded."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from api.problems import Conflict, Invalid, NotFound, Problem
+from api.problems import Conflict, Invalid, NotFound, Problem, TooMany
 
 
 class UploadState(StrEnum):
@@ -275,6 +275,15 @@ class UploadTooLarge(
     """Upload-Length is beyond the limit, or more bytes came than Upload-Length says."""
 
     status = 413
+
+
+class TooManyUploads(
+    TooMany,
+    code="evidence/too-many-uploads",
+    th="มีการอัปโหลดที่ยังไม่เสร็จมากเกินไป ({limit} รายการ) กรุณาส่งให้เสร็จหรือยกเลิกก่อน",
+    en="Too many unfinished uploads ({limit}); finish or end some first",
+):
+    """Of one account; what nobody goes on with is forgotten in time."""
 
 
 class NotAPatch(

@@ -36,9 +36,9 @@ async def upload(tx: Tx, id: UUID) -> UploadRow | None:
 
 
 async def insert_upload(
-    tx: Tx, account: UUID, creation: Creation, parts: UUID, expires_at: datetime
+    tx: Tx, account: UUID, creation: Creation, parts: UUID, expires_at: datetime, limit: int
 ) -> bool:
-    """False when the id is an upload's or evidence already."""
+    """False when the id is an upload's or evidence already, or the account has `limit` of them."""
     claims = creation.claims
     return bool(
         await tx.run(
@@ -49,6 +49,7 @@ async def insert_upload(
             select $1, $2, 'receiving', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
                 $15::jsonb, $16, $17
             where not exists (select from evidence where id = $1)
+                and (select count(*) from upload where account = $2) < $18
             on conflict (id) do nothing
             """,
             creation.id,
@@ -68,6 +69,7 @@ async def insert_upload(
             _json(claims.flags),
             tx.now,
             expires_at,
+            limit,
         )
     )
 

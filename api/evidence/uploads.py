@@ -27,6 +27,7 @@ from api.evidence.model import (
     EvidenceDiffers,
     OffsetDiffers,
     Opened,
+    TooManyUploads,
     UploadNotFound,
     UploadState,
     UploadTooLarge,
@@ -62,28 +63,28 @@ async def create(tx: Tx, creation: Creation) -> tuple[int, datetime | None]:
 
     The same id with the same hash and size is the same upload, or the finished evidence: sent again
     it goes on where it stands. One that was refused begins anew. Raises `UploadTooLarge`,
-    `EvidenceDiffers`, and `UploadNotFound` where the id is another account's.
+    `TooManyUploads`, `EvidenceDiffers`, and `UploadNotFound` where the id is another account's.
     """
     account = _account(tx)
-    limit = settings.current().upload_max_bytes
-    if creation.size > limit:
-        raise UploadTooLarge(limit_bytes=limit)
-    until = _until(tx)
-    if await queries.insert_upload(tx, account, creation, ids.new(), until):
+    conf = settings.current()
+    if creation.size > conf.upload_max_bytes:
+        raise UploadTooLarge(limit_bytes=conf.upload_max_bytes)
+    until, many = _until(tx), conf.uploads_open
+    if await queries.insert_upload(tx, account, creation, ids.new(), until, many):
         return 0, until
     await tx.lock([creation.id])
     for done in await queries.evidence(tx, [creation.id], permissions.EVERYTHING):
         _same(account, creation, done.account, done.size, done.sha256)
         return done.size, None
     held = await queries.upload(tx, creation.id)
-    if held is None:  # it ended this moment
-        raise UploadNotFound()
+    if held is None:
+        raise TooManyUploads(limit=many, retry_after_s=60)
     if ("begin_anew", held.state) in UPLOAD_MOVES:
         if held.account != account:
             raise UploadNotFound()
         if held.size != creation.size or held.sha256 != creation.sha256:
             await queries.delete_upload(tx, held.id, held.parts)
-            await queries.insert_upload(tx, account, creation, ids.new(), until)
+            await queries.insert_upload(tx, account, creation, ids.new(), until, many)
             return 0, until
         await queries.begin_anew(tx, creation.id, ids.new(), until)
         return 0, until

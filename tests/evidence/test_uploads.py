@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 import jwt
+import msgspec
 import pytest
 
 from api import ids, keys, settings, storage
@@ -255,6 +256,21 @@ async def test_what_the_protocol_forbids_is_refused(phone: Phone) -> None:
     assert (await phone.create(data, id="../../etc/passwd")).status_code == 422
     lazy = await phone.create(data, headers={"Upload-Defer-Length": "1"})
     assert lazy.status_code == 422
+
+
+async def test_an_account_has_so_many_unfinished_uploads_and_no_more(
+    world: World, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone, now = Phone(world["inspector-2"]), settings.current()
+    data = noise(10)
+    first = (await phone.create(data)).headers["Location"]
+    monkeypatch.setattr(settings, "_current", msgspec.structs.replace(now, uploads_open=1))
+    refused = await phone.create(noise(10))
+    assert (refused.status_code, refused.json()["code"]) == (429, "evidence/too-many-uploads")
+    assert "Retry-After" in refused.headers
+    assert (await phone.append(first, 0, data)).status_code == 204
+    await work()
+    assert (await phone.create(noise(10))).status_code == 201
 
 
 async def test_more_bytes_than_announced_are_refused_without_a_length_too(phone: Phone) -> None:
