@@ -30,6 +30,7 @@ from api.inspection.checklists.model import ChecklistLine
 from api.inspection.checklists.standard import Standard
 from api.inspection.visits.operations import FieldOperation
 from api.inspection.visits.views import CompanyVisit, Visit
+from api.notify.model import PulledMessage
 from api.permissions import PUBLIC
 from api.problems import Problem
 
@@ -47,6 +48,7 @@ RECORDS: dict[str, Any] = {
     "factory": PhoneFactory,
     "checklist": ChecklistLine,
     "evidence": Evidence,
+    "message": PulledMessage,
 }
 """What a phone pulls, by kind; the feed encodes it by hand."""
 _NAMES = {

@@ -88,6 +88,7 @@ _FIELD: dict[Role, Reach] = {
 }
 _EVERYBODY: dict[Role, Reach] = dict.fromkeys(Role, Reach.all)
 _OWN: dict[Role, Reach] = dict.fromkeys(Role, Reach.own)
+_OWN_WRITTEN: dict[Role, Reach] = {r: Reach.own for r in Role if r is not R.auditor}
 
 PUBLIC = "public"
 
@@ -139,6 +140,11 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "evidence.upload": dict.fromkeys((*_OFFICERS, R.operator), Reach.own),
     "evidence.read": _READERS | {R.operator: Reach.company},
     "evidence.link": _OFFICERS | {R.ministry: Reach.all, R.operator: Reach.company},
+    # messages; the auditor writes nothing
+    "message.read": _OWN,
+    "message.mark_read": _OWN_WRITTEN,
+    "device.register": _OWN_WRITTEN,
+    "device.remove": _OWN_WRITTEN,
     # accounts
     "account.me": _OWN,
     "profile.read": _OWN,

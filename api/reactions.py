@@ -7,6 +7,9 @@ as fired.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from api import recipients
 from api.deadlines import Reaction
 from api.documents import pictures, printing
 from api.documents import service as document_service
@@ -15,6 +18,7 @@ from api.inspection.visits import evidence as visit_evidence
 from api.inspection.visits import record
 from api.inspection.visits import service as visits
 from api.jobs import Handler
+from api.notify import service as notify
 
 JOBS: dict[str, Handler] = {
     uploads.ASSEMBLE: Handler(outside=assembly.assemble, lease=assembly.LEASE),
@@ -27,16 +31,27 @@ JOBS: dict[str, Handler] = {
     document_service.RENDER: Handler(outside=printing.renderer(pictures.of)),
     record.ISSUE: Handler(inside=record.issue_record),
     record.ISSUE_LATER: Handler(inside=record.issue_later),
+    "tell.visit_submitted": Handler(inside=recipients.visit_submitted),
+    "tell.visit_returned": Handler(inside=recipients.visit_returned),
+    "tell.visit_accepted": Handler(inside=recipients.visit_accepted),
+    "tell.visit_review_overdue": Handler(inside=recipients.visit_review_overdue),
+    notify.PUSH_JOB: Handler(outside=notify.push, lease=timedelta(minutes=5)),
+    "notify.forget_devices": Handler(inside=notify.forget_devices),
 }
 
 REACTIONS: dict[str, tuple[str, ...]] = {
     "evidence.completed": (derivatives.EXAMINE, visit_evidence.CLAIM),
     "evidence.examined": (visit_evidence.COMPARE,),
     "visit.planned": (visit_evidence.CLAIM_WAITING,),
-    "visit.accepted": (record.ISSUE, visit_evidence.SHOW),
+    "visit.accepted": (record.ISSUE, visit_evidence.SHOW, "tell.visit_accepted"),
     "finding.confirmed": (visit_evidence.SHOW,),
     "visit.result_added": (record.ISSUE,),
     "visit.evidence_added": (record.ISSUE_LATER,),
+    "visit.submitted": ("tell.visit_submitted",),
+    "visit.returned": ("tell.visit_returned",),
+    "visit.review_overdue": ("tell.visit_review_overdue",),
+    "session.ended": ("notify.forget_devices",),
+    "account.suspended": ("notify.forget_devices",),
 }
 
 DEADLINES: dict[str, Reaction] = {

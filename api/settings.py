@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Working days that a submitted visit may wait for its review before it escalates."""
     gate_distance_m: float = 500.0
     """Beyond this from the registered position the start of a visit is flagged."""
+    firebase_credentials: str = ""
+    """The key file of a service account of Firebase; empty: phones are not pushed to."""
     clock_skew_s: float = 300.0
     """A phone's clock further ahead than this is flagged."""
     storage_url: str = ""

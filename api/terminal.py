@@ -19,6 +19,7 @@ from api.db import Database, Tx
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError, default_home
 from api.keys import KeyringError
 from api.migrate import MigrationError
+from api.notify.firebase import Unusable
 from api.permissions import Worker
 from api.settings import Settings
 from api.supervisor import KeepsEnding
@@ -30,6 +31,7 @@ MENDABLE = (
     KeepsEnding,
     KeyringError,
     MigrationError,
+    Unusable,
     ProviderError,
     ConnectionError,
     socket.gaierror,

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import logging
 import signal
+from pathlib import Path
 
 from api import deadlines, events, job_loop, jobs, keys, limits, logs, reactions
 from api import settings as config
 from api.accounts import session_queries as sessions
 from api.db import Database, Unreachable
 from api.evidence import uploads
+from api.notify import firebase
 from api.permissions import Worker
 from api.settings import Settings
 
@@ -58,9 +60,20 @@ async def run(settings: Settings) -> None:
         await db.close()
 
 
+def firebase_of(settings: Settings) -> firebase.Sender | None:
+    """What pushes, or None, which the log says once. Raises `firebase.Unusable`."""
+    if not settings.firebase_credentials:
+        log.info("push is off: SUPERAPP_FIREBASE_CREDENTIALS is not set; the inbox works")
+        return None
+    sender = firebase.Sender(Path(settings.firebase_credentials))
+    log.info("push is on")
+    return sender
+
+
 def main(settings: Settings) -> None:
     logs.set_up()
     config.use(settings)
     keys.use(keys.Keyring.open(settings.keyring_path))
+    firebase.use(firebase_of(settings))
     events.react(reactions.REACTIONS)
     asyncio.run(run(settings))

@@ -26,6 +26,7 @@ from api.evidence import model as evidence
 from api.factories import model as factories
 from api.inspection.visits import model as visits
 from api.inspection.visits import operations
+from api.notify.model import Language
 from api.permissions import PERMISSIONS, PUBLIC, Role
 from api.problems import CATALOGUE, Problem
 
@@ -164,6 +165,7 @@ CHECKED: dict[tuple[str, str], set[str]] = {
     ("account_role", "role"): set(Role) - {Role.citizen, Role.operator},
     ("authority", "power"): set(accounts.Power),
     ("company_member", "capacity"): set(accounts.Capacity),
+    ("device", "language"): set(Language),
     ("office", "kind"): set(accounts.OfficeKind),
     ("session", "end_reason"): set(accounts.EndReason),
     ("licence", "status"): set(factories.Status),

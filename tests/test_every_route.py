@@ -26,6 +26,7 @@ from api.db import Database
 from api.documents import service as documents
 from api.edge import DEPENDENCIES
 from api.factories.seed import OPERATOR, STRANGER
+from api.notify import service as notify
 from api.openapi import document
 from api.permissions import PERMISSIONS, Reach, Role, Worker
 from tests.documents import samples
@@ -63,6 +64,8 @@ class Things(msgspec.Struct):
     evidence: UUID
     upload: UUID
     document: UUID
+    message: UUID
+    device: UUID
 
 
 Body = Callable[[Things], Any]
@@ -104,6 +107,8 @@ BODIES: dict[str, Body] = {
     },
     "special_day.edit": lambda t: {"working": False, "name_th": "x"},
     "sync.push": lambda t: {"operations": []},
+    "message.mark_read_up_to": lambda t: {"up_to": t.message},
+    "device.register": lambda t: {"token": f"token-{ids.new()}"},
 }
 NOT_FOREIGN = {
     # No object of somebody else is named: lists, the caller's own, what everybody may know.
@@ -111,10 +116,12 @@ NOT_FOREIGN = {
     *("factory.list", "factory.number", "factory.read", "office.read", "officer.read"),
     *("profile.read", "receipt.list", "session.list", "session.sign_out", "special_day.edit"),
     *("document.list", "sync.pull", "sync.push", "visit.list", "authority.read", "upload.create"),
+    *("message.list", "message.unread"),
     # Administrators' own, without an object of a scope.
     *("checklist.publish", "company.edit", "office.write"),
     *("officer.import", "officer.list"),
 }
+MAKES = {"premises.register", "visit.plan", "device.register"}  # what is not there
 ENDS_THE_CALLER = {"session.sign_out"}
 
 
@@ -149,6 +156,19 @@ async def _things(world: World, province: str) -> Things:
         officer = await tx.value("select id from officer where account = $1", lead.account)
     async with world.db.begin(Worker("test")) as tx:
         session, _ = await accounts.sign_in(tx, "citizen" if province == "11" else "ministry")
+        key = f"test {ids.new()}"
+        await notify.send(
+            tx,
+            account=lead.account or ids.new(),
+            template="visit.submitted",
+            facts={"factory": "โรงงานตัวอย่าง"},
+            about=("visit", visit),
+            key=key,
+        )
+        message = await tx.value("select id from message where key = $1", key)
+    device = ids.new()
+    made = await lead.put(f"/v1/devices/{device}", content=encode({"token": f"token-{device}"}))
+    assert made.status_code == 200, made.text
     phone = Phone(lead)
     evidence = await phone.send(noise(100), owner_kind="visit", owner=visit)
     await do_jobs(world.db)
@@ -178,6 +198,8 @@ async def _things(world: World, province: str) -> Things:
         company=company_id,
         member=member,
         officer=officer,
+        message=message,
+        device=device,
     )
 
 
@@ -308,7 +330,7 @@ async def test_what_is_not_the_callers_does_not_exist(
         wanted = {404, 422} if operation == "visit.plan" else {404}
         assert found.status_code in wanted, (key, found.status_code, found.text)
         missing = await ask(world[key], operation, _unknown(things["11"].province))
-        if operation not in ("premises.register", "visit.plan"):  # these make what is not there
+        if operation not in MAKES:
             assert _shape(missing) == _shape(found), (key, "tells that it exists", found.text)
 
 
@@ -316,7 +338,9 @@ def _shape(found: httpx.Response) -> tuple[int, dict[str, Any]]:
     """An answer without what differs from one request to the next."""
     body = found.json() if found.content else {}  # HEAD has none
     return found.status_code, {
-        k: v for k, v in body.items() if k not in ("request_id", "visit", "finding")
+        k: v
+        for k, v in body.items()
+        if k not in ("request_id", "visit", "finding", "message", "device")
     }
 
 

@@ -17,6 +17,7 @@ from api.factories import service as factories
 from api.inspection.checklists import queries as checklists
 from api.inspection.visits import queries as visit_queries
 from api.inspection.visits import reading as visits
+from api.notify import service as notify
 from api.permissions import Reach, Role, Scope, Session
 from api.places import provinces
 from api.sync import queries
@@ -102,6 +103,7 @@ LOADERS: dict[str, Loader] = {
     "factory": factories.for_phones,
     "checklist": checklists.checklist_lines,
     "evidence": evidence.for_phones,
+    "message": notify.pulled,
 }
 
 

@@ -200,3 +200,18 @@ async def row(tx: Tx, id: UUID, verb: str) -> VisitRow:
     if not rows:
         raise VisitNotFound(visit=id)
     return rows[0]
+
+
+async def shown_findings(tx: Tx, visit: UUID) -> list[Finding]:
+    """The findings of a visit that the companies they are about may see."""
+    return [
+        finding
+        for finding in await queries.findings_of(tx, [visit])
+        if not finding.confidential and finding.state != FindingState.withdrawn
+    ]
+
+
+async def premises_name(tx: Tx, premises: UUID) -> str:
+    """As the register has it now."""
+    found: str = await tx.value("select name from premises where id = $1", premises)
+    return found
