@@ -15,6 +15,7 @@ import errno
 import os
 import re
 import secrets
+import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,7 @@ PART = 5 * 1024 * 1024
 LOOK_S = 30.0
 _KEY = re.compile(r"[a-z0-9][a-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)+")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} if os.name != "nt" else {errno.ENOSPC}
+_NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}
 _SAYS_FULL = re.compile(r"\b507\b|StorageFull|QuotaExceeded|InsufficientStorage", re.IGNORECASE)
 
 
@@ -271,15 +273,37 @@ def _as_problems() -> Iterator[None]:
 # --- a local folder, in a thread ----------------------------------------------------------------
 
 
-def _open_aside(path: Path) -> tuple[int, Path]:
-    """A file without its name yet, in the folder where it will get it."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+def _open_aside(path: Path) -> tuple[int, Path | None]:
+    """A file in the folder where it will get its name; itself it has none where Linux can do that.
+
+    Such a file is gone with a process that is killed; elsewhere it stays under the path returned.
+    """
     try:
-        return os.open(aside, flags, 0o600), aside
+        return _nameless(path)
     except FileNotFoundError:
         _make_folder(path.parent)
-        return os.open(aside, flags, 0o600), aside
+        return _nameless(path)
+
+
+def _nameless(path: Path) -> tuple[int, Path | None]:
+    if sys.platform == "linux":
+        try:
+            return os.open(path.parent, os.O_WRONLY | os.O_TMPFILE, 0o600), None
+        except OSError as error:
+            if error.errno not in _NO_TMPFILE:
+                raise
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    return os.open(aside, flags, 0o600), aside
+
+
+def _name(handle: int, aside: Path | None, path: Path) -> None:
+    """Unlike a rename it fails where the name is taken."""
+    if aside is not None:
+        os.link(aside, path)
+        return
+    # With a folder's descriptor, which an absolute path ignores, Python follows the link.
+    os.link(f"/proc/self/fd/{handle}", path, src_dir_fd=handle, follow_symlinks=True)
 
 
 def _make_folder(folder: Path) -> None:
@@ -297,19 +321,20 @@ def _write_all(handle: int, chunks: list[bytes]) -> None:
             view = view[os.write(handle, view) :]
 
 
-def _finish(handle: int, chunks: list[bytes], aside: Path, path: Path) -> None:
+def _finish(handle: int, chunks: list[bytes], aside: Path | None, path: Path) -> None:
     try:
         _write_all(handle, chunks)
         os.fsync(handle)
-        os.link(aside, path)  # unlike a rename it fails where the name is taken
+        _name(handle, aside, path)
     finally:
         _clear(handle, aside)
     _sync_folder(path.parent)
 
 
-def _clear(handle: int, aside: Path) -> None:
+def _clear(handle: int, aside: Path | None) -> None:
     os.close(handle)
-    aside.unlink(missing_ok=True)
+    if aside is not None:
+        aside.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -184,6 +186,25 @@ async def test_no_room_is_a_problem_of_its_own(
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
+async def test_a_file_system_without_nameless_files_does_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = os.open
+
+    def without(path: Any, flags: int, *mode: Any, **options: Any) -> int:
+        if flags & getattr(os, "O_TMPFILE", 0) == getattr(os, "O_TMPFILE", -1):
+            raise OSError(errno.EOPNOTSUPP, "no")
+        return opening(path, flags, *mode, **options)
+
+    store, name = Storage.open(Settings(data_dir=str(tmp_path))), key()
+    monkeypatch.setattr(os, "open", without)
+    await store.write(name, once(b"first"))
+    with pytest.raises(ObjectExists):
+        await store.write(name, once(b"second"))
+    assert await read(store, name) == b"first"
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == [name.rpartition("/")[2]]
+
+
 async def test_files_are_synced_before_they_get_their_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,9 +215,9 @@ async def test_files_are_synced_before_they_get_their_name(
         done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
         fsync(handle)
 
-    def note_link(source: Path, target: Path) -> None:
+    def note_link(source: Path, target: Path, **options: Any) -> None:
         done.append("name")
-        link(source, target)
+        link(source, target, **options)
 
     store = Storage.open(Settings(data_dir=str(tmp_path)))
     await store.write(key(), once(b"makes the folder"))

@@ -82,6 +82,8 @@ async def kill_the_api(house: House, servers: list[Server], times: int, seed: st
     async with worker(house):
         for file in files:
             await file.kept(servers[0])
+    left = [p for p in (house.postgres.home / "objects").rglob(".*") if p.is_file()]
+    assert not left, "what a killed server was writing stays behind"
     print(f"{sum(sent)} files, {times} times kill -9")
 
 
