@@ -28,6 +28,7 @@ from api.routes import (
     inspection,
     notify,
     oauth,
+    orders,
     sync,
     uploads,
 )
@@ -42,6 +43,7 @@ ROUTERS = [
     *inspection.ROUTES,
     *documents.ROUTES,
     *notify.ROUTES,
+    *orders.ROUTES,
     *sync.ROUTES,
     *uploads.ROUTES,
     *evidence.ROUTES,

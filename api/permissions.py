@@ -132,6 +132,24 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     # documents
     "case_file.issue": {R.provincial_head: Reach.office, R.department: Reach.all},
     "document.read": _READERS | {R.operator: Reach.company},
+    # orders: who may take part; what it takes to sign or approve is a dated authority beside it
+    "order.read": _READERS | {R.local_officer: Reach.office},
+    "order.draft": _OFFICERS | {R.local_officer: Reach.office, R.ministry: Reach.all},
+    "order.sign": _OFFICERS | {R.local_officer: Reach.office, R.ministry: Reach.all},
+    "order.serve": _OFFICERS | {R.local_officer: Reach.office},
+    "order.open_proof": {R.provincial_head: Reach.office, R.department: Reach.all},
+    "order.verify": _OFFICERS | {R.local_officer: Reach.office},
+    "order.appeal": _OFFICERS | {R.ministry: Reach.all},
+    "order.decide": {
+        R.provincial_head: Reach.office,
+        R.department: Reach.all,
+        R.ministry: Reach.all,
+    },
+    "sealing.ask": _OFFICERS,
+    "sealing.approve": {R.department: Reach.all, R.ministry: Reach.all},
+    "sealing.seal": _OFFICERS,
+    "company_order.read": {R.operator: Reach.company},
+    "company_order.correct": {R.operator: Reach.company},
     # sync
     "sync.pull": _READERS | {R.local_officer: Reach.office, R.operator: Reach.company},
     "sync.push": _FIELD,

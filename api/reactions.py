@@ -14,6 +14,8 @@ from api.deadlines import Reaction
 from api.documents import pictures, printing
 from api.documents import service as document_service
 from api.evidence import assembly, derivatives, uploads
+from api.inspection.orders import ending as orders
+from api.inspection.orders import serving
 from api.inspection.visits import evidence as visit_evidence
 from api.inspection.visits import record
 from api.inspection.visits import service as visits
@@ -37,6 +39,7 @@ JOBS: dict[str, Handler] = {
     "tell.visit_review_overdue": Handler(inside=recipients.visit_review_overdue),
     notify.PUSH_JOB: Handler(outside=notify.push, lease=timedelta(minutes=5)),
     "notify.forget_devices": Handler(inside=notify.forget_devices),
+    "orders.recount": Handler(inside=serving.recount),
 }
 
 REACTIONS: dict[str, tuple[str, ...]] = {
@@ -52,8 +55,12 @@ REACTIONS: dict[str, tuple[str, ...]] = {
     "visit.review_overdue": ("tell.visit_review_overdue",),
     "session.ended": ("notify.forget_devices",),
     "account.suspended": ("notify.forget_devices",),
+    "special_day.edited": ("orders.recount",),
 }
 
 DEADLINES: dict[str, Reaction] = {
     "visit.review": visits.escalate_review,
+    "order.service": serving.counts_now,
+    "order.due": orders.run_out,
+    "order.appeal": orders.appeal_over,
 }

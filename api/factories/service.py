@@ -195,11 +195,35 @@ async def correct_licence(tx: Tx, id: UUID, version: int, wanted: CorrectLicence
     if company != row.operator_company:
         changed["operator_company"] = [row.operator_company, company]
     if changed:
-        await queries.change_licence(tx, id, status, company)
-        await queries.version_licence(tx, id, _account(tx), changed)
-        live = await queries.renew_live(tx, site.id)
-        await _tell_corrected(tx, row, site, live, sorted(changed))
+        await _change(tx, row, site, status, company, changed)
     return await read_factory(tx, site.id)
+
+
+async def close_by_order(tx: Tx, licence: UUID, order: UUID) -> None:
+    """A closure ordered under s.39 was served: the factory is closed, and the licence of a class 3
+    revoked, whatever state it was in."""
+    row = await queries.lock_licence(tx, licence)
+    if row is None:
+        raise LicenceNotFound()
+    (site,) = await queries.premises(tx, [row.premises_id])
+    status = Status.struck_off if row.licence_class == 3 else Status.closed
+    if row.status != status:
+        changed = {"status": [row.status, status], "order": [None, str(order)]}
+        await _change(tx, row, site, status, row.operator_company, changed)
+
+
+async def _change(
+    tx: Tx,
+    row: LicenceRow,
+    site: PremisesRow,
+    status: str,
+    company: UUID | None,
+    changed: dict[str, Any],
+) -> None:
+    await queries.change_licence(tx, row.id, status, company)
+    await queries.version_licence(tx, row.id, _account(tx), changed)
+    live = await queries.renew_live(tx, site.id)
+    await _tell_corrected(tx, row, site, live, sorted(changed))
 
 
 async def _tell_corrected(

@@ -15,6 +15,8 @@ from api.db import Tx
 from api.evidence import service as evidence
 from api.factories import service as factories
 from api.inspection.checklists import queries as checklists
+from api.inspection.orders import queries as order_queries
+from api.inspection.orders import reading as orders
 from api.inspection.visits import queries as visit_queries
 from api.inspection.visits import reading as visits
 from api.notify import service as notify
@@ -97,9 +99,15 @@ async def _company_visits(tx: Tx, ids: list[UUID]) -> Sequence[Any]:
     return await visits.company_visit_views(tx, tx.actor.companies, ids, limit=len(ids))
 
 
+async def _company_orders(tx: Tx, ids: list[UUID]) -> Sequence[Any]:
+    return await orders.company_orders(tx, ids=ids, limit=len(ids))
+
+
 LOADERS: dict[str, Loader] = {
     "visit": visits.visit_views,
     "company_visit": _company_visits,
+    "order": orders.orders,
+    "company_order": _company_orders,
     "factory": factories.for_phones,
     "checklist": checklists.checklist_lines,
     "evidence": evidence.for_phones,
@@ -134,14 +142,16 @@ async def _records(tx: Tx, scopes: list[str], rows: Sequence[ChangeRow]) -> list
 
 
 async def _of_their_classes(tx: Tx, rows: Sequence[ChangeRow]) -> Sequence[ChangeRow]:
-    """Without the visits of classes that are not the caller's: feed scopes know provinces only."""
+    """Without what is of classes that are not the caller's: feed scopes know provinces only."""
     classes = permissions.scope(tx.actor, "sync.pull").classes
     if classes is None:
         return rows
+    scope = Scope(provinces=None, classes=classes)
     ids = [row.record for row in rows if row.kind == "visit"]
-    theirs = await visit_queries.visits(tx, ids, Scope(provinces=None, classes=classes))
-    known = {visit.id for visit in theirs}
-    return [row for row in rows if row.kind != "visit" or row.record in known]
+    known = {visit.id for visit in await visit_queries.visits(tx, ids, scope)}
+    ids = [row.record for row in rows if row.kind == "order"]
+    known |= await order_queries.in_scope(tx, ids, scope)
+    return [row for row in rows if row.kind not in ("visit", "order") or row.record in known]
 
 
 def _read(text: str) -> Cursor:

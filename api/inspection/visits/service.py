@@ -232,6 +232,28 @@ async def confirm_finding(tx: Tx, id: UUID, version: int) -> FindingView:
     return reading.finding_view(found)
 
 
+async def resolve_finding(tx: Tx, id: UUID) -> None:
+    """An officer saw that it was corrected; one that is no longer open stays as it is."""
+    finding = await queries.finding(tx, id, permissions.scope(tx.actor, "order.verify"))
+    if finding is None:
+        raise FindingNotFound(finding=id)
+    to = FINDING_MOVES.get(("resolve", finding.state))
+    if to is None:
+        return
+    await queries.set_finding_state(tx, id, to, None)
+    visit = await reading.row(tx, finding.visit, "visit.read")
+    if visit.state in reading.SHOWN:
+        await show_companies(tx, visit)
+    await events.record(
+        tx,
+        "finding.resolved",
+        "visit",
+        visit.id,
+        scopes=[events.province(visit.province)],
+        facts={"finding": id, "item": finding.item},
+    )
+
+
 async def start_review(tx: Tx, visit: UUID) -> None:
     """Starts the clock `visit.review`: so many Thai working days from today."""
     today = bangkok_date(tx.now)

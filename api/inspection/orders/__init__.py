@@ -1,0 +1,1 @@
+"""Legal orders: drafted, signed, served, obeyed or not, to their end."""

@@ -1,0 +1,250 @@
+"""From a draft to a signed order: what must be in it, what the signer is shown, and its number."""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import UUID
+
+import msgspec
+
+from api import permissions, sealed
+from api.accounts import officer_queries as officers
+from api.accounts import service as accounts
+from api.accounts.model import Power
+from api.clock import bangkok_date, buddhist_year
+from api.db import Tx
+from api.documents.model import Force
+from api.inspection.orders import papers, queries, reading
+from api.inspection.orders.model import (
+    MOVES,
+    DraftOrder,
+    FreshSignature,
+    OrderContent,
+    OrderDiffers,
+    OrderExists,
+    OrderIncomplete,
+    OrderKind,
+    OrderNotFound,
+    OrderSealed,
+    Row,
+    Signature,
+    SubjectUnknown,
+)
+from api.inspection.orders.requirements import Situation, missing
+from api.inspection.orders.views import Order, SigningView
+from api.inspection.visits import reading as visits
+from api.permissions import Session
+from api.problems import Stale
+
+POWER = {
+    OrderKind.correct: Power.sign_order,
+    OrderKind.stop: Power.stop_operation,
+    OrderKind.resume: Power.stop_operation,
+    OrderKind.close: Power.stop_operation,
+}
+"""s.37 is the officer's; s.39 the Permanent Secretary's or a delegate's."""
+
+
+async def draft(tx: Tx, id: UUID, wanted: DraftOrder) -> Order:
+    """A draft under the sender's id; the same again is the same draft.
+
+    Raises `SubjectUnknown`, `OrderExists`.
+    """
+    scope = permissions.scope(tx.actor, "order.draft")
+    actor = _session(tx)
+    await tx.lock([id])
+    before = await queries.order(tx, id, permissions.Scope(provinces=None))
+    if before is not None:
+        if before.drafted_by != actor.account:
+            raise OrderNotFound(order=id)
+        if not _same(before, wanted):
+            raise OrderExists(order=id)
+        return await reading.order(tx, id)
+    site = await queries.site(tx, wanted.premises, wanted.licence, scope)
+    if site is None or actor.office is None:
+        raise SubjectUnknown()
+    await _known(tx, wanted, site)
+    findings = [r.finding for r in wanted.content.required]
+    held = await queries.findings(tx, findings, scope)
+    if len({f.finding for f in held}) != len(set(findings)) or any(
+        f.premises != site.premises or f.licence != site.licence for f in held
+    ):
+        raise SubjectUnknown()
+    content = _encode(wanted.content)
+    await queries.insert_order(
+        tx,
+        id=id,
+        kind=wanted.kind,
+        basis=wanted.basis,
+        site=site,
+        office=actor.office,
+        visit=wanted.visit,
+        follows=wanted.follows,
+        corrects=wanted.corrects,
+        content=content,
+        drafted_by=actor.account,
+        data_key=await sealed.new_key(tx),
+    )
+    await queries.insert_version(tx, id, 1, content, actor.account)
+    row = await reading.row(tx, id, "order.draft")
+    return await reading.told(tx, row, "order.drafted")
+
+
+async def _known(tx: Tx, wanted: DraftOrder, site: queries.Site) -> None:
+    """What the draft names besides its site must be of the same site, and the caller's to see."""
+    if wanted.visit is not None:
+        visit = await visits.row(tx, wanted.visit, "visit.read")
+        if visit.premises != site.premises:
+            raise SubjectUnknown()
+    for earlier in (wanted.follows, wanted.corrects):
+        if earlier is not None:
+            found = await reading.row(tx, earlier, "order.read")
+            if (found.premises, found.licence) != (site.premises, site.licence):
+                raise SubjectUnknown()
+
+
+def _same(before: Row, wanted: DraftOrder) -> bool:
+    first = (before.kind, before.basis, before.premises, before.licence, before.visit)
+    mine = (wanted.kind, wanted.basis, wanted.premises, wanted.licence, wanted.visit)
+    return first == mine and (before.follows, before.corrects) == (wanted.follows, wanted.corrects)
+
+
+async def redraft(tx: Tx, id: UUID, version: int, content: OrderContent) -> Order:
+    """New words for a draft; the earlier ones stay. The findings stay those of its licence."""
+    row = await reading.moving(tx, id, version, "redraft", "order.draft")
+    scope = permissions.scope(tx.actor, "order.draft")
+    wanted = {r.finding for r in content.required}
+    held = await queries.findings(tx, sorted(wanted), scope)
+    if len(held) != len(wanted) or any(
+        (f.premises, f.licence) != (row.premises, row.licence) for f in held
+    ):
+        raise SubjectUnknown()
+    text = _encode(content)
+    await queries.redraft(tx, id, text)
+    await queries.insert_version(tx, id, row.version + 1, text, _session(tx).account)
+    return await reading.told(tx, row, "order.redrafted")
+
+
+async def discard(tx: Tx, id: UUID, version: int, why: str) -> Order:
+    """The draft will not be signed; it stays on file."""
+    row = await reading.moving(tx, id, version, "discard", "order.draft")
+    await queries.move(tx, id, row.state, why=why)
+    return await reading.told(tx, row, "order.discarded")
+
+
+async def signing_view(tx: Tx, id: UUID) -> SigningView:
+    """What the caller would sign now, word for word, its hash, and what is still missing."""
+    row = await reading.row(tx, id, "order.sign")
+    if ("sign", row.state) not in MOVES:
+        raise OrderSealed(state=row.state)
+    situation = await _situation(tx, row)
+    shown = papers.words(row, situation)
+    digest = hashlib.sha256(shown.encode()).hexdigest()
+    return SigningView(shown, digest, missing(situation))
+
+
+async def sign(tx: Tx, id: UUID, version: int, signature: Signature) -> Order:
+    """The caller signs what they were shown. The number is given last, so that there is no gap.
+
+    Raises `AuthorityNeeded`, `OrderIncomplete`, `OrderDiffers`, and what is wrong with the fresh
+    authentication.
+    """
+    await tx.lock([id])
+    row = await reading.row(tx, id, "order.sign")
+    if row.version != version:
+        raise Stale(current=row.version)
+    if ("sign", row.state) not in MOVES:
+        raise OrderSealed(state=row.state)
+    authority = await accounts.require_authority(
+        tx, POWER[row.kind], factory_class=row.class_, province=row.province
+    )
+    situation = await _situation(tx, row)
+    if lacking := missing(situation):
+        raise OrderIncomplete(missing=msgspec.to_builtins(lacking))
+    shown = papers.words(row, situation)
+    digest = hashlib.sha256(shown.encode()).hexdigest()
+    if digest != signature.sha256:
+        raise OrderDiffers()
+    authentication = wet_ink = None
+    if isinstance(signature, FreshSignature):
+        fresh = await accounts.use_fresh_authentication(tx, signature.ticket, digest)
+        authentication = fresh.id
+    else:
+        wet_ink = await papers.claim_scan(tx, row, signature.evidence)
+    if situation.findings:
+        await queries.insert_findings(
+            tx,
+            id,
+            [r.finding for r in situation.content.required],
+            [r.required for r in situation.content.required],
+        )
+    if row.corrects is not None:
+        await supersede(tx, row.corrects, id)
+    year = buddhist_year(bangkok_date(tx.now))
+    running = await queries.next_number(tx, row.office, year)
+    await queries.sign(
+        tx,
+        id,
+        number=f"{situation.office_code} {running}/{year}",
+        by=_session(tx).account,
+        authority=authority.id,
+        authentication=authentication,
+        wet_ink=wet_ink,
+        sha256=digest,
+        content=shown,
+    )
+    row = await reading.row(tx, id, "order.read")
+    await queries.set_document(tx, id, await papers.issue(tx, row))
+    return await reading.told(tx, row, "order.signed", {"number": row.number, "kind": row.kind})
+
+
+async def supersede(tx: Tx, earlier: UUID, by: UUID) -> None:
+    """A corrected order takes the place of an earlier one."""
+    await tx.lock([earlier])
+    row = await reading.row(tx, earlier, "order.read")
+    to = MOVES.get(("supersede", row.state))
+    if to is None:
+        raise OrderSealed(state=row.state)
+    row.state = to
+    await queries.move(tx, earlier, to, why=f"superseded by {by}")
+    await reading.stop_clocks(tx, earlier)
+    await reading.set_force(tx, row, Force.corrected, "order.superseded")
+    await reading.tell(tx, row, "order.superseded", {"by": by})
+
+
+async def _situation(tx: Tx, row: Row) -> Situation:
+    """All that decides whether the order can be signed, and by the caller."""
+    content = reading.content_of(row)
+    everywhere = permissions.Scope(provinces=None)
+    site = await queries.site(tx, row.premises, row.licence, everywhere)
+    signer = await accounts.officer_card(tx, _session(tx).account)
+    office = await officers.office(tx, row.office)
+    earlier = None
+    if row.follows is not None:
+        earlier = await queries.order(tx, row.follows, everywhere)
+    visit = None if row.visit is None else await visits.row(tx, row.visit, "visit.read")
+    ids = [r.finding for r in content.required]
+    assert site is not None and office is not None
+    return Situation(
+        kind=row.kind,
+        basis=row.basis,
+        content=content,
+        site=site,
+        office_code=office.code,
+        office_th=office.name_th,
+        office_en=office.name_en,
+        signer_name=signer.name if signer else "",
+        signer_position=signer.position if signer else "",
+        visit_state=None if visit is None else visit.state,
+        findings=await queries.findings(tx, ids, everywhere),
+        earlier=earlier,
+    )
+
+
+def _encode(content: OrderContent) -> str:
+    return msgspec.json.encode(content).decode()
+
+
+def _session(tx: Tx) -> Session:
+    assert isinstance(tx.actor, Session)
+    return tx.actor

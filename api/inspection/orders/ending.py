@@ -1,0 +1,301 @@
+"""How an order ends: in time, late, extended, stayed, judged breached, complied with, or undone."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from api import deadlines, permissions, workdays
+from api.clock import bangkok_date
+from api.db import Tx
+from api.documents.model import Force
+from api.factories import service as factories
+from api.inspection.orders import outcome_queries, queries, reading, serving_queries
+from api.inspection.orders.model import (
+    MOVES,
+    NO_NUL,
+    NOTICES,
+    Breach,
+    Line,
+    NotForThisKind,
+    NoticesMissing,
+    NotLater,
+    OrderKind,
+    OrderNotFound,
+    OrderSealed,
+    Row,
+    Stay,
+    SubjectUnknown,
+    Text,
+)
+from api.inspection.orders.reading import APPEAL, DUE
+from api.inspection.orders.views import CompanyOrder, Order
+from api.inspection.visits import reading as visits
+from api.inspection.visits import service as visit_service
+from api.inspection.visits.model import VisitState
+from api.permissions import Session
+
+PENALTY = {
+    OrderKind.correct: "พ.ร.บ.โรงงาน พ.ศ. 2535 ม.57",
+    OrderKind.stop: "พ.ร.บ.โรงงาน พ.ศ. 2535 ม.55",
+    OrderKind.close: "พ.ร.บ.โรงงาน พ.ศ. 2535 ม.55",
+}
+Reason = Annotated[str, Meta(min_length=1, max_length=20_000, pattern=NO_NUL)]
+
+
+class Extension(msgspec.Struct, forbid_unknown_fields=True):
+    """More time, until the end of the Bangkok day `until`."""
+
+    until: date
+    reason: Reason
+
+
+class Verification(msgspec.Struct, forbid_unknown_fields=True):
+    """What the officer saw at a follow-up visit about one finding of the order."""
+
+    visit: UUID
+    corrected: bool
+    note: Text = ""
+
+
+class CorrectionClaim(msgspec.Struct, forbid_unknown_fields=True):
+    """The factory says that it has corrected, and asks for closing."""
+
+    note: Text = ""
+    evidence: list[UUID] = []
+
+
+class FileAppeal(msgspec.Struct, forbid_unknown_fields=True):
+    """An appeal to the Minister, as it was received."""
+
+    filed_on: date
+    grounds: Text = ""
+
+
+class DecideAppeal(msgspec.Struct, forbid_unknown_fields=True):
+    """What the Minister, or a court, decided."""
+
+    annulled: bool
+    decided_on: date
+    decision: Line
+
+
+async def run_out(tx: Tx, id: UUID) -> None:
+    """The clock `order.due`: the time to correct is over. Whether that is a breach is judged."""
+    row = await reading.row(tx, id, "order.read")
+    to = MOVES.get(("run_out", row.state))
+    if to is None or row.stay is not None:
+        return
+    row.state = to
+    await queries.move(tx, id, to)
+    await reading.tell(tx, row, "order.overdue")
+
+
+async def appeal_over(tx: Tx, id: UUID) -> None:
+    """The clock `order.appeal`: thirty days from knowing the order have passed."""
+    row = await reading.row(tx, id, "order.read")
+    await reading.tell(tx, row, "order.appeal_time_over")
+
+
+async def extend(tx: Tx, id: UUID, version: int, wanted: Extension) -> Order:
+    """More time to correct, with its reason. Raises `NotLater`."""
+    row = await reading.moving(tx, id, version, "extend", "order.decide")
+    due = workdays.end_of(wanted.until)
+    if row.due_at is None or due <= max(row.due_at, tx.now):
+        raise NotLater()
+    if row.stay is not None:
+        raise OrderSealed(state="stayed")
+    await queries.insert_extension(tx, id, row.due_at, due, wanted.reason, _account(tx))
+    await queries.extend(tx, id, due)
+    await deadlines.start(tx, DUE, id, due)
+    return await reading.told(tx, row, "order.extended", {"until": wanted.until})
+
+
+async def find_breach(tx: Tx, id: UUID, version: int, judged: Breach) -> Order:
+    """The head's judgement that the order was disobeyed; what follows from it (s.39) never follows
+    by itself. A time to correct must have run out; a stop or closure is disobeyed at once."""
+    row = await reading.row(tx, id, "order.decide")
+    move = "find_breach" if row.kind is OrderKind.correct else "find_disobeyed"
+    row = await reading.moving(tx, id, version, move, "order.decide")
+    if row.kind is OrderKind.resume:
+        raise NotForThisKind(kind=row.kind)
+    if row.stay is not None:
+        raise OrderSealed(state="stayed")
+    await _need_notices(tx, row)
+    judged.penalty = PENALTY[row.kind]
+    await queries.move(tx, id, row.state, breach=msgspec.json.encode(judged).decode())
+    facts = {"wilful": judged.wilful, "serious_danger": judged.serious_danger}
+    return await reading.told(tx, row, "order.breached", facts)
+
+
+async def _need_notices(tx: Tx, row: Row) -> None:
+    """s.40: nobody disobeys a stop or closure that was not posted where everyone sees it."""
+    if row.kind in (OrderKind.stop, OrderKind.close):
+        posted = await serving_queries.notices(tx, row.id)
+        if posted < NOTICES:
+            raise NoticesMissing(needed=NOTICES, posted=posted)
+
+
+async def verify(tx: Tx, id: UUID, finding: UUID, seen: Verification) -> Order:
+    """An officer saw, at a visit, whether a finding was corrected. With the last one the order is
+    complied with. Raises `SubjectUnknown` for another site's visit or another order's finding."""
+    row = await reading.moving(tx, id, None, "verify", "order.verify")
+    visit = await visits.row(tx, seen.visit, "visit.read")
+    if visit.premises != row.premises or visit.state in (VisitState.planned, VisitState.cancelled):
+        raise SubjectUnknown()
+    if not await queries.verify_finding(
+        tx,
+        id,
+        finding,
+        by=_account(tx),
+        visit=seen.visit,
+        corrected=seen.corrected,
+        note=seen.note,
+    ):
+        raise SubjectUnknown()
+    if seen.corrected:
+        await visit_service.resolve_finding(tx, finding)
+    facts = {"finding": finding, "visit": seen.visit, "corrected": seen.corrected}
+    await reading.tell(tx, row, "order.verified", facts)
+    if all(f.corrected for f in await queries.findings_of(tx, id)):
+        await _complied(tx, row, "all findings were verified as corrected")
+    return await reading.order(tx, id)
+
+
+async def comply(tx: Tx, id: UUID, version: int, why: str) -> Order:
+    """The head ends an order that was obeyed, such as one without findings."""
+    row = await reading.moving(tx, id, version, "comply", "order.decide")
+    if not all(f.corrected for f in await queries.findings_of(tx, id)):
+        raise OrderSealed(state=row.state, reason="findings are not verified")
+    await _complied(tx, row, why)
+    return await reading.order(tx, id)
+
+
+async def _complied(tx: Tx, row: Row, why: str) -> None:
+    row.state = MOVES["comply", row.state]
+    await queries.move(tx, row.id, row.state, why=why)
+    await reading.stop_clocks(tx, row.id)
+    await reading.set_force(tx, row, Force.fulfilled, "order.complied")
+    await reading.tell(tx, row, "order.complied")
+
+
+async def revoke(tx: Tx, id: UUID, version: int, why: str) -> Order:
+    """The order is withdrawn by the office itself (Administrative Procedure Act s.49–50)."""
+    row = await reading.moving(tx, id, version, "revoke", "order.decide")
+    await queries.move(tx, id, row.state, why=why)
+    await reading.stop_clocks(tx, id)
+    await reading.set_force(tx, row, Force.revoked, "order.revoked")
+    return await reading.told(tx, row, "order.revoked")
+
+
+async def after_service(tx: Tx, row: Row) -> None:
+    """A resumption or closure that was served ends the stop before it; a closure of a class 3
+    revokes the licence (s.39)."""
+    if row.follows is None or row.kind not in (OrderKind.resume, OrderKind.close):
+        return
+    await tx.lock([row.follows])
+    stop = await reading.row(tx, row.follows, "order.read")
+    resumed = row.kind is OrderKind.resume
+    if (to := MOVES.get(("comply" if resumed else "supersede", stop.state))) is not None:
+        stop.state = to
+        await queries.move(tx, stop.id, to, why=f"{row.kind.value} {row.number}")
+        force = Force.fulfilled if resumed else Force.superseded
+        event = "order.complied" if resumed else "order.superseded"
+        await reading.set_force(tx, stop, force, event)
+        await reading.tell(tx, stop, event)
+    if row.kind is OrderKind.close and row.licence is not None:
+        await factories.close_by_order(tx, row.licence, row.id)
+
+
+# --- stay and appeal (s.41) ---------------------------------------------------------------------
+
+
+async def stay(tx: Tx, id: UUID, version: int, wanted: Stay) -> Order:
+    """The Minister or a court orders a stay: the time to correct stands still."""
+    row = await reading.moving(tx, id, version, "stay", "order.decide")
+    if row.stay is not None:
+        raise OrderSealed(state="stayed")
+    wanted.since = tx.now
+    wanted.left_s = None
+    if row.due_at is not None:
+        wanted.left_s = max((row.due_at - tx.now).total_seconds(), 0)
+    await queries.set_stay(tx, id, msgspec.json.encode(wanted).decode(), row.due_at)
+    await deadlines.meet(tx, DUE, id)
+    await reading.set_force(tx, row, Force.stayed, "order.stayed")
+    return await reading.told(tx, row, "order.stayed", {"by": wanted.by})
+
+
+async def end_stay(tx: Tx, id: UUID, version: int) -> Order:
+    """The stay is over: what was left of the time runs on."""
+    row = await reading.moving(tx, id, version, "end_stay", "order.decide")
+    held = reading.stay_of(row)
+    if held is None:
+        raise OrderSealed(state=row.state)
+    due: datetime | None = None
+    if held.left_s is not None:
+        due = workdays.end_of(bangkok_date(tx.now + timedelta(seconds=held.left_s)))
+        if held.left_s > 0 and row.kind is OrderKind.correct:
+            await deadlines.start(tx, DUE, id, due)
+        elif held.left_s == 0:
+            due = row.due_at
+    await queries.set_stay(tx, id, None, due)
+    await reading.set_force(tx, row, Force.in_force, "order.stay_ended")
+    return await reading.told(tx, row, "order.stay_ended")
+
+
+async def file_appeal(tx: Tx, id: UUID, wanted: FileAppeal) -> Order:
+    """An appeal was received; a late one is recorded as late, for the Minister to judge."""
+    row = await reading.moving(tx, id, None, "file_appeal", "order.appeal")
+    assert row.appeal_until is not None
+    late = wanted.filed_on > bangkok_date(row.appeal_until - timedelta(seconds=1))
+    if await outcome_queries.insert_appeal(
+        tx, id, wanted.filed_on, late, wanted.grounds, _account(tx)
+    ):
+        await deadlines.meet(tx, APPEAL, id)
+        await reading.tell(tx, row, "order.appealed", {"late": late})
+    return await reading.order(tx, id)
+
+
+async def decide_appeal(tx: Tx, id: UUID, version: int, wanted: DecideAppeal) -> Order:
+    """The decision on the appeal, which is final (s.41); a court's comes the same way."""
+    move = "annul" if wanted.annulled else "uphold"
+    row = await reading.moving(tx, id, version, move, "order.decide")
+    outcome = "annulled" if wanted.annulled else "upheld"
+    if not await outcome_queries.decide_appeal(
+        tx, id, outcome, wanted.decided_on, wanted.decision, _account(tx)
+    ):
+        raise OrderSealed(state=row.state, reason="no appeal is open")
+    if wanted.annulled:
+        await queries.move(tx, id, row.state, why=wanted.decision)
+        await reading.stop_clocks(tx, id)
+        await reading.set_force(tx, row, Force.annulled, "order.annulled")
+    return await reading.told(tx, row, f"order.{outcome}")
+
+
+# --- the company --------------------------------------------------------------------------------
+
+
+async def claim_correction(tx: Tx, id: UUID, claim: UUID, wanted: CorrectionClaim) -> CompanyOrder:
+    """The company says that it has corrected; sent twice it is said once."""
+    permissions.reaches(tx.actor, "company_order.correct")
+    assert isinstance(tx.actor, Session)
+    await tx.lock([id])
+    row = await queries.order(tx, id, permissions.Scope(provinces=None))
+    if row is None or row.company not in tx.actor.companies or row.served_at is None:
+        raise OrderNotFound(order=id)
+    if ("claim_correction", row.state) not in MOVES:
+        raise OrderSealed(state=row.state)
+    if await outcome_queries.insert_claim(
+        tx, claim, id, tx.actor.account, wanted.note, wanted.evidence
+    ):
+        await reading.tell(tx, row, "order.correction_claimed", {"claim": claim})
+    return await reading.company_order(tx, id)
+
+
+def _account(tx: Tx) -> UUID:
+    assert isinstance(tx.actor, Session)
+    return tx.actor.account

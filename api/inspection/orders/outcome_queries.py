@@ -1,0 +1,184 @@
+"""Statements about what comes after an order: corrections, appeals, seals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from uuid import UUID
+
+import msgspec
+
+from api.db import Tx
+
+
+async def insert_claim(
+    tx: Tx, id: UUID, order: UUID, by: UUID, note: str, evidence: Sequence[UUID]
+) -> int:
+    return await tx.run(
+        """
+        insert into correction_claim (id, legal_order, claimed_by, claimed_at, note, evidence)
+        values ($1, $2, $3, $4, $5, $6) on conflict do nothing
+        """,
+        id,
+        order,
+        by,
+        tx.now,
+        note,
+        list(evidence),
+    )
+
+
+async def claims(tx: Tx, order: UUID) -> int:
+    found: int = await tx.value(
+        "select count(*) from correction_claim where legal_order = $1", order
+    )
+    return found
+
+
+# --- appeal -------------------------------------------------------------------------------------
+
+
+class AppealRow(msgspec.Struct):
+    filed_on: date
+    late: bool
+    grounds: str
+    outcome: str | None
+    decided_on: date | None
+    decision: str
+
+
+async def appeal(tx: Tx, order: UUID) -> AppealRow | None:
+    return await tx.maybe_one(
+        AppealRow,
+        """
+        select filed_on, late, grounds, outcome, decided_on, decision
+        from appeal where legal_order = $1
+        """,
+        order,
+    )
+
+
+async def insert_appeal(
+    tx: Tx, order: UUID, filed_on: date, late: bool, grounds: str, by: UUID
+) -> int:
+    return await tx.run(
+        """
+        insert into appeal (legal_order, filed_at, filed_on, late, grounds, recorded_by)
+        values ($1, $2, $3, $4, $5, $6) on conflict do nothing
+        """,
+        order,
+        tx.now,
+        filed_on,
+        late,
+        grounds,
+        by,
+    )
+
+
+async def decide_appeal(
+    tx: Tx, order: UUID, outcome: str, on: date, decision: str, by: UUID
+) -> int:
+    return await tx.run(
+        """
+        update appeal set outcome = $2, decided_on = $3, decision = $4, decided_by = $5
+        where legal_order = $1 and outcome is null
+        """,
+        order,
+        outcome,
+        on,
+        decision,
+        by,
+    )
+
+
+# --- sealing ------------------------------------------------------------------------------------
+
+
+class SealingRow(msgspec.Struct):
+    """A sealing as stored; lists as JSON text."""
+
+    id: UUID
+    legal_order: UUID
+    state: str
+    machines: str
+    reason: str
+    seals: str
+    evidence: list[UUID]
+    requested_at: datetime
+    approved_at: datetime | None
+    sealed_at: datetime | None
+    lifted_at: datetime | None
+    version: int
+
+
+async def sealings(tx: Tx, order: UUID) -> list[SealingRow]:
+    return await tx.all(
+        SealingRow,
+        """
+        select id, legal_order, state, machines, reason, seals, evidence, requested_at,
+            approved_at, sealed_at, lifted_at, version
+        from sealing where legal_order = $1 order by id
+        """,
+        order,
+    )
+
+
+async def insert_sealing(
+    tx: Tx, id: UUID, order: UUID, machines: str, reason: str, by: UUID
+) -> int:
+    return await tx.run(
+        """
+        insert into sealing (id, legal_order, state, machines, reason, requested_by, requested_at)
+        values ($1, $2, 'requested', $3::json, $4, $5, $6) on conflict do nothing
+        """,
+        id,
+        order,
+        machines,
+        reason,
+        by,
+        tx.now,
+    )
+
+
+async def decide_sealing(tx: Tx, id: UUID, state: str, by: UUID, authority: UUID) -> None:
+    await tx.run(
+        """
+        update sealing set state = $2, approved_by = $3, approved_at = $4, authority = $5,
+            version = version + 1
+        where id = $1
+        """,
+        id,
+        state,
+        by,
+        tx.now,
+        authority,
+    )
+
+
+async def seal_machines(
+    tx: Tx, id: UUID, seals: str, evidence: Sequence[UUID], at: datetime, by: UUID
+) -> None:
+    await tx.run(
+        """
+        update sealing set state = 'sealed', seals = $2::json, evidence = $3, sealed_at = $4,
+            sealed_by = $5, version = version + 1
+        where id = $1
+        """,
+        id,
+        seals,
+        list(evidence),
+        at,
+        by,
+    )
+
+
+async def lift_seals(tx: Tx, id: UUID, by: UUID) -> None:
+    await tx.run(
+        """
+        update sealing set state = 'lifted', lifted_at = $2, lifted_by = $3, version = version + 1
+        where id = $1
+        """,
+        id,
+        tx.now,
+        by,
+    )

@@ -1,0 +1,142 @@
+"""The words of an order: what is signed, and what becomes its document."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api.clock import bangkok_date
+from api.db import Tx
+from api.documents import contents
+from api.documents import service as documents
+from api.inspection.orders.model import Hearing, OrderKind, Row
+from api.inspection.orders.requirements import Situation
+
+TITLE_TH = {
+    OrderKind.correct: "คำสั่งให้ระงับการกระทำที่ฝ่าฝืน แก้ไข ปรับปรุง หรือปฏิบัติให้ถูกต้อง (มาตรา 37)",
+    OrderKind.stop: "คำสั่งให้หยุดประกอบกิจการโรงงาน (มาตรา 39)",
+    OrderKind.resume: "คำสั่งให้ประกอบกิจการโรงงานต่อไป (มาตรา 39)",
+    OrderKind.close: "คำสั่งปิดโรงงาน (มาตรา 39)",
+}
+TITLE_EN = {
+    OrderKind.correct: "Order to stop the breach, mend, or do it right (s.37)",
+    OrderKind.stop: "Order to stop operating (s.39)",
+    OrderKind.resume: "Order to resume operating (s.39)",
+    OrderKind.close: "Order to close the factory (s.39)",
+}
+
+
+def words(row: Row, s: Situation) -> str:
+    """What the signer is shown and signs, as JSON with sorted keys.
+
+    Without number and date, which are given after the signature.
+    """
+    c, site = s.content, s.site
+    items = {f.finding: f for f in s.findings}
+    hearing: dict[str, Any] | None = None
+    if isinstance(c.hearing, Hearing):
+        hearing = {"heard_on": c.hearing.heard_on, "said": c.hearing.said}
+    elif c.hearing is not None:
+        hearing = {"urgent": c.hearing.reason}
+    content = {
+        "order": row.id,
+        "kind": row.kind,
+        "basis": row.basis,
+        "title_th": TITLE_TH[row.kind],
+        "title_en": TITLE_EN[row.kind],
+        "office": {"code": s.office_code, "th": s.office_th, "en": s.office_en},
+        "addressee": site.operator_name,
+        "factory": {"name": site.name, "number": site.number_shown, "address": site.address},
+        "class": site.class_,
+        "facts": c.facts,
+        "law": c.law,
+        "reasons": c.reasons,
+        "required": [
+            {
+                "item": items[r.finding].item,
+                "law": items[r.finding].legal_ref,
+                "required": r.required,
+            }
+            for r in c.required
+            if r.finding in items
+        ],
+        "measures": c.measures,
+        "part": c.part,
+        "days": c.days,
+        "hearing": hearing,
+        "appeal": c.appeal,
+        "follows": None if s.earlier is None else s.earlier.number,
+        "corrects": row.corrects,
+        "signer": {"name": s.signer_name, "position": s.signer_position},
+    }
+    return msgspec.json.encode(content, order="sorted").decode()
+
+
+async def issue(tx: Tx, row: Row) -> UUID:
+    """The signed words, with number, date and signature, as a document that anyone can verify."""
+    said = msgspec.json.decode(row.signed_content or "{}")
+    assert row.signed_at is not None and row.number is not None
+    how = "ลงนามโดยยืนยันตัวตนใหม่" if row.wet_ink is None else "ลงนามบนกระดาษ"
+    hearing = said["hearing"] or {}
+    heard = hearing.get("said") or hearing.get("urgent") or ""
+    content = contents.Order(
+        number=row.number,
+        date=contents.day(bangkok_date(row.signed_at)),
+        office=contents.Office(th=said["office"]["th"], en=said["office"]["en"]),
+        section="37" if row.kind is OrderKind.correct else "39",
+        subject=said["title_th"],
+        factory=contents.Factory(
+            name=said["factory"]["name"],
+            number=said["factory"]["number"] or "",
+            class_=said["class"],
+            operator=said["addressee"],
+            address=said["factory"]["address"],
+        ),
+        addressee=contents.Person(name=said["addressee"]),
+        facts=_paragraphs(said["facts"]),
+        laws=[contents.Law(reference=law) for law in said["law"]],
+        reasons=_paragraphs(said["reasons"]),
+        requirements=[
+            contents.Requirement(
+                what=f"{r['item']}: {r['required']}",
+                by=_within(said["days"]),
+                laws=[contents.Law(reference=r["law"])],
+            )
+            for r in said["required"]
+        ]
+        + [
+            contents.Requirement(what=what, by=_within(said["days"]))
+            for what in (said["measures"], said["part"])
+            if what.strip()
+        ],
+        heard=heard,
+        appeal=said["appeal"],
+        signer=contents.Signature(
+            role="ผู้ออกคำสั่ง",
+            name=said["signer"]["name"],
+            position=said["signer"]["position"],
+            at=contents.moment(row.signed_at),
+            how=f"{how} · SHA-256 {row.content_hash}",
+        ),
+        supersedes=said["follows"] or "",
+    )
+    issued = await documents.issue(
+        tx,
+        kind="order",
+        subject=row.id,
+        scope_province=row.province,
+        company=row.company,
+        language="th",
+        content=content,
+    )
+    return issued.id
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [part.strip() for part in text.split("\n") if part.strip()]
+
+
+def _within(days: int | None) -> str:
+    return "" if days is None else f"ภายใน {days} วัน นับแต่วันที่ได้รับแจ้งคำสั่ง"

@@ -1,0 +1,153 @@
+"""Statements about the service of orders and their notices, one function each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from api.db import Tx
+
+
+class AttemptRow(msgspec.Struct):
+    """An attempt as stored; `flags` as JSON text."""
+
+    id: UUID
+    legal_order: UUID
+    how: str
+    at: datetime
+    received_at: datetime
+    officer: UUID
+    place: str
+    evidence: list[UUID]
+    flags: str
+    counts_at: datetime | None
+    counted_at: datetime | None
+    hash: bytes
+
+
+async def attempt(tx: Tx, id: UUID) -> AttemptRow | None:
+    return await tx.maybe_one(
+        AttemptRow,
+        """
+        select id, legal_order, how, at, received_at, officer, place, evidence, flags, counts_at,
+            counted_at, hash
+        from service_attempt where id = $1
+        """,
+        id,
+    )
+
+
+async def attempts(tx: Tx, order: UUID) -> list[AttemptRow]:
+    return await tx.all(
+        AttemptRow,
+        """
+        select id, legal_order, how, at, received_at, officer, place, evidence, flags, counts_at,
+            counted_at, hash
+        from service_attempt where legal_order = $1 order by received_at, id
+        """,
+        order,
+    )
+
+
+async def insert_attempt(
+    tx: Tx,
+    *,
+    id: UUID,
+    order: UUID,
+    how: str,
+    at: datetime,
+    officer: UUID,
+    place: str,
+    position: str | None,
+    proof: bytes | None,
+    evidence: Sequence[UUID],
+    flags: str,
+    counts_at: datetime | None,
+    digest: bytes,
+) -> None:
+    await tx.run(
+        """
+        insert into service_attempt (id, legal_order, how, at, received_at, officer, place,
+            position, proof, evidence, flags, counts_at, hash)
+        values ($1, $2, $3, $4, $5, $6, $7, $8::json, $9, $10, $11::json, $12, $13)
+        """,
+        id,
+        order,
+        how,
+        at,
+        tx.now,
+        officer,
+        place,
+        position,
+        proof,
+        list(evidence),
+        flags,
+        counts_at,
+        digest,
+    )
+
+
+async def count_attempt(tx: Tx, id: UUID) -> None:
+    await tx.run("update service_attempt set counted_at = $2 where id = $1", id, tx.now)
+
+
+async def postpone_attempt(tx: Tx, id: UUID, counts_at: datetime) -> int:
+    """Moves the day of a service that does not count yet, later and never earlier."""
+    return await tx.run(
+        """
+        update service_attempt set counts_at = $2
+        where id = $1 and counted_at is null and counts_at < $2
+        """,
+        id,
+        counts_at,
+    )
+
+
+async def waiting_attempts(tx: Tx) -> list[AttemptRow]:
+    """Those of posted orders whose five working days have not passed."""
+    return await tx.all(
+        AttemptRow,
+        """
+        select id, legal_order, how, at, received_at, officer, place, evidence, flags, counts_at,
+            counted_at, hash
+        from service_attempt where counts_at > $1 and counted_at is null
+        """,
+        tx.now,
+    )
+
+
+class SealedProof(msgspec.Struct):
+    proof: bytes | None
+
+
+async def proof_of(tx: Tx, attempt: UUID) -> bytes | None:
+    found = await tx.one(SealedProof, "select proof from service_attempt where id = $1", attempt)
+    return found.proof
+
+
+async def insert_notice(
+    tx: Tx, id: UUID, order: UUID, place: str, at: datetime, by: UUID, evidence: Sequence[UUID]
+) -> int:
+    return await tx.run(
+        """
+        insert into order_notice (id, legal_order, place, posted_at, officer, evidence)
+        values ($1, $2, $3, $4, $5, $6) on conflict do nothing
+        """,
+        id,
+        order,
+        place,
+        at,
+        by,
+        list(evidence),
+    )
+
+
+async def notices(tx: Tx, order: UUID) -> int:
+    """In how many different places the order was posted."""
+    found: int = await tx.value(
+        "select count(distinct place) from order_notice where legal_order = $1", order
+    )
+    return found

@@ -1,0 +1,181 @@
+"""What readers see of orders: officers, the signer, and the company they are addressed to."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api.inspection.orders.model import (
+    Breach,
+    OrderContent,
+    OrderKind,
+    OrderState,
+    SealingState,
+    Stay,
+)
+from api.inspection.visits.model import FindingState, Severity
+
+
+class Attempt(msgspec.Struct, kw_only=True):
+    """An attempt as officers see it; who received or witnessed it is sealed."""
+
+    id: UUID
+    how: str
+    at: datetime
+    received_at: datetime
+    officer: UUID
+    place: str
+    evidence: list[UUID]
+    flags: list[Any]
+    counts_at: datetime | None
+    counted_at: datetime | None
+
+
+class OrderFinding(msgspec.Struct, kw_only=True):
+    """A finding of the order, and whether its correction was verified."""
+
+    finding: UUID
+    item: str
+    state: FindingState
+    severity: Severity
+    legal_ref: str
+    ref_status: str
+    required: str
+    verified_at: datetime | None
+    corrected: bool | None
+
+
+class Appeal(msgspec.Struct):
+    """An appeal to the Minister (s.41)."""
+
+    filed_on: date
+    late: bool
+    grounds: str
+    outcome: str | None
+    decided_on: date | None
+    decision: str
+
+
+class Sealing(msgspec.Struct, kw_only=True):
+    """Machines that are to be, or were, tied and sealed."""
+
+    id: UUID
+    state: SealingState
+    machines: list[str]
+    reason: str
+    seals: list[str]
+    evidence: list[UUID]
+    requested_at: datetime
+    approved_at: datetime | None
+    sealed_at: datetime | None
+    lifted_at: datetime | None
+    version: int
+
+
+class Order(msgspec.Struct, kw_only=True):
+    """An order as its officers see it."""
+
+    id: UUID
+    kind: OrderKind
+    state: OrderState
+    basis: str
+    premises: UUID
+    licence: UUID | None
+    province: str
+    office: UUID
+    visit: UUID | None
+    follows: UUID | None
+    corrects: UUID | None
+    content: OrderContent
+    findings: list[OrderFinding]
+    number: str | None
+    signed_by: UUID | None
+    signed_at: datetime | None
+    content_hash: str | None
+    served_at: datetime | None
+    due_at: datetime | None
+    appeal_until: datetime | None
+    stay: Stay | None
+    breach: Breach | None
+    ended_at: datetime | None
+    ended_why: str | None
+    document: UUID | None
+    attempts: list[Attempt]
+    notices: int
+    notices_needed: int
+    appeal: Appeal | None
+    sealings: list[Sealing]
+    claims: int
+    version: int
+
+
+class OrderLine(msgspec.Struct):
+    """One order in a list."""
+
+    id: UUID
+    kind: OrderKind
+    state: OrderState
+    number: str | None
+    premises: UUID
+    name: str
+    licence: UUID | None
+    province: str
+    signed_at: datetime | None
+    served_at: datetime | None
+    due_at: datetime | None
+    version: int
+
+
+class CompanyFindingOfOrder(msgspec.Struct):
+    """What must be done about one thing, as the company sees it."""
+
+    finding: UUID
+    item: str
+    legal_ref: str
+    required: str
+    verified_at: datetime | None
+    corrected: bool | None
+
+
+class CompanyOrder(msgspec.Struct, kw_only=True):
+    """An order as the company that it is addressed to sees it, once it was served."""
+
+    id: UUID
+    kind: OrderKind
+    state: OrderState
+    premises: UUID
+    licence: UUID | None
+    number: str
+    signed_at: datetime
+    facts: str
+    law: list[str]
+    reasons: str
+    measures: str
+    part: str
+    appeal: str
+    findings: list[CompanyFindingOfOrder]
+    served_at: datetime | None
+    due_at: datetime | None
+    appeal_until: datetime | None
+    stayed: bool
+    document: UUID | None
+    claims: int
+
+
+class Missing(msgspec.Struct):
+    """Something without which the order cannot be signed."""
+
+    code: str
+    th: str
+    en: str
+
+
+class SigningView(msgspec.Struct):
+    """What is signed: `shown` word for word, its SHA-256, and what is still missing."""
+
+    shown: str
+    sha256: str
+    missing: list[Missing]
