@@ -10,8 +10,10 @@ from uuid import UUID
 import httpx
 import msgspec
 
-from api import ids
+from api import ids, job_loop, jobs, reactions
 from api.accounts import seed as accounts
+from api.accounts.fresh import give_ticket
+from api.accounts.fresh_queries import Fresh
 from api.accounts.samples import SAMPLES
 from api.clock import bangkok_date
 from api.db import Database
@@ -121,6 +123,30 @@ class World:
         answer = await self["head"].put(f"/v1/visits/{visit}", content=encode(body))
         assert answer.status_code == 200, answer.text
         return visit
+
+    async def ticket(self, person: Person, sha256: str) -> str:
+        """A ticket of a fresh authentication over `sha256`, as the provider's log-in gives one."""
+        assert person.account is not None
+        vouched = Fresh(sha256, "https://provider.example", b"sample", now())
+        async with self.db.begin(Worker("test")) as tx:
+            _, given = await give_ticket(tx, person.account, "superapp-desk", vouched)
+        return given.ticket
+
+    async def sign_in_again(self, key: str) -> None:
+        """For a person in a test that travels in time: their token counts from the new now."""
+        async with self.db.begin(Worker("test")) as tx:
+            _, tokens = await accounts.sign_in(tx, key)
+        self[key].token, self[key].since = tokens.access_token, time.monotonic()
+
+    async def work(self) -> None:
+        """Does every job that waits, as a worker would."""
+        while True:
+            async with self.db.begin(Worker("test")) as tx:
+                found = await jobs.take(tx, reactions.JOBS, 20)
+            if not found:
+                return
+            for job in found:
+                await job_loop.run(self.db, job, reactions.JOBS[job.name])
 
     async def shown_as(self, visit: UUID) -> UUID:
         """The id under which its factory knows a visit."""

@@ -10,7 +10,8 @@ from litestar import Request
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api import permissions
-from api.accounts.model import AuthorityNeeded
+from api.accounts import fresh_model
+from api.accounts.model import AccountSuspended, AuthorityNeeded, NoOfficer
 from api.edge import InTx, Page, get, if_match, post, put
 from api.inspection.orders import drafting, ending, queries, reading, sealing, serving
 from api.inspection.orders.ending import (
@@ -116,7 +117,7 @@ async def discard_order(
     "/v1/orders/{order:uuid}/signing",
     verb="order.sign",
     operation="order.signing",
-    problems=[OrderNotFound, OrderSealed, VisitNotFound],
+    problems=[OrderNotFound, OrderSealed, VisitNotFound, NoOfficer],
 )
 async def read_signing(tx: InTx, order: FromPath[UUID]) -> SigningView:
     """What the caller would sign, word for word, its SHA-256, and what is still missing."""
@@ -126,13 +127,18 @@ async def read_signing(tx: InTx, order: FromPath[UUID]) -> SigningView:
 @post(
     "/v1/orders/{order:uuid}/sign",
     verb="order.sign",
-    problems=[*MOVED, OrderIncomplete, OrderDiffers, AuthorityNeeded, VisitNotFound],
+    problems=[
+        *MOVED,
+        *(OrderIncomplete, OrderDiffers, VisitNotFound),
+        *(AuthorityNeeded, NoOfficer, AccountSuspended),
+        *fresh_model.PROBLEMS,
+    ],
     status_code=200,
 )
 async def sign_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Sign]
 ) -> Order:
-    """Signs what the signing view showed, by a fresh authentication over its hash or wet ink."""
+    """Signs what the signing view showed, by a fresh authentication over its hash."""
     return await drafting.sign(tx, order, if_match(request), data.signature)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from api import ids
+from api.accounts.authority import grant_authority
 from api.accounts.model import AuthorityGrant, Power
-from api.accounts.service import grant_authority
 from api.clock import bangkok_date
 from api.inspection.orders.model import OrderKind
 from api.permissions import Worker
@@ -89,7 +89,7 @@ async def allow(world: World, person: Person, power: Power = Power.sign_order, *
     grant = AuthorityGrant(
         account=person.account,
         power=power,
-        section="37" if power is Power.sign_order else "39",
+        section="39" if power is Power.stop_operation else "37",
         instrument="คำสั่งแต่งตั้งตัวอย่าง",
         **{"valid_from": bangkok_date(now()) - timedelta(days=30)} | more,
     )

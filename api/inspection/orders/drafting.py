@@ -18,7 +18,6 @@ from api.inspection.orders import papers, queries, reading
 from api.inspection.orders.model import (
     MOVES,
     DraftOrder,
-    FreshSignature,
     OrderContent,
     OrderDiffers,
     OrderExists,
@@ -37,10 +36,10 @@ from api.permissions import Session
 from api.problems import Stale
 
 POWER = {
-    OrderKind.correct: Power.sign_order,
-    OrderKind.stop: Power.stop_operation,
-    OrderKind.resume: Power.stop_operation,
-    OrderKind.close: Power.stop_operation,
+    OrderKind.correct: (Power.sign_order, "37"),
+    OrderKind.stop: (Power.stop_operation, "39"),
+    OrderKind.resume: (Power.stop_operation, "39"),
+    OrderKind.close: (Power.stop_operation, "39"),
 }
 """s.37 is the officer's; s.39 the Permanent Secretary's or a delegate's."""
 
@@ -156,7 +155,7 @@ async def sign(tx: Tx, id: UUID, version: int, signature: Signature) -> Order:
     if ("sign", row.state) not in MOVES:
         raise OrderSealed(state=row.state)
     authority = await accounts.require_authority(
-        tx, POWER[row.kind], factory_class=row.class_, province=row.province
+        tx, *POWER[row.kind], factory_class=row.class_, province=row.province
     )
     situation = await _situation(tx, row)
     if lacking := missing(situation):
@@ -165,12 +164,7 @@ async def sign(tx: Tx, id: UUID, version: int, signature: Signature) -> Order:
     digest = hashlib.sha256(shown.encode()).hexdigest()
     if digest != signature.sha256:
         raise OrderDiffers()
-    authentication = wet_ink = None
-    if isinstance(signature, FreshSignature):
-        fresh = await accounts.use_fresh_authentication(tx, signature.ticket, digest)
-        authentication = fresh.id
-    else:
-        wet_ink = await papers.claim_scan(tx, row, signature.evidence)
+    fresh = await accounts.use_fresh_authentication(tx, signature.ticket, digest)
     if situation.findings:
         await queries.insert_findings(
             tx,
@@ -188,8 +182,7 @@ async def sign(tx: Tx, id: UUID, version: int, signature: Signature) -> Order:
         number=f"{situation.office_code} {running}/{year}",
         by=_session(tx).account,
         authority=authority.id,
-        authentication=authentication,
-        wet_ink=wet_ink,
+        authentication=fresh.id,
         sha256=digest,
         content=shown,
     )
@@ -233,8 +226,8 @@ async def _situation(tx: Tx, row: Row) -> Situation:
         office_code=office.code,
         office_th=office.name_th,
         office_en=office.name_en,
-        signer_name=signer.name if signer else "",
-        signer_position=signer.position if signer else "",
+        signer_name=signer.name_th,
+        signer_position=signer.position_th,
         visit_state=None if visit is None else visit.state,
         findings=await queries.findings(tx, ids, everywhere),
         earlier=earlier,

@@ -119,9 +119,9 @@ async def find_breach(tx: Tx, id: UUID, version: int, judged: Breach) -> Order:
     """The head's judgement that the order was disobeyed; what follows from it (s.39) never follows
     by itself. A time to correct must have run out; a stop or closure is disobeyed at once."""
     row = await reading.row(tx, id, "order.decide")
-    move = "find_breach" if row.kind is OrderKind.correct else "find_disobeyed"
+    move = "find_breach" if row.kind == OrderKind.correct else "find_disobeyed"
     row = await reading.moving(tx, id, version, move, "order.decide")
-    if row.kind is OrderKind.resume:
+    if row.kind == OrderKind.resume:
         raise NotForThisKind(kind=row.kind)
     if row.stay is not None:
         raise OrderSealed(state="stayed")
@@ -199,15 +199,15 @@ async def after_service(tx: Tx, row: Row) -> None:
         return
     await tx.lock([row.follows])
     stop = await reading.row(tx, row.follows, "order.read")
-    resumed = row.kind is OrderKind.resume
+    resumed = row.kind == OrderKind.resume
     if (to := MOVES.get(("comply" if resumed else "supersede", stop.state))) is not None:
         stop.state = to
-        await queries.move(tx, stop.id, to, why=f"{row.kind.value} {row.number}")
+        await queries.move(tx, stop.id, to, why=f"{row.kind} {row.number}")
         force = Force.fulfilled if resumed else Force.superseded
         event = "order.complied" if resumed else "order.superseded"
         await reading.set_force(tx, stop, force, event)
         await reading.tell(tx, stop, event)
-    if row.kind is OrderKind.close and row.licence is not None:
+    if row.kind == OrderKind.close and row.licence is not None:
         await factories.close_by_order(tx, row.licence, row.id)
 
 
@@ -238,7 +238,7 @@ async def end_stay(tx: Tx, id: UUID, version: int) -> Order:
     due: datetime | None = None
     if held.left_s is not None:
         due = workdays.end_of(bangkok_date(tx.now + timedelta(seconds=held.left_s)))
-        if held.left_s > 0 and row.kind is OrderKind.correct:
+        if held.left_s > 0 and row.kind == OrderKind.correct:
             await deadlines.start(tx, DUE, id, due)
         elif held.left_s == 0:
             due = row.due_at

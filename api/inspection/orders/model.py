@@ -173,14 +173,7 @@ class FreshSignature(msgspec.Struct, forbid_unknown_fields=True, tag="fresh_auth
     ticket: str
 
 
-class WetInk(msgspec.Struct, forbid_unknown_fields=True, tag="wet_ink"):
-    """The scan of the same words signed on paper."""
-
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-    evidence: UUID
-
-
-Signature = FreshSignature | WetInk
+Signature = FreshSignature
 
 # --- service (s.38) -----------------------------------------------------------------------------
 
@@ -285,7 +278,6 @@ class Row(msgspec.Struct):
     number: str | None
     signed_by: UUID | None
     signed_at: datetime | None
-    wet_ink: UUID | None
     content_hash: str | None
     signed_content: str | None
     served_at: datetime | None

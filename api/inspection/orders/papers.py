@@ -78,14 +78,13 @@ async def issue(tx: Tx, row: Row) -> UUID:
     """The signed words, with number, date and signature, as a document that anyone can verify."""
     said = msgspec.json.decode(row.signed_content or "{}")
     assert row.signed_at is not None and row.number is not None
-    how = "ลงนามโดยยืนยันตัวตนใหม่" if row.wet_ink is None else "ลงนามบนกระดาษ"
     hearing = said["hearing"] or {}
     heard = hearing.get("said") or hearing.get("urgent") or ""
     content = contents.Order(
         number=row.number,
         date=contents.day(bangkok_date(row.signed_at)),
         office=contents.Office(th=said["office"]["th"], en=said["office"]["en"]),
-        section="37" if row.kind is OrderKind.correct else "39",
+        section="37" if row.kind == OrderKind.correct else "39",
         subject=said["title_th"],
         factory=contents.Factory(
             name=said["factory"]["name"],
@@ -118,7 +117,7 @@ async def issue(tx: Tx, row: Row) -> UUID:
             name=said["signer"]["name"],
             position=said["signer"]["position"],
             at=contents.moment(row.signed_at),
-            how=f"{how} · SHA-256 {row.content_hash}",
+            how=f"ลงนามโดยยืนยันตัวตนใหม่ · SHA-256 {row.content_hash}",
         ),
         supersedes=said["follows"] or "",
     )

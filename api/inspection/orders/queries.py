@@ -52,7 +52,7 @@ async def order(tx: Tx, id: UUID, scope: Scope) -> Row | None:
         Row,
         """
         select id, kind, state, basis, premises, licence, company, province, class, office, visit,
-            follows, corrects, content, drafted_by, number, signed_by, signed_at, wet_ink,
+            follows, corrects, content, drafted_by, number, signed_by, signed_at,
             content_hash, signed_content, served_at, due_at, appeal_until, stay, stayed_for,
             breach, ended_at, ended_why, document, data_key, version
         from legal_order
@@ -249,16 +249,15 @@ async def sign(
     number: str,
     by: UUID,
     authority: UUID,
-    authentication: UUID | None,
-    wet_ink: UUID | None,
+    authentication: UUID,
     sha256: str,
     content: str,
 ) -> None:
     await tx.run(
         """
         update legal_order set state = 'signed', number = $2, signed_by = $3, signed_at = $4,
-            authority = $5, authentication = $6, wet_ink = $7, content_hash = $8,
-            signed_content = $9, version = version + 1
+            authority = $5, authentication = $6, content_hash = $7, signed_content = $8,
+            version = version + 1
         where id = $1
         """,
         order,
@@ -267,7 +266,6 @@ async def sign(
         tx.now,
         authority,
         authentication,
-        wet_ink,
         sha256,
         content,
     )
@@ -402,7 +400,7 @@ async def of_companies(
         Row,
         """
         select id, kind, state, basis, premises, licence, company, province, class, office, visit,
-            follows, corrects, content, drafted_by, number, signed_by, signed_at, wet_ink,
+            follows, corrects, content, drafted_by, number, signed_by, signed_at,
             content_hash, signed_content, served_at, due_at, appeal_until, stay, stayed_for,
             breach, ended_at, ended_why, document, data_key, version
         from legal_order

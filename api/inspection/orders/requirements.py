@@ -68,7 +68,7 @@ def _words(s: Situation) -> list[Missing]:
 
 def _findings(s: Situation) -> list[Missing]:
     found = list[Missing]()
-    if s.kind is OrderKind.correct and s.basis == "breach" and not s.findings:
+    if s.kind == OrderKind.correct and s.basis == "breach" and not s.findings:
         th = "คำสั่งตามการฝ่าฝืนต้องมีข้อบกพร่องอย่างน้อยหนึ่งข้อ"
         found.append(Missing("findings", th, "An order for a breach needs a finding"))
     for f in s.findings:
@@ -91,7 +91,7 @@ def _findings(s: Situation) -> list[Missing]:
     states = {f.visit_state for f in s.findings}
     if not urgent and (
         (s.findings and not states <= {VisitState.accepted, VisitState.closed})
-        or (not s.findings and s.kind is OrderKind.correct and not accepted)
+        or (not s.findings and s.kind == OrderKind.correct and not accepted)
     ):
         th = "ผลการตรวจยังไม่ได้รับการรับรอง (ยกเว้นกรณีเร่งด่วน)"
         found.append(Missing("visit", th, "The visit is not accepted, and it is not urgent"))
@@ -100,7 +100,7 @@ def _findings(s: Situation) -> list[Missing]:
 
 def _hearing(s: Situation) -> list[Missing]:
     hearing = s.content.hearing
-    if s.kind is OrderKind.resume:
+    if s.kind == OrderKind.resume:
         return []  # it favours the operator
     said = hearing is not None and (
         hearing.said if isinstance(hearing, Hearing) else hearing.reason
@@ -119,7 +119,7 @@ def _before(s: Situation) -> list[Missing]:
         return []
     e = s.earlier
     if e is None:
-        if s.kind is OrderKind.stop and s.basis == "danger":
+        if s.kind == OrderKind.stop and s.basis == "danger":
             return []
         return [Missing("follows", "ต้องอ้างคำสั่งเดิม", "The earlier order must be named")]
     if e.kind not in wanted or e.served_at is None or e.stay:
@@ -127,12 +127,12 @@ def _before(s: Situation) -> list[Missing]:
         en = "The earlier order is of the wrong kind, was not served, or is stayed"
         return [Missing("follows", th, en)]
     judged = _breach.decode(e.breach) if e.breach else None
-    if s.kind is OrderKind.resume:
+    if s.kind == OrderKind.resume:
         return []
     if e.state != OrderState.breached or judged is None:
         th = "คำสั่งเดิมยังไม่ถูกวินิจฉัยว่าฝ่าฝืน"
         return [Missing("breach", th, "The earlier order was not judged breached")]
-    if s.kind is OrderKind.stop and not (judged.wilful or judged.serious_danger):
+    if s.kind == OrderKind.stop and not (judged.wilful or judged.serious_danger):
         th = "ไม่ได้วินิจฉัยว่าจงใจฝ่าฝืนหรือเป็นอันตรายร้ายแรง (ม.39)"
         en = "Neither wilful disobedience nor serious danger was found (s.39)"
         return [Missing("s39", th, en)]

@@ -52,7 +52,7 @@ class SealMachines(msgspec.Struct, forbid_unknown_fields=True):
 async def ask(tx: Tx, order: UUID, id: UUID, wanted: AskSealing) -> Order:
     """The officer asks for approval under the sender's id. Raises `NotForThisKind`."""
     row = await _order(tx, order, "sealing.ask")
-    if row.kind is not OrderKind.correct:
+    if row.kind != OrderKind.correct:
         raise NotForThisKind(kind=row.kind)
     if ("ask_sealing", row.state) not in MOVES:
         raise OrderSealed(state=row.state)
@@ -66,7 +66,7 @@ async def decide(tx: Tx, order: UUID, id: UUID, version: int, approved: bool) ->
     """The Permanent Secretary or a delegate decides; raises `AuthorityNeeded`."""
     row = await _order(tx, order, "sealing.approve")
     authority = await accounts.require_authority(
-        tx, Power.approve_sealing, factory_class=row.class_, province=row.province
+        tx, Power.approve_sealing, "37", factory_class=row.class_, province=row.province
     )
     state = await _moved(tx, order, id, version, "approve" if approved else "refuse")
     await outcome_queries.decide_sealing(tx, id, state, _account(tx), authority.id)

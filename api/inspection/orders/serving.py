@@ -135,7 +135,7 @@ async def _count(tx: Tx, row: Row, attempt: UUID, at: datetime) -> None:
     due = None if days is None else workdays.end_of(day + timedelta(days=days))
     until = workdays.end_of(day + timedelta(days=APPEAL_DAYS))
     await queries.serve(tx, row.id, at, due, until)
-    if due is not None and row.kind is OrderKind.correct:
+    if due is not None and row.kind == OrderKind.correct:
         await deadlines.start(tx, DUE, row.id, due)
     await deadlines.start(tx, APPEAL, row.id, until)
     await reading.tell(tx, row, "order.served", {"attempt": attempt})
