@@ -28,6 +28,7 @@ from api.evidence.model import Evidence
 from api.factories.model import PhoneFactory
 from api.inspection.checklists.model import ChecklistLine
 from api.inspection.checklists.standard import Standard
+from api.inspection.orders.views import CompanyOrder, Order
 from api.inspection.visits.operations import FieldOperation
 from api.inspection.visits.views import CompanyVisit, Visit
 from api.notify.model import PulledMessage
@@ -45,6 +46,8 @@ _HTML = {"schema": {"type": "string"}}
 RECORDS: dict[str, Any] = {
     "visit": Visit,
     "company_visit": CompanyVisit,
+    "order": Order,
+    "company_order": CompanyOrder,
     "factory": PhoneFactory,
     "checklist": ChecklistLine,
     "evidence": Evidence,

@@ -24,6 +24,7 @@ from api.documents import contents
 from api.documents import model as documents
 from api.evidence import model as evidence
 from api.factories import model as factories
+from api.inspection.orders import model as orders
 from api.inspection.visits import model as visits
 from api.inspection.visits import operations
 from api.notify.model import Language
@@ -113,12 +114,7 @@ def test_every_problem_is_told_by_some_route() -> None:
     told = (ROOT / "openapi" / "openapi.json").read_text(encoding="utf-8")
     silent = {c for c in CATALOGUE if f'"{c}"' not in told and f"`{c}`" not in told}
     told_in_the_description_for_every_address = {"ground/wrong-method"}
-    of_verbs_that_later_features_bring = {
-        "accounts/authority-needed",
-        "documents/force",
-        "evidence/taken",
-        "evidence/unknown",
-    }
+    of_verbs_that_later_features_bring = {"documents/force", "evidence/taken", "evidence/unknown"}
     of_verbs_that_later_features_bring |= {p.code for p in fresh_model.PROBLEMS}
     assert not sorted(
         silent - told_in_the_description_for_every_address - of_verbs_that_later_features_bring
@@ -171,6 +167,12 @@ CHECKED: dict[tuple[str, str], set[str]] = {
     ("licence", "status"): set(factories.Status),
     ("licence", "operator_kind"): set(get_args(factories.OperatorKind)),
     ("premises", "position_source"): {"register", "officer"},
+    ("legal_order", "kind"): set(orders.OrderKind),
+    ("legal_order", "state"): set(orders.OrderState),
+    ("legal_order", "basis"): set(get_args(orders.Basis)),
+    ("service_attempt", "how"): set(get_args(orders.How)),
+    ("appeal", "outcome"): set(get_args(orders.Outcome)),
+    ("sealing", "state"): set(orders.SealingState),
     ("visit", "state"): set(visits.VisitState),
     ("visit", "reason"): set(get_args(operations.Reason)),
     ("visit", "outcome"): set(get_args(operations.Outcome)),
@@ -208,6 +210,7 @@ async def test_every_list_of_values_in_the_schema_is_the_one_in_the_code(db: Dat
 def test_a_state_enum_of_a_feature_is_in_a_table_of_moves() -> None:
     walked = {type(next(iter(table))[1]) for _, table in handbook.moves()}
     assert all(issubclass(kind, StrEnum) for kind in walked)
+    assert {orders.OrderState, orders.SealingState} <= walked
     assert {visits.VisitState, visits.FindingState, factories.Status} <= walked
 
 

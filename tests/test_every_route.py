@@ -31,6 +31,7 @@ from api.openapi import document
 from api.permissions import PERMISSIONS, Reach, Role, Worker
 from tests.documents import samples
 from tests.evidence.conftest import APPEND, Phone, do_jobs, noise
+from tests.inspection.orders import draft, service
 from tests.world import Person, World, answer, encode, gate, now, record, submit
 
 KEYS = [sample.key for sample in SAMPLES]
@@ -53,6 +54,7 @@ class Things(msgspec.Struct):
     province: str
     visit: UUID
     finding: UUID
+    order: UUID
     premises: UUID
     other: UUID
     licence: UUID
@@ -109,10 +111,40 @@ BODIES: dict[str, Body] = {
     "sync.push": lambda t: {"operations": []},
     "message.mark_read_up_to": lambda t: {"up_to": t.message},
     "device.register": lambda t: {"token": f"token-{ids.new()}"},
+    "order.draft": lambda t: {
+        "kind": "correct",
+        "premises": t.premises,
+        "visit": t.visit,
+        "content": {},
+    },
+    "order.redraft": lambda t: {"facts": "x"},
+    "order.discard": lambda t: {"why": "x"},
+    "order.sign": lambda t: {
+        "signature": {"type": "fresh_authentication", "sha256": "0" * 64, "ticket": "x"}
+    },
+    "order.serve": lambda t: service(),
+    "order.notice": lambda t: {"place": "x", "at": now()},
+    "order.extend": lambda t: {"until": "2099-01-01", "reason": "x"},
+    "order.breach": lambda t: {"wilful": True, "serious_danger": True, "reasons": "x"},
+    "order.verify": lambda t: {"visit": t.visit, "corrected": True},
+    "order.comply": lambda t: {"why": "x"},
+    "order.revoke": lambda t: {"why": "x"},
+    "order.stay": lambda t: {"by": "minister", "reference": "x"},
+    "order.appeal": lambda t: {"filed_on": "2026-11-22"},
+    "order.decide_appeal": lambda t: {
+        "annulled": True,
+        "decided_on": "2026-11-22",
+        "decision": "x",
+    },
+    "sealing.ask": lambda t: {"machines": ["x"], "reason": "x"},
+    "sealing.approve": lambda t: {"approved": True},
+    "sealing.seal": lambda t: {"at": now(), "seals": ["x"], "evidence": [ids.new()]},
+    "company_order.correct": lambda t: {"note": "x"},
 }
 NOT_FOREIGN = {
     # No object of somebody else is named: lists, the caller's own, what everybody may know.
     *("account.me", "category.read", "checklist.list", "checklist.read", "company_visit.list"),
+    *("order.list", "company_order.list"),
     *("factory.list", "factory.number", "factory.read", "office.read", "officer.read"),
     *("profile.read", "receipt.list", "session.list", "session.sign_out", "special_day.edit"),
     *("document.list", "sync.pull", "sync.push", "visit.list", "authority.read", "upload.create"),
@@ -121,7 +153,7 @@ NOT_FOREIGN = {
     *("checklist.publish", "company.edit", "office.write"),
     *("officer.import", "officer.list"),
 }
-MAKES = {"premises.register", "visit.plan", "device.register"}  # what is not there
+MAKES = {"premises.register", "visit.plan", "device.register", "order.draft"}  # what is not there
 ENDS_THE_CALLER = {"session.sign_out"}
 
 
@@ -190,6 +222,7 @@ async def _things(world: World, province: str) -> Things:
         province=province,
         visit=visit,
         finding=UUID(found["findings"][0]["id"]),
+        order=UUID((await draft(world, found, person=lead))["id"]),
         premises=premises,
         other=other,
         licence=licence,
@@ -256,6 +289,7 @@ async def ask(person: Person, operation: str, things: Things) -> httpx.Response:
         "factory": things.premises,
         "id": known.get(own, ids.new()),
         "number": 1,
+        **dict.fromkeys(("attempt", "notice", "claim", "sealing_id"), ids.new()),
         "value": "3-106-33/50",
         "day": "2191-01-01",
         "code": "ground/not-found",
@@ -327,7 +361,7 @@ async def test_what_is_not_the_callers_does_not_exist(
         assert "{" in path or operation in BODIES, f"{operation}: which object is another's?"
         found = await ask(world[key], operation, _foreign(key, things))
         # Planning names premises in its body; that they do not exist is said of the body.
-        wanted = {404, 422} if operation == "visit.plan" else {404}
+        wanted = {404, 422} if operation in ("visit.plan", "order.draft") else {404}
         assert found.status_code in wanted, (key, found.status_code, found.text)
         missing = await ask(world[key], operation, _unknown(things["11"].province))
         if operation not in MAKES:
@@ -340,7 +374,7 @@ def _shape(found: httpx.Response) -> tuple[int, dict[str, Any]]:
     return found.status_code, {
         k: v
         for k, v in body.items()
-        if k not in ("request_id", "visit", "finding", "message", "device")
+        if k not in ("request_id", "visit", "finding", "order", "message", "device")
     }
 
 

@@ -20,6 +20,10 @@ class OrderKind(StrEnum):
     close = "close"  # s.39: not mended; of a class 3 this revokes the licence
 
 
+Basis = Literal["breach", "danger"]
+Outcome = Literal["upheld", "annulled"]
+
+
 class OrderState(StrEnum):
     draft = "draft"
     discarded = "discarded"
@@ -157,7 +161,7 @@ class DraftOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """
 
     kind: OrderKind
-    basis: Literal["breach", "danger"] = "breach"
+    basis: Basis = "breach"
     premises: UUID
     licence: UUID | None = None
     visit: UUID | None = None

@@ -155,7 +155,7 @@ async def findings(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[FindingOf]
         FindingOf,
         """
         select f.id, f.item, f.state, f.severity, f.legal_ref, f.ref_status, f.basis, f.penalty,
-            f.licence, v.premises, f.visit, v.state, f.confidential
+            f.licence, v.premises, f.visit, v.state as visit_state, f.confidential
         from finding f join visit v on v.id = f.visit
         where f.id = any($1::uuid[]) and ($2::text[] is null or f.province = any($2))
         order by f.item
