@@ -47,6 +47,14 @@ def after(day: date, working_days: int, special: Mapping[date, bool]) -> date:
     return day
 
 
+def working_from(day: date, special: Mapping[date, bool]) -> date:
+    """`day`, or the first working day after it: a time to act does not end on a holiday
+    (Administrative Procedure Act s.64)."""
+    while not is_working(day, special):
+        day += timedelta(days=1)
+    return day
+
+
 def end_of(day: date) -> datetime:
     """The moment at which the Bangkok day `day` has passed."""
     return datetime.combine(day + timedelta(days=1), datetime.min.time(), BANGKOK)

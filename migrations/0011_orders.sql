@@ -32,7 +32,6 @@ create table legal_order (
     due_at timestamptz,
     appeal_until timestamptz,
     stay json,
-    stayed_for interval not null default '0',
     breach json,
     ended_at timestamptz,
     ended_why text,

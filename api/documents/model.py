@@ -45,6 +45,8 @@ FORCE_MOVES: dict[tuple[str, Force], Force] = {
     ("annul", F.in_force): F.annulled,
     ("annul", F.stayed): F.annulled,
     ("fulfil", F.in_force): F.fulfilled,
+    ("fulfil", F.stayed): F.fulfilled,
+    ("annul", F.fulfilled): F.annulled,
 }
 
 

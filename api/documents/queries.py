@@ -33,6 +33,18 @@ async def insert(tx: Tx, row: Row) -> None:
     )
 
 
+async def show(tx: Tx, document: UUID) -> None:
+    """From now on its company may read it; shown again is nothing new."""
+    await tx.run(
+        """
+        insert into document_shown (document, shown_at) values ($1, $2)
+        on conflict (document) do nothing
+        """,
+        document,
+        tx.now,
+    )
+
+
 async def by_code(tx: Tx, code: str) -> Row | None:
     return await tx.maybe_one(
         Row,
@@ -54,7 +66,8 @@ async def by_id(tx: Tx, id: UUID, scope: Scope) -> Row | None:
             content, hash, jws, data_key
         from document
         where id = $1
-            and ($2::text[] is null or province = any($2) or company = any($3::uuid[]))
+            and ($2::text[] is null or province = any($2) or (company = any($3::uuid[])
+                and exists (select from document_shown s where s.document = id)))
         """,
         id,
         scope.provinces,
@@ -97,7 +110,8 @@ async def lines(
             (select f.force from document_force f where f.document = d.id order by n desc limit 1),
             exists (select from document_file f where f.document = d.id)
         from document d
-        where ($1::text[] is null or d.province = any($1) or d.company = any($2::uuid[]))
+        where ($1::text[] is null or d.province = any($1) or (d.company = any($2::uuid[])
+                and exists (select from document_shown s where s.document = d.id)))
             and ($3::uuid is null or d.subject = $3)
             and ($4::text is null or d.kind = $4)
             and ($5::uuid is null or d.id < $5)

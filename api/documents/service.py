@@ -47,11 +47,12 @@ async def issue(
     language: Language,
     content: Mapping[str, Any] | Content,
     supersedes: UUID | None = None,
+    shown: bool = True,
 ) -> Document:
     """Signs `content` and keeps it for good; the worker renders its PDF.
 
-    `company` may read it too. `supersedes` is out of force from here on. Raises
-    `msgspec.ValidationError` where `content` is not what its kind says (`contents.KINDS`).
+    `company` may read it too, where it is not `shown` only from `show` on. `supersedes` is out of
+    force from here on. Raises `msgspec.ValidationError` where `content` is not what its kind says (`contents.KINDS`).
     """
     said = msgspec.convert(msgspec.to_builtins(content, str_keys=True), KINDS[kind])
     id, code = ids.new(), codes.new()
@@ -86,6 +87,8 @@ async def issue(
         data_key=data_key,
     )
     await queries.insert(tx, row)
+    if shown:
+        await queries.show(tx, id)
     first = await _add_force(tx, id, [], Force.in_force, "issued")
     if supersedes is not None:
         await _supersede(tx, supersedes)
@@ -93,6 +96,11 @@ async def issue(
     facts = {"kind": kind, "subject": subject, "language": language}
     await events.record(tx, "document.issued", "document", id, facts=facts)
     return _view(row, canonical, envelope, [first], None)
+
+
+async def show(tx: Tx, document: UUID) -> None:
+    """The company that it concerns may read it from now on."""
+    await queries.show(tx, document)
 
 
 async def set_force(tx: Tx, document: UUID, force: Force | str, *, because: str = "") -> None:

@@ -19,13 +19,19 @@ from api.inspection.orders.ending import (
 )
 from api.inspection.orders.model import (
     Breach,
+    Stay,
+)
+from api.inspection.orders.problems import (
+    AppealExists,
+    DateWrong,
+    EvidenceForeign,
     NotForThisKind,
     NoticesMissing,
     NotLater,
+    OrderExists,
     OrderNotFound,
     OrderSealed,
     SealingNotFound,
-    Stay,
     SubjectUnknown,
     WrongSealingState,
 )
@@ -49,7 +55,7 @@ class Decide(msgspec.Struct, forbid_unknown_fields=True):
     "/v1/orders/{order:uuid}/extend",
     verb="order.decide",
     operation="order.extend",
-    problems=[*MOVED, NotLater],
+    problems=[*MOVED, NotLater, DateWrong, AuthorityNeeded],
     status_code=200,
 )
 async def extend_order(
@@ -90,7 +96,7 @@ async def verify_finding(
     "/v1/orders/{order:uuid}/comply",
     verb="order.decide",
     operation="order.comply",
-    problems=MOVED,
+    problems=[*MOVED, NotForThisKind],
     status_code=200,
 )
 async def comply_order(
@@ -104,7 +110,7 @@ async def comply_order(
     "/v1/orders/{order:uuid}/revoke",
     verb="order.decide",
     operation="order.revoke",
-    problems=MOVED,
+    problems=[*MOVED, AuthorityNeeded],
     status_code=200,
 )
 async def revoke_order(
@@ -143,7 +149,7 @@ async def end_stay(request: AnyRequest, tx: InTx, order: FromPath[UUID]) -> Orde
 @put(
     "/v1/orders/{order:uuid}/appeal",
     verb="order.appeal",
-    problems=[OrderNotFound, OrderSealed],
+    problems=[OrderNotFound, OrderSealed, DateWrong, AppealExists],
 )
 async def file_appeal(tx: InTx, order: FromPath[UUID], data: JSONBody[FileAppeal]) -> Order:
     """An appeal to the Minister was received; one order has one."""
@@ -154,7 +160,7 @@ async def file_appeal(tx: InTx, order: FromPath[UUID], data: JSONBody[FileAppeal
     "/v1/orders/{order:uuid}/appeal/decide",
     verb="order.decide",
     operation="order.decide_appeal",
-    problems=MOVED,
+    problems=[*MOVED, DateWrong],
     status_code=200,
 )
 async def decide_appeal(
@@ -172,7 +178,7 @@ SEALED = [OrderNotFound, SealingNotFound, WrongSealingState, Stale]
 @put(
     "/v1/orders/{order:uuid}/sealings/{sealing_id:uuid}",
     verb="sealing.ask",
-    problems=[OrderNotFound, OrderSealed, NotForThisKind],
+    problems=[OrderNotFound, OrderSealed, OrderExists, NotForThisKind],
 )
 async def ask_sealing(
     tx: InTx, order: FromPath[UUID], sealing_id: FromPath[UUID], data: JSONBody[AskSealing]
@@ -184,7 +190,7 @@ async def ask_sealing(
 @post(
     "/v1/orders/{order:uuid}/sealings/{sealing_id:uuid}/decide",
     verb="sealing.approve",
-    problems=[*SEALED, AuthorityNeeded],
+    problems=[*SEALED, OrderSealed, AuthorityNeeded],
     status_code=200,
 )
 async def decide_sealing(
@@ -201,7 +207,7 @@ async def decide_sealing(
 @post(
     "/v1/orders/{order:uuid}/sealings/{sealing_id:uuid}/seal",
     verb="sealing.seal",
-    problems=SEALED,
+    problems=[*SEALED, OrderSealed, EvidenceForeign],
     status_code=200,
 )
 async def seal_machines(
@@ -250,7 +256,7 @@ async def read_company_order(tx: InTx, order: FromPath[UUID]) -> CompanyOrder:
 @put(
     "/v1/company-orders/{order:uuid}/corrections/{claim:uuid}",
     verb="company_order.correct",
-    problems=[OrderNotFound, OrderSealed],
+    problems=[OrderNotFound, OrderSealed, OrderExists, EvidenceForeign],
 )
 async def claim_correction(
     tx: InTx, order: FromPath[UUID], claim: FromPath[UUID], data: JSONBody[CorrectionClaim]

@@ -19,17 +19,20 @@ from api.inspection.orders.ending import (
 )
 from api.inspection.orders.model import (
     DraftOrder,
-    NotForThisKind,
     OrderContent,
+    OrderState,
+    ServeOrder,
+    Signature,
+)
+from api.inspection.orders.problems import (
+    EvidenceForeign,
+    NotForThisKind,
     OrderDiffers,
     OrderExists,
     OrderIncomplete,
     OrderNotFound,
     OrderSealed,
-    OrderState,
     ProofWrong,
-    ServeOrder,
-    Signature,
     SubjectUnknown,
 )
 from api.inspection.orders.serving import Notice, ProofOpened
@@ -114,13 +117,14 @@ async def read_signing(tx: InTx, order: FromPath[UUID]) -> SigningView:
         *(OrderIncomplete, OrderDiffers, VisitNotFound),
         *(AuthorityNeeded, NoOfficer, AccountSuspended),
         *fresh_model.PROBLEMS,
+        EvidenceForeign,
     ],
     status_code=200,
 )
 async def sign_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Sign]
 ) -> Order:
-    """Signs what the signing view showed, by a fresh authentication over its hash."""
+    """Signs what the signing view showed: by a fresh authentication over its hash, or on paper."""
     return await drafting.sign(tx, order, if_match(request), data.signature)
 
 
@@ -159,7 +163,7 @@ async def read_order(tx: InTx, order: FromPath[UUID]) -> Order:
 @put(
     "/v1/orders/{order:uuid}/service/{attempt:uuid}",
     verb="order.serve",
-    problems=[OrderNotFound, OrderSealed, OrderExists, ProofWrong],
+    problems=[OrderNotFound, OrderSealed, OrderExists, ProofWrong, EvidenceForeign],
 )
 async def serve_order(
     tx: InTx, order: FromPath[UUID], attempt: FromPath[UUID], data: JSONBody[ServeOrder]
@@ -183,7 +187,7 @@ async def open_proof(tx: InTx, order: FromPath[UUID], attempt: FromPath[UUID]) -
     "/v1/orders/{order:uuid}/notices/{notice:uuid}",
     verb="order.serve",
     operation="order.notice",
-    problems=[OrderNotFound, OrderSealed, NotForThisKind],
+    problems=[OrderNotFound, OrderSealed, OrderExists, NotForThisKind, EvidenceForeign],
 )
 async def post_notice(
     tx: InTx, order: FromPath[UUID], notice: FromPath[UUID], data: JSONBody[Notice]

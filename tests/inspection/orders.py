@@ -10,8 +10,10 @@ from api import ids
 from api.accounts.authority import grant_authority
 from api.accounts.model import AuthorityGrant, Power
 from api.clock import bangkok_date
+from api.db import Database
 from api.inspection.orders.model import OrderKind
 from api.permissions import Worker
+from tests.evidence.conftest import Phone, do_jobs, photograph
 from tests.world import Person, World, answer, encode, now, record, submit
 
 FAILED = ("E08", "D04")
@@ -164,3 +166,10 @@ async def act(world: World, order: dict[str, Any], verb: str, **body: Any) -> An
         content=encode(body) if body else None,
         version=version,
     )
+
+
+async def proof(person: Person, db: Database) -> UUID:
+    """A finished upload of `person`."""
+    sent = await Phone(person).send(photograph(ids.new().int % 2**31))
+    await do_jobs(db)
+    return sent

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from api import clock, deadlines, ids, reactions
+from api import clock, deadlines, ids, reactions, workdays
 from api.accounts.model import Power
 from api.clock import BANGKOK
 from api.db import Database
@@ -20,6 +20,7 @@ from tests.inspection.orders import (
     allow,
     content,
     draft,
+    proof,
     read,
     serve,
     served,
@@ -200,7 +201,8 @@ async def test_personal_substitute_and_witnessed_service_count_at_once(
     seen = await read(world, order)
     assert seen["state"] == "served"
     due = datetime.fromisoformat(seen["due_at"]).astimezone(BANGKOK)
-    assert due.date() == clock.bangkok_date(now()) + timedelta(days=31)
+    last = workdays.working_from(clock.bangkok_date(now()) + timedelta(days=30), {})
+    assert due.date() == last + timedelta(days=1)
     assert (due.hour, due.minute) == (0, 0)
 
 
@@ -330,21 +332,33 @@ async def test_an_appeal_stays_nothing_and_its_decision_is_final(world: World) -
     filed = (await world.head.put(path, content=encode(body))).json()
     assert (filed["state"], filed["appeal"]["late"]) == ("served", False)
     decided = await act(
-        world, order, "appeal/decide", annulled=True, decided_on="2026-12-20", decision="ให้เพิกถอน"
+        world, order, "appeal/decide", annulled=True, decided_on=today(), decision="ให้เพิกถอน"
     )
     assert decided.json()["state"] == "annulled"
     again = await act(
-        world, order, "appeal/decide", annulled=False, decided_on="2026-12-21", decision="ยืน"
+        world, order, "appeal/decide", annulled=False, decided_on=today(), decision="ยืน"
     )
     assert again.status_code == 409
 
 
 async def test_an_appeal_after_thirty_days_is_kept_as_late(world: World) -> None:
     order = await served(world)
-    day = clock.bangkok_date(now()) + timedelta(days=31)
-    body = {"filed_on": day.isoformat()}
-    filed = await world.head.put(f"/v1/orders/{order['id']}/appeal", content=encode(body))
-    assert filed.json()["appeal"]["late"] is True
+    path = f"/v1/orders/{order['id']}/appeal"
+    ahead = {"filed_on": (clock.bangkok_date(now()) + timedelta(days=1)).isoformat()}
+    refused = await world.head.put(path, content=encode(ahead))
+    assert (refused.status_code, refused.json()["code"]) == (422, "inspection/order-date")
+    until = datetime.fromisoformat(order["appeal_until"])
+    with clock.travel(until - now()):  # the moment at which the last day has passed
+        await world.sign_in_again("head")
+        filed = await world.head.put(path, content=encode({"filed_on": today()}))
+        again = await world.head.put(path, content=encode({"filed_on": today(), "grounds": "x"}))
+    await world.sign_in_again("head")
+    assert filed.json()["appeal"]["late"] is True, filed.text
+    assert (again.status_code, again.json()["code"]) == (409, "inspection/appeal-exists")
+
+
+def today() -> str:
+    return clock.bangkok_date(clock.now()).isoformat()
 
 
 async def test_the_last_verified_finding_ends_the_order(world: World) -> None:
@@ -437,6 +451,15 @@ async def test_from_breach_to_stop_to_resumption(world: World, db: Database) -> 
     assert (await read(world, stop))["state"] == "complied"
 
 
+async def due_passed(db: Database, order: dict[str, Any]) -> None:
+    """The time to mend that `order` gave has passed."""
+    async with db.begin() as tx:
+        await tx.run(
+            "update legal_order set due_at = now() - interval '1 day' where id = $1",
+            UUID(order["id"]),
+        )
+
+
 async def test_a_closure_of_a_class_3_factory_revokes_its_licence(
     world: World, db: Database
 ) -> None:
@@ -456,7 +479,11 @@ async def test_a_closure_of_a_class_3_factory_revokes_its_licence(
         world, stop, "breach", wilful=True, serious_danger=True, reasons="เดินเครื่องต่อ"
     )
     assert "55" in judged.json()["breach"]["penalty"], judged.text
-    close = await sign(world, await s39(world, "close", stop, days=None), world.department)
+    draft = await s39(world, "close", stop, days=None)
+    early = await sign(world, draft, world.department)
+    assert [m["code"] for m in early.json()["missing"]] == ["time_left"], early.text
+    await due_passed(db, stop)
+    close = await sign(world, draft, world.department)
     assert close.status_code == 200, close.text
     assert (await serve(world, close.json())).json()["counted_at"] is not None
     async with db.begin(Worker("test")) as tx:
@@ -500,14 +527,17 @@ async def test_a_special_holiday_declared_late_postpones_what_has_not_counted(
 # --- sealing, company, insight ------------------------------------------------------------------
 
 
-async def test_machines_are_sealed_only_after_approval_by_one_with_authority(world: World) -> None:
+async def test_machines_are_sealed_only_after_approval_by_one_with_authority(
+    world: World, db: Database
+) -> None:
     order = await served(world)
     path = f"/v1/orders/{order['id']}/sealings/{ids.new()}"
     asked = await world.inspector.put(
         path, content=encode({"machines": ["เครื่องปั๊ม 3"], "reason": "ไม่มีการ์ด"})
     )
     assert asked.status_code == 200, asked.text
-    done = {"at": now(), "seals": ["S-001"], "evidence": [ids.new()]}
+    photo = await proof(world.inspector, db)
+    done = {"at": now(), "seals": ["S-001"], "evidence": [photo]}
     early = await world.inspector.post(f"{path}/seal", content=encode(done), version=1)
     assert early.json()["code"] == "inspection/sealing-state"
     yes = encode({"approved": True})
@@ -535,7 +565,7 @@ async def test_the_company_sees_its_order_from_service_on_and_says_it_has_correc
     claim = f"{path}/corrections/{ids.new()}"
     for _ in range(2):
         said = await world.operator.put(claim, content=encode({"note": "ย้ายพาเลทแล้ว"}))
-        assert said.json()["claims"] == 1, said.text
+        assert len(said.json()["claims"]) == 1, said.text
     assert order["id"] in {
         o["id"] for o in (await world.operator.get("/v1/company-orders")).json()["items"]
     }

@@ -14,19 +14,22 @@ from api.accounts.model import Power
 from api.clock import bangkok_date, buddhist_year
 from api.db import Tx
 from api.documents.model import Force
-from api.inspection.orders import papers, queries, reading
+from api.inspection.orders import papers, proofs, queries, reading
 from api.inspection.orders.model import (
     MOVES,
     DraftOrder,
     OrderContent,
+    OrderKind,
+    Row,
+    Signature,
+    WetInk,
+)
+from api.inspection.orders.problems import (
     OrderDiffers,
     OrderExists,
     OrderIncomplete,
-    OrderKind,
     OrderNotFound,
     OrderSealed,
-    Row,
-    Signature,
     SubjectUnknown,
 )
 from api.inspection.orders.requirements import Situation, missing
@@ -56,7 +59,10 @@ async def draft(tx: Tx, id: UUID, wanted: DraftOrder) -> Order:
     if before is not None:
         if before.drafted_by != actor.account:
             raise OrderNotFound(order=id)
-        if not _same(before, wanted):
+        await reading.row(tx, id, "order.draft")  # whoever left the province left it
+        if not _same(before, wanted) or await queries.first_words(tx, id) != _encode(
+            wanted.content
+        ):
             raise OrderExists(order=id)
         return await reading.order(tx, id)
     site = await queries.site(tx, wanted.premises, wanted.licence, scope)
@@ -65,8 +71,8 @@ async def draft(tx: Tx, id: UUID, wanted: DraftOrder) -> Order:
     await _known(tx, wanted, site)
     findings = [r.finding for r in wanted.content.required]
     held = await queries.findings(tx, findings, scope)
-    if len({f.finding for f in held}) != len(set(findings)) or any(
-        f.premises != site.premises or f.licence != site.licence for f in held
+    if len(held) != len(findings) or any(
+        f.premises != site.here or f.licence != site.licence for f in held
     ):
         raise SubjectUnknown()
     content = _encode(wanted.content)
@@ -93,12 +99,16 @@ async def _known(tx: Tx, wanted: DraftOrder, site: queries.Site) -> None:
     """What the draft names besides its site must be of the same site, and the caller's to see."""
     if wanted.visit is not None:
         visit = await visits.row(tx, wanted.visit, "visit.read")
-        if visit.premises != site.premises:
+        if await queries.stands_at(tx, visit.premises) != site.here or visit.licence not in (
+            None,
+            site.licence,
+        ):
             raise SubjectUnknown()
     for earlier in (wanted.follows, wanted.corrects):
         if earlier is not None:
             found = await reading.row(tx, earlier, "order.read")
-            if (found.premises, found.licence) != (site.premises, site.licence):
+            here = await queries.stands_at(tx, found.premises)
+            if (here, found.licence) != (site.here, site.licence):
                 raise SubjectUnknown()
 
 
@@ -112,10 +122,11 @@ async def redraft(tx: Tx, id: UUID, version: int, content: OrderContent) -> Orde
     """New words for a draft; the earlier ones stay. The findings stay those of its licence."""
     row = await reading.moving(tx, id, version, "redraft", "order.draft")
     scope = permissions.scope(tx.actor, "order.draft")
-    wanted = {r.finding for r in content.required}
-    held = await queries.findings(tx, sorted(wanted), scope)
+    wanted = [r.finding for r in content.required]
+    here = await queries.stands_at(tx, row.premises)
+    held = await queries.findings(tx, wanted, scope)
     if len(held) != len(wanted) or any(
-        (f.premises, f.licence) != (row.premises, row.licence) for f in held
+        (f.premises, f.licence) != (here, row.licence) for f in held
     ):
         raise SubjectUnknown()
     text = _encode(content)
@@ -148,23 +159,32 @@ async def sign(tx: Tx, id: UUID, version: int, signature: Signature) -> Order:
     Raises `AuthorityNeeded`, `OrderIncomplete`, `OrderDiffers`, and what is wrong with the fresh
     authentication.
     """
-    await tx.lock([id])
+    seen = await reading.row(tx, id, "order.sign")
+    about = [r.finding for r in reading.content_of(seen).required]
+    earlier = [other for other in (seen.follows, seen.corrects) if other is not None]
+    await tx.lock([id, *earlier, *about])
     row = await reading.row(tx, id, "order.sign")
-    if row.version != version:
+    if row.version != version or row.version != seen.version:
         raise Stale(current=row.version)
     if ("sign", row.state) not in MOVES:
         raise OrderSealed(state=row.state)
-    authority = await accounts.require_authority(
-        tx, *POWER[row.kind], factory_class=row.class_, province=row.province
-    )
     situation = await _situation(tx, row)
+    authority = await accounts.require_authority(
+        tx, *POWER[row.kind], factory_class=situation.site.class_, province=row.province
+    )
     if lacking := missing(situation):
         raise OrderIncomplete(missing=msgspec.to_builtins(lacking))
     shown = papers.words(row, situation)
     digest = hashlib.sha256(shown.encode()).hexdigest()
     if digest != signature.sha256:
         raise OrderDiffers()
-    fresh = await accounts.use_fresh_authentication(tx, signature.ticket, digest)
+    authentication, wet_ink = None, None
+    if isinstance(signature, WetInk):
+        wet_ink = signature.evidence
+        await proofs.claim(tx, row, "signature", id, [wet_ink], shown=False)
+    else:
+        fresh = await accounts.use_fresh_authentication(tx, signature.ticket, digest)
+        authentication = fresh.id
     if situation.findings:
         await queries.insert_findings(
             tx,
@@ -182,12 +202,15 @@ async def sign(tx: Tx, id: UUID, version: int, signature: Signature) -> Order:
         number=f"{situation.office_code} {running}/{year}",
         by=_session(tx).account,
         authority=authority.id,
-        authentication=fresh.id,
+        authentication=authentication,
+        wet_ink=wet_ink,
         sha256=digest,
         content=shown,
+        company=situation.site.company,
+        class_=situation.site.class_,
     )
     row = await reading.row(tx, id, "order.read")
-    await queries.set_document(tx, id, await papers.issue(tx, row))
+    await queries.set_document(tx, id, await papers.issue(tx, row, wet_ink))
     return await reading.told(tx, row, "order.signed", {"number": row.number, "kind": row.kind})
 
 
@@ -200,7 +223,7 @@ async def supersede(tx: Tx, earlier: UUID, by: UUID) -> None:
         raise OrderSealed(state=row.state)
     row.state = to
     await queries.move(tx, earlier, to, why=f"superseded by {by}")
-    await reading.stop_clocks(tx, earlier)
+    await reading.stop_clocks(tx, earlier, appeal=True)
     await reading.set_force(tx, row, Force.corrected, "order.superseded")
     await reading.tell(tx, row, "order.superseded", {"by": by})
 
@@ -212,12 +235,18 @@ async def _situation(tx: Tx, row: Row) -> Situation:
     site = await queries.site(tx, row.premises, row.licence, everywhere)
     signer = await accounts.officer_card(tx, _session(tx).account)
     office = await officers.office(tx, row.office)
-    earlier = None
+    earlier = corrected = None
     if row.follows is not None:
         earlier = await queries.order(tx, row.follows, everywhere)
+    if row.corrects is not None:
+        corrected = await queries.order(tx, row.corrects, everywhere)
+    power, section = POWER[row.kind]
+    assert site is not None and office is not None
+    authority = await accounts.find_authority(
+        tx, power, section, factory_class=site.class_, province=row.province
+    )
     visit = None if row.visit is None else await visits.row(tx, row.visit, "visit.read")
     ids = [r.finding for r in content.required]
-    assert site is not None and office is not None
     return Situation(
         kind=row.kind,
         basis=row.basis,
@@ -231,6 +260,12 @@ async def _situation(tx: Tx, row: Row) -> Situation:
         visit_state=None if visit is None else visit.state,
         findings=await queries.findings(tx, ids, everywhere),
         earlier=earlier,
+        corrects=row.corrects,
+        corrected=corrected,
+        ordered=await queries.ordered(tx, ids, row.kind, row.corrects),
+        instrument=None if authority is None else authority.instrument,
+        now=tx.now,
+        today=bangkok_date(tx.now),
     )
 
 

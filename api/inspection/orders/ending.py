@@ -10,33 +10,43 @@ import msgspec
 from msgspec import Meta
 
 from api import deadlines, permissions, workdays
+from api.accounts import service as accounts
+from api.accounts.model import Power
 from api.clock import bangkok_date
 from api.db import Tx
 from api.documents.model import Force
 from api.factories import service as factories
-from api.inspection.orders import outcome_queries, queries, reading, serving_queries
+from api.inspection.orders import outcome_queries, proofs, queries, reading, serving_queries
 from api.inspection.orders.model import (
     MOVES,
     NO_NUL,
     NOTICES,
+    TIMED,
     Breach,
-    Line,
+    Evidence,
+    OrderKind,
+    OrderState,
+    Row,
+    Said,
+    Stay,
+    Text,
+)
+from api.inspection.orders.problems import (
+    AppealExists,
+    DateWrong,
     NotForThisKind,
     NoticesMissing,
     NotLater,
-    OrderKind,
+    OrderExists,
     OrderNotFound,
     OrderSealed,
-    Row,
-    Stay,
     SubjectUnknown,
-    Text,
 )
 from api.inspection.orders.reading import APPEAL, DUE
 from api.inspection.orders.views import CompanyOrder, Order
 from api.inspection.visits import reading as visits
 from api.inspection.visits import service as visit_service
-from api.inspection.visits.model import VisitState
+from api.inspection.visits.model import VisitRow, VisitState
 from api.permissions import Session
 
 PENALTY = {
@@ -45,6 +55,7 @@ PENALTY = {
     OrderKind.close: "พ.ร.บ.โรงงาน พ.ศ. 2535 ม.55",
 }
 Reason = Annotated[str, Meta(min_length=1, max_length=20_000, pattern=NO_NUL)]
+LONGEST = timedelta(days=3650)
 
 
 class Extension(msgspec.Struct, forbid_unknown_fields=True):
@@ -66,7 +77,7 @@ class CorrectionClaim(msgspec.Struct, forbid_unknown_fields=True):
     """The factory says that it has corrected, and asks for closing."""
 
     note: Text = ""
-    evidence: list[UUID] = []
+    evidence: Evidence = []
 
 
 class FileAppeal(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,7 +92,7 @@ class DecideAppeal(msgspec.Struct, forbid_unknown_fields=True):
 
     annulled: bool
     decided_on: date
-    decision: Line
+    decision: Said
 
 
 async def run_out(tx: Tx, id: UUID) -> None:
@@ -105,8 +116,11 @@ async def extend(tx: Tx, id: UUID, version: int, wanted: Extension) -> Order:
     """More time to correct, with its reason. Raises `NotLater`."""
     row = await reading.moving(tx, id, version, "extend", "order.decide")
     due = workdays.end_of(wanted.until)
+    await _authority(tx, row)
     if row.due_at is None or due <= max(row.due_at, tx.now):
         raise NotLater()
+    if wanted.until > bangkok_date(tx.now) + LONGEST:
+        raise DateWrong(until=wanted.until)
     if row.stay is not None:
         raise OrderSealed(state="stayed")
     await queries.insert_extension(tx, id, row.due_at, due, wanted.reason, _account(tx))
@@ -118,11 +132,13 @@ async def extend(tx: Tx, id: UUID, version: int, wanted: Extension) -> Order:
 async def find_breach(tx: Tx, id: UUID, version: int, judged: Breach) -> Order:
     """The head's judgement that the order was disobeyed; what follows from it (s.39) never follows
     by itself. A time to correct must have run out; a stop or closure is disobeyed at once."""
+    await tx.lock([id])
     row = await reading.row(tx, id, "order.decide")
-    move = "find_breach" if row.kind == OrderKind.correct else "find_disobeyed"
-    row = await reading.moving(tx, id, version, move, "order.decide")
     if row.kind == OrderKind.resume:
         raise NotForThisKind(kind=row.kind)
+    at_once = row.kind != OrderKind.correct and row.state == OrderState.served
+    move = "find_disobeyed" if at_once else "find_breach"
+    row = await reading.moving(tx, id, version, move, "order.decide")
     if row.stay is not None:
         raise OrderSealed(state="stayed")
     await _need_notices(tx, row)
@@ -143,10 +159,19 @@ async def _need_notices(tx: Tx, row: Row) -> None:
 async def verify(tx: Tx, id: UUID, finding: UUID, seen: Verification) -> Order:
     """An officer saw, at a visit, whether a finding was corrected. With the last one the order is
     complied with. Raises `SubjectUnknown` for another site's visit or another order's finding."""
+    await tx.lock([id])
+    row = await reading.row(tx, id, "order.verify")
+    held = {f.finding: f for f in await queries.findings_of(tx, id)}
+    before = held.get(finding)
+    if before and before.corrected and seen.corrected and before.verified_visit == seen.visit:
+        return await reading.order(tx, id)  # sent again
     row = await reading.moving(tx, id, None, "verify", "order.verify")
     visit = await visits.row(tx, seen.visit, "visit.read")
-    if visit.premises != row.premises or visit.state in (VisitState.planned, VisitState.cancelled):
+    same = await queries.stands_at(tx, visit.premises) == await queries.stands_at(tx, row.premises)
+    if before is None or not same or not _looked_again(row, before, visit):
         raise SubjectUnknown()
+    if before.corrected:
+        raise OrderSealed(state=row.state, reason="verified as corrected before")
     if not await queries.verify_finding(
         tx,
         id,
@@ -161,14 +186,44 @@ async def verify(tx: Tx, id: UUID, finding: UUID, seen: Verification) -> Order:
         await visit_service.resolve_finding(tx, finding)
     facts = {"finding": finding, "visit": seen.visit, "corrected": seen.corrected}
     await reading.tell(tx, row, "order.verified", facts)
-    if all(f.corrected for f in await queries.findings_of(tx, id)):
+    # A stop ends by an order to resume, a closure not at all.
+    if row.kind == OrderKind.correct and all(
+        f.corrected for f in await queries.findings_of(tx, id)
+    ):
         await _complied(tx, row, "all findings were verified as corrected")
     return await reading.order(tx, id)
 
 
+def _looked_again(row: Row, finding: queries.Verified, visit: VisitRow) -> bool:
+    """Whether `visit` is one of the same factory after the one that found it, not before the day
+    of the signature."""
+    assert row.signed_at is not None
+    return (
+        visit.licence in (None, row.licence)
+        and visit.state not in (VisitState.planned, VisitState.cancelled)
+        and visit.id not in (row.visit, finding.visit)
+        and visit.started_at is not None
+        and bangkok_date(visit.started_at) >= bangkok_date(row.signed_at)
+    )
+
+
+async def _authority(tx: Tx, row: Row) -> None:
+    """What the Permanent Secretary ordered (s.39), no other than they or a delegate changes."""
+    if row.kind != OrderKind.correct:
+        power = Power.stop_operation
+        await accounts.require_authority(
+            tx, power, "39", factory_class=row.class_, province=row.province
+        )
+
+
 async def comply(tx: Tx, id: UUID, version: int, why: str) -> Order:
-    """The head ends an order that was obeyed, such as one without findings."""
+    """The head ends an order that was obeyed, such as one without findings.
+
+    A stop ends by an order to resume, a closure by nothing. Raises `NotForThisKind`.
+    """
     row = await reading.moving(tx, id, version, "comply", "order.decide")
+    if row.kind in (OrderKind.stop, OrderKind.close):
+        raise NotForThisKind(kind=row.kind)
     if not all(f.corrected for f in await queries.findings_of(tx, id)):
         raise OrderSealed(state=row.state, reason="findings are not verified")
     await _complied(tx, row, why)
@@ -186,8 +241,9 @@ async def _complied(tx: Tx, row: Row, why: str) -> None:
 async def revoke(tx: Tx, id: UUID, version: int, why: str) -> Order:
     """The order is withdrawn by the office itself (Administrative Procedure Act s.49–50)."""
     row = await reading.moving(tx, id, version, "revoke", "order.decide")
+    await _authority(tx, row)
     await queries.move(tx, id, row.state, why=why)
-    await reading.stop_clocks(tx, id)
+    await reading.stop_clocks(tx, id, appeal=True)
     await reading.set_force(tx, row, Force.revoked, "order.revoked")
     return await reading.told(tx, row, "order.revoked")
 
@@ -203,12 +259,16 @@ async def after_service(tx: Tx, row: Row) -> None:
     if (to := MOVES.get(("comply" if resumed else "supersede", stop.state))) is not None:
         stop.state = to
         await queries.move(tx, stop.id, to, why=f"{row.kind} {row.number}")
+        await reading.stop_clocks(tx, stop.id)
         force = Force.fulfilled if resumed else Force.superseded
         event = "order.complied" if resumed else "order.superseded"
         await reading.set_force(tx, stop, force, event)
         await reading.tell(tx, stop, event)
     if row.kind == OrderKind.close and row.licence is not None:
-        await factories.close_by_order(tx, row.licence, row.id)
+        if await queries.operator(tx, row.licence) == row.company:
+            await factories.close_by_order(tx, row.licence, row.id)
+        else:  # nobody loses a licence by an order addressed to somebody else
+            await reading.tell(tx, row, "order.closure_withheld", {"licence": row.licence})
 
 
 # --- stay and appeal (s.41) ---------------------------------------------------------------------
@@ -237,11 +297,14 @@ async def end_stay(tx: Tx, id: UUID, version: int) -> Order:
         raise OrderSealed(state=row.state)
     due: datetime | None = None
     if held.left_s is not None:
-        due = workdays.end_of(bangkok_date(tx.now + timedelta(seconds=held.left_s)))
-        if held.left_s > 0 and row.kind == OrderKind.correct:
-            await deadlines.start(tx, DUE, id, due)
-        elif held.left_s == 0:
+        if held.left_s == 0:
             due = row.due_at
+        else:
+            end = tx.now + timedelta(seconds=held.left_s) - timedelta(microseconds=1)
+            special = await workdays.special_days(tx, bangkok_date(tx.now))
+            due = workdays.end_of(workdays.working_from(bangkok_date(end), special))
+        if due is not None and row.kind in TIMED and row.state == OrderState.served:
+            await deadlines.start(tx, DUE, id, due)
     await queries.set_stay(tx, id, None, due)
     await reading.set_force(tx, row, Force.in_force, "order.stay_ended")
     return await reading.told(tx, row, "order.stay_ended")
@@ -250,13 +313,20 @@ async def end_stay(tx: Tx, id: UUID, version: int) -> Order:
 async def file_appeal(tx: Tx, id: UUID, wanted: FileAppeal) -> Order:
     """An appeal was received; a late one is recorded as late, for the Minister to judge."""
     row = await reading.moving(tx, id, None, "file_appeal", "order.appeal")
-    assert row.appeal_until is not None
-    late = wanted.filed_on > bangkok_date(row.appeal_until - timedelta(seconds=1))
+    assert row.signed_at is not None
+    if not bangkok_date(row.signed_at) <= wanted.filed_on <= bangkok_date(tx.now):
+        raise DateWrong(filed_on=wanted.filed_on)
+    until = row.appeal_until
+    late = until is not None and workdays.end_of(wanted.filed_on) > until
     if await outcome_queries.insert_appeal(
         tx, id, wanted.filed_on, late, wanted.grounds, _account(tx)
     ):
         await deadlines.meet(tx, APPEAL, id)
         await reading.tell(tx, row, "order.appealed", {"late": late})
+    else:
+        held = await outcome_queries.appeal(tx, id)
+        if held is None or (held.filed_on, held.grounds) != (wanted.filed_on, wanted.grounds):
+            raise AppealExists(order=id)
     return await reading.order(tx, id)
 
 
@@ -264,6 +334,9 @@ async def decide_appeal(tx: Tx, id: UUID, version: int, wanted: DecideAppeal) ->
     """The decision on the appeal, which is final (s.41); a court's comes the same way."""
     move = "annul" if wanted.annulled else "uphold"
     row = await reading.moving(tx, id, version, move, "order.decide")
+    held = await outcome_queries.appeal(tx, id)
+    if held is not None and not held.filed_on <= wanted.decided_on <= bangkok_date(tx.now):
+        raise DateWrong(decided_on=wanted.decided_on)
     outcome = "annulled" if wanted.annulled else "upheld"
     if not await outcome_queries.decide_appeal(
         tx, id, outcome, wanted.decided_on, wanted.decision, _account(tx)
@@ -271,7 +344,7 @@ async def decide_appeal(tx: Tx, id: UUID, version: int, wanted: DecideAppeal) ->
         raise OrderSealed(state=row.state, reason="no appeal is open")
     if wanted.annulled:
         await queries.move(tx, id, row.state, why=wanted.decision)
-        await reading.stop_clocks(tx, id)
+        await reading.stop_clocks(tx, id, appeal=True)
         await reading.set_force(tx, row, Force.annulled, "order.annulled")
     return await reading.told(tx, row, f"order.{outcome}")
 
@@ -292,7 +365,10 @@ async def claim_correction(tx: Tx, id: UUID, claim: UUID, wanted: CorrectionClai
     if await outcome_queries.insert_claim(
         tx, claim, id, tx.actor.account, wanted.note, wanted.evidence
     ):
+        await proofs.claim(tx, row, "correction", claim, wanted.evidence, shown=True)
         await reading.tell(tx, row, "order.correction_claimed", {"claim": claim})
+    elif not await outcome_queries.same_claim(tx, claim, id, wanted.note, wanted.evidence):
+        raise OrderExists(claim=claim)
     return await reading.company_order(tx, id)
 
 

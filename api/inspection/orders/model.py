@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
-
-from api.problems import Conflict, Invalid, NotFound
 
 
 class OrderKind(StrEnum):
@@ -52,11 +50,12 @@ STATE_TH: dict[str, str] = {
 }
 
 _IN_FORCE = (S.served, S.overdue, S.breached)
+_APPEALED = (S.signed, *_IN_FORCE, S.complied)
+"""The time for appeal runs from knowing the order, which may be before its service (s.41)."""
 MOVES: dict[tuple[str, OrderState], OrderState] = {
     ("redraft", S.draft): S.draft,
     ("discard", S.draft): S.discarded,
     ("sign", S.draft): S.signed,
-    ("attempt", S.signed): S.signed,
     ("serve", S.signed): S.served,
     ("revoke", S.signed): S.revoked,
     ("supersede", S.signed): S.superseded,
@@ -73,11 +72,15 @@ MOVES: dict[tuple[str, OrderState], OrderState] = {
     **{("revoke", state): S.revoked for state in _IN_FORCE},
     **{("stay", state): state for state in _IN_FORCE},
     **{("end_stay", state): state for state in _IN_FORCE},
-    **{("file_appeal", state): state for state in (*_IN_FORCE, S.complied)},
-    **{("uphold", state): state for state in (*_IN_FORCE, S.complied)},
-    **{("annul", state): S.annulled for state in (*_IN_FORCE, S.complied)},
+    **{("file_appeal", state): state for state in _APPEALED},
+    **{("uphold", state): state for state in _APPEALED},
+    **{("annul", state): S.annulled for state in _APPEALED},
     **{("notice", state): state for state in (S.signed, *_IN_FORCE)},
     **{("ask_sealing", state): state for state in (S.signed, *_IN_FORCE)},
+    **{("decide_sealing", state): state for state in (S.signed, *_IN_FORCE)},
+    **{("seal", state): state for state in _IN_FORCE},
+    # What a phone tells late is kept, whatever has become of the order; it then serves nothing.
+    **{("attempt", state): state for state in S if state not in (S.draft, S.discarded)},
 }
 """(verb, state) → state. Appeals and stays do not move an order; they stand beside it (s.41)."""
 
@@ -113,6 +116,9 @@ SEALING_MOVES: dict[tuple[str, SealingState], SealingState] = {
 NO_NUL = r"^[^\x00]*$"
 Text = Annotated[str, Meta(max_length=20_000, pattern=NO_NUL)]
 Line = Annotated[str, Meta(max_length=500, pattern=NO_NUL)]
+Said = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
+"""A line that says something."""
+Evidence = Annotated[list[UUID], Meta(max_length=100)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
@@ -143,9 +149,9 @@ class OrderContent(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """
 
     facts: Text = ""
-    law: list[Line] = []
+    law: Annotated[list[Line], Meta(max_length=100)] = []
     reasons: Text = ""
-    required: list[Required] = []
+    required: Annotated[list[Required], Meta(max_length=200)] = []
     measures: Text = ""
     days: Annotated[int, Meta(ge=1, le=3650)] | None = None
     hearing: Hearing | Urgency | None = None
@@ -174,10 +180,17 @@ class FreshSignature(msgspec.Struct, forbid_unknown_fields=True, tag="fresh_auth
     """`ticket` of a fresh authentication over `sha256`, the hash of what the signer was shown."""
 
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-    ticket: str
+    ticket: Line
 
 
-Signature = FreshSignature
+class WetInk(msgspec.Struct, forbid_unknown_fields=True, tag="wet_ink"):
+    """The scan of the same words, signed on paper by the caller; uploaded as evidence before."""
+
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    evidence: UUID
+
+
+Signature = FreshSignature | WetInk
 
 # --- service (s.38) -----------------------------------------------------------------------------
 
@@ -185,7 +198,7 @@ Signature = FreshSignature
 class Received(msgspec.Struct, forbid_unknown_fields=True, tag="signature"):
     """Someone signed for it: the addressee, or an adult who lives or works there."""
 
-    name: Line
+    name: Said
     relation: Line = ""
     evidence: UUID | None = None
 
@@ -193,7 +206,7 @@ class Received(msgspec.Struct, forbid_unknown_fields=True, tag="signature"):
 class Witnessed(msgspec.Struct, forbid_unknown_fields=True, tag="witness"):
     """It was laid down or posted before an administrative or police officer."""
 
-    name: Line
+    name: Said
     authority: Literal["administrative", "police"]
     evidence: UUID | None = None
 
@@ -201,7 +214,7 @@ class Witnessed(msgspec.Struct, forbid_unknown_fields=True, tag="witness"):
 class Posted(msgspec.Struct, forbid_unknown_fields=True, tag="post"):
     """Registered post with acknowledgement."""
 
-    tracking_no: Line
+    tracking_no: Said
     evidence: UUID | None = None
 
 
@@ -222,6 +235,8 @@ WAITS = ("posted", "registered_post")
 WAIT_WORKING_DAYS = 5
 APPEAL_DAYS = 30
 NOTICES = 3
+TIMED = (OrderKind.correct, OrderKind.stop)
+"""Kinds that give a time to mend; what is over it is overdue."""
 
 
 class Place(msgspec.Struct, forbid_unknown_fields=True):
@@ -237,17 +252,17 @@ class ServeOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     how: How
     at: Moment
-    place: Line
+    place: Said
     position: Place | None = None
     proof: Proof | None = None
-    evidence: list[UUID] = []
+    evidence: Evidence = []
 
 
 class Stay(msgspec.Struct, forbid_unknown_fields=True):
     """Who ordered that the order be stayed, and where that is written."""
 
     by: Literal["minister", "court"]
-    reference: Line
+    reference: Said
     since: Moment | None = None
     left_s: float | None = None
 
@@ -288,130 +303,9 @@ class Row(msgspec.Struct):
     due_at: datetime | None
     appeal_until: datetime | None
     stay: str | None
-    stayed_for: timedelta
     breach: str | None
     ended_at: datetime | None
     ended_why: str | None
     document: UUID | None
     data_key: UUID
     version: int
-
-
-# --- problems -----------------------------------------------------------------------------------
-
-
-class OrderNotFound(
-    NotFound, code="inspection/no-such-order", th="ไม่พบคำสั่งนี้", en="There is no such order"
-):
-    """No such order, or none that the caller may know of."""
-
-
-class OrderExists(
-    Conflict,
-    code="inspection/order-exists",
-    th="มีคำสั่งรหัสนี้แล้วด้วยข้อมูลอื่น",
-    en="An order with this id exists with other content",
-    constraints=("legal_order_pkey",),
-):
-    """The id was used before, for something else."""
-
-
-class OrderSealed(
-    Conflict,
-    code="inspection/order-state",
-    th="คำสั่งอยู่ในสถานะ “{state_th}” จึงทำรายการนี้ไม่ได้",
-    en="The order is {state}; that cannot be done",
-):
-    """The table of moves has no such move from the state that the order is in."""
-
-    def __init__(self, state: str = "", **facts: Any) -> None:
-        super().__init__(state=state, state_th=STATE_TH.get(state, state), **facts)
-
-
-class SubjectUnknown(
-    Invalid,
-    code="inspection/order-subject",
-    th="ไม่พบสถานที่ ใบอนุญาต การตรวจ คำสั่งเดิม หรือข้อบกพร่องที่อ้างถึง",
-    en="The premises, licence, visit, earlier order or finding named does not exist or differs",
-    constraints=(
-        "legal_order_premises",
-        "legal_order_licence",
-        "legal_order_visit",
-        "legal_order_follows",
-        "order_finding_finding",
-    ),
-):
-    """An order is of one licence; what it names is of the same site, and the caller may see it."""
-
-
-class OrderIncomplete(
-    Conflict,
-    code="inspection/order-incomplete",
-    th="คำสั่งยังไม่ครบถ้วน ลงนามไม่ได้",
-    en="The order is not complete and cannot be signed",
-):
-    """`missing` says what is not there."""
-
-
-class OrderDiffers(
-    Conflict,
-    code="inspection/order-differs",
-    th="ข้อความที่ลงนามไม่ตรงกับคำสั่งปัจจุบัน โปรดเปิดดูใหม่",
-    en="What was signed is not what the order says now; look at it again",
-):
-    """The hash is not that of what the signing view shows to this signer now."""
-
-
-class ProofWrong(
-    Invalid,
-    code="inspection/service-proof",
-    th="หลักฐานการแจ้งคำสั่งไม่ตรงกับวิธีการแจ้ง",
-    en="The proof does not fit the way of service",
-):
-    """s.38: signature for personal and adult, witness for refused and posted, post for post."""
-
-
-class NoticesMissing(
-    Conflict,
-    code="inspection/notices-missing",
-    th="ต้องปิดประกาศคำสั่งอย่างน้อย {needed} แห่ง (ปิดแล้ว {posted})",
-    en="The order must be posted in at least {needed} places (posted: {posted})",
-):
-    """Factory Act s.40: stop and closure orders only."""
-
-
-class NotForThisKind(
-    Conflict,
-    code="inspection/order-kind",
-    th="คำสั่งประเภทนี้ไม่มีขั้นตอนนี้",
-    en="There is no such step for this kind of order",
-):
-    """Sealing and correcting belong to s.37, notices to stop and closure."""
-
-
-class NotLater(
-    Invalid,
-    code="inspection/not-later",
-    th="กำหนดใหม่ต้องอยู่หลังกำหนดเดิม",
-    en="The new time must be later than the one before",
-    constraints=("order_extension_later",),
-):
-    """An extension extends."""
-
-
-class SealingNotFound(
-    NotFound,
-    code="inspection/no-such-sealing",
-    th="ไม่พบการผูกมัดประทับตรานี้",
-    en="There is no such sealing",
-):
-    """No sealing of that id on this order."""
-
-
-class WrongSealingState(
-    Conflict,
-    code="inspection/sealing-state",
-    th="การผูกมัดประทับตราอยู่ในสถานะ {state} จึงทำรายการนี้ไม่ได้",
-    en="The sealing is {state}; that cannot be done",
-):
-    """The table of moves has no such move from the state that the sealing is in."""

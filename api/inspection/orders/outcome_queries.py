@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from api.db import Tx
+from api.inspection.orders.views import Claim
 
 
 async def insert_claim(
@@ -28,11 +29,29 @@ async def insert_claim(
     )
 
 
-async def claims(tx: Tx, order: UUID) -> int:
-    found: int = await tx.value(
-        "select count(*) from correction_claim where legal_order = $1", order
+async def same_claim(tx: Tx, id: UUID, order: UUID, note: str, evidence: Sequence[UUID]) -> bool:
+    found: bool = await tx.value(
+        """
+        select legal_order = $2 and note = $3 and evidence = $4::uuid[]
+        from correction_claim where id = $1
+        """,
+        id,
+        order,
+        note,
+        list(evidence),
     )
     return found
+
+
+async def claims(tx: Tx, order: UUID) -> list[Claim]:
+    return await tx.all(
+        Claim,
+        """
+        select id, claimed_at, note, evidence from correction_claim
+        where legal_order = $1 order by claimed_at, id
+        """,
+        order,
+    )
 
 
 # --- appeal -------------------------------------------------------------------------------------
@@ -121,6 +140,19 @@ async def sealings(tx: Tx, order: UUID) -> list[SealingRow]:
         """,
         order,
     )
+
+
+async def same_sealing(tx: Tx, id: UUID, order: UUID, machines: str, reason: str) -> bool:
+    found: bool = await tx.value(
+        """
+        select legal_order = $2 and machines::text = $3 and reason = $4 from sealing where id = $1
+        """,
+        id,
+        order,
+        machines,
+        reason,
+    )
+    return found
 
 
 async def insert_sealing(

@@ -48,6 +48,7 @@ def words(row: Row, s: Situation) -> str:
         "title_en": TITLE_EN[row.kind],
         "office": {"code": s.office_code, "th": s.office_th, "en": s.office_en},
         "addressee": site.operator_name,
+        "company": site.company,
         "factory": {"name": site.name, "number": site.number_shown, "address": site.address},
         "class": site.class_,
         "facts": c.facts,
@@ -68,16 +69,21 @@ def words(row: Row, s: Situation) -> str:
         "hearing": hearing,
         "appeal": c.appeal,
         "follows": None if s.earlier is None else s.earlier.number,
-        "corrects": row.corrects,
-        "signer": {"name": s.signer_name, "position": s.signer_position},
+        "corrects": None if s.corrected is None else s.corrected.number,
+        "signer": {
+            "name": s.signer_name,
+            "position": s.signer_position,
+            "authority": s.instrument,
+        },
     }
     return msgspec.json.encode(content, order="sorted").decode()
 
 
-async def issue(tx: Tx, row: Row) -> UUID:
+async def issue(tx: Tx, row: Row, wet_ink: UUID | None) -> UUID:
     """The signed words, with number, date and signature, as a document that anyone can verify."""
     said = msgspec.json.decode(row.signed_content or "{}")
     assert row.signed_at is not None and row.number is not None
+    how = "ลงนามโดยยืนยันตัวตนใหม่" if wet_ink is None else "ลงนามบนกระดาษ"
     hearing = said["hearing"] or {}
     heard = hearing.get("said") or hearing.get("urgent") or ""
     content = contents.Order(
@@ -115,11 +121,11 @@ async def issue(tx: Tx, row: Row) -> UUID:
         signer=contents.Signature(
             role="ผู้ออกคำสั่ง",
             name=said["signer"]["name"],
-            position=said["signer"]["position"],
+            position=_under(said["signer"]),
             at=contents.moment(row.signed_at),
-            how=f"ลงนามโดยยืนยันตัวตนใหม่ · SHA-256 {row.content_hash}",
+            how=f"{how} · SHA-256 {row.content_hash}",
         ),
-        supersedes=said["follows"] or "",
+        supersedes=said["corrects"] or "",
     )
     issued = await documents.issue(
         tx,
@@ -127,10 +133,16 @@ async def issue(tx: Tx, row: Row) -> UUID:
         subject=row.id,
         scope_province=row.province,
         company=row.company,
+        shown=False,  # the company sees it from service on, as the order itself (s.38)
         language="th",
         content=content,
     )
     return issued.id
+
+
+def _under(signer: dict[str, str]) -> str:
+    """The signer's position, and the instrument that lets them sign."""
+    return " ".join(part for part in (signer["position"], signer["authority"]) if part)
 
 
 def _paragraphs(text: str) -> list[str]:

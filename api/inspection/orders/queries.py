@@ -11,6 +11,7 @@ import msgspec
 from api.db import Tx
 from api.inspection.orders.model import Row
 from api.inspection.orders.views import OrderLine
+from api.inspection.visits.model import Severity
 from api.permissions import Scope
 
 
@@ -18,6 +19,7 @@ class Site(msgspec.Struct):
     """Where an order applies and to whom it is addressed."""
 
     premises: UUID
+    here: UUID
     province: str
     licence: UUID | None
     company: UUID | None
@@ -29,14 +31,19 @@ class Site(msgspec.Struct):
 
 
 async def site(tx: Tx, premises: UUID, licence: UUID | None, scope: Scope) -> Site | None:
-    """The site in `scope`, with the licence where one is named; None where they do not belong."""
+    """The site in `scope`, with the licence where one is named; None where they do not belong.
+
+    `here` is where a merged site stands.
+    """
     return await tx.maybe_one(
         Site,
         """
-        select p.id, p.province, l.id, l.operator_company, l.licence_class, l.number_shown,
-            coalesce(l.name, p.name, ''), coalesce(l.operator_name, ''), coalesce(p.address, '')
-        from premises p left join licence l on l.id = $2 and l.premises_id = p.id
-        where p.id = $1 and ($2::uuid is null or l.id is not null)
+        select s.id, p.id as here, p.province, l.id, l.operator_company, l.licence_class,
+            l.number_shown, coalesce(l.name, p.name, ''), coalesce(l.operator_name, ''),
+            coalesce(p.address, '')
+        from premises s join premises p on p.id = coalesce(s.merged_into, s.id)
+            left join licence l on l.id = $2 and l.premises_id = p.id
+        where s.id = $1 and ($2::uuid is null or l.id is not null)
             and ($3::text[] is null or p.province = any($3))
             and ($4::smallint[] is null or l.licence_class = any($4))
         """,
@@ -47,13 +54,34 @@ async def site(tx: Tx, premises: UUID, licence: UUID | None, scope: Scope) -> Si
     )
 
 
+async def stands_at(tx: Tx, premises: UUID) -> UUID:
+    """The site itself, or that into which it was merged."""
+    found: UUID = await tx.value(
+        "select coalesce(merged_into, id) from premises where id = $1", premises
+    )
+    return found
+
+
+async def office_of(tx: Tx, account: UUID) -> UUID | None:
+    found: UUID | None = await tx.value("select office from account where id = $1", account)
+    return found
+
+
+async def operator(tx: Tx, licence: UUID) -> UUID | None:
+    """The company that operates the licence now."""
+    found: UUID | None = await tx.value(
+        "select operator_company from licence where id = $1", licence
+    )
+    return found
+
+
 async def order(tx: Tx, id: UUID, scope: Scope) -> Row | None:
     return await tx.maybe_one(
         Row,
         """
         select id, kind, state, basis, premises, licence, company, province, class, office, visit,
             follows, corrects, content, drafted_by, number, signed_by, signed_at,
-            content_hash, signed_content, served_at, due_at, appeal_until, stay, stayed_for,
+            content_hash, signed_content, served_at, due_at, appeal_until, stay,
             breach, ended_at, ended_why, document, data_key, version
         from legal_order
         where id = $1 and ($2::text[] is null or province = any($2))
@@ -150,13 +178,40 @@ class FindingOf(msgspec.Struct):
     confidential: bool
 
 
+async def ordered(tx: Tx, findings: Sequence[UUID], kind: str, but: UUID | None) -> set[UUID]:
+    """Those of `findings` that another order of that kind in force is about, `but` left out."""
+    found = await tx.values(
+        """
+        select distinct f.finding from order_finding f join legal_order o on o.id = f.legal_order
+        where f.finding = any($1::uuid[]) and o.kind = $2 and o.id is distinct from $3
+            and o.state in ('signed', 'served', 'overdue', 'breached')
+        """,
+        list(findings),
+        kind,
+        but,
+    )
+    return set(found)
+
+
+async def first_words(tx: Tx, order: UUID) -> str:
+    """What the draft said when it was made."""
+    found: str = await tx.value(
+        """
+        select content::text from legal_order_version where legal_order = $1 and version = 1
+        """,
+        order,
+    )
+    return found
+
+
 async def findings(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[FindingOf]:
     return await tx.all(
         FindingOf,
         """
         select f.id, f.item, f.state, f.severity, f.legal_ref, f.ref_status, f.basis, f.penalty,
-            f.licence, v.premises, f.visit, v.state as visit_state, f.confidential
-        from finding f join visit v on v.id = f.visit
+            f.licence, coalesce(p.merged_into, p.id) as premises, f.visit,
+            v.state as visit_state, f.confidential
+        from finding f join visit v on v.id = f.visit join premises p on p.id = v.premises
         where f.id = any($1::uuid[]) and ($2::text[] is null or f.province = any($2))
         order by f.item
         """,
@@ -171,12 +226,14 @@ class Verified(msgspec.Struct):
     finding: UUID
     item: str
     state: str
-    severity: str
+    severity: Severity
     legal_ref: str
     ref_status: str
     required: str
     verified_at: datetime | None
     corrected: bool | None
+    verified_visit: UUID | None
+    visit: UUID
 
 
 async def findings_of(tx: Tx, order: UUID) -> list[Verified]:
@@ -184,7 +241,7 @@ async def findings_of(tx: Tx, order: UUID) -> list[Verified]:
         Verified,
         """
         select o.finding, f.item, f.state, f.severity, f.legal_ref, f.ref_status, o.required,
-            o.verified_at, o.corrected
+            o.verified_at, o.corrected, o.verified_visit, f.visit
         from order_finding o join finding f on f.id = o.finding
         where o.legal_order = $1 order by f.item
         """,
@@ -249,14 +306,18 @@ async def sign(
     number: str,
     by: UUID,
     authority: UUID,
-    authentication: UUID,
+    authentication: UUID | None,
+    wet_ink: UUID | None,
     sha256: str,
     content: str,
+    company: UUID | None,
+    class_: int | None,
 ) -> None:
     await tx.run(
         """
         update legal_order set state = 'signed', number = $2, signed_by = $3, signed_at = $4,
-            authority = $5, authentication = $6, content_hash = $7, signed_content = $8,
+            authority = $5, authentication = $6, wet_ink = $7, content_hash = $8,
+            signed_content = $9, company = $10, class = $11,
             version = version + 1
         where id = $1
         """,
@@ -266,8 +327,11 @@ async def sign(
         tx.now,
         authority,
         authentication,
+        wet_ink,
         sha256,
         content,
+        company,
+        class_,
     )
 
 
@@ -310,6 +374,14 @@ async def serve(
         served_at,
         due_at,
         appeal_until,
+    )
+
+
+async def set_appeal_until(tx: Tx, order: UUID, until: datetime) -> None:
+    await tx.run(
+        "update legal_order set appeal_until = $2, version = version + 1 where id = $1",
+        order,
+        until,
     )
 
 
@@ -401,7 +473,7 @@ async def of_companies(
         """
         select id, kind, state, basis, premises, licence, company, province, class, office, visit,
             follows, corrects, content, drafted_by, number, signed_by, signed_at,
-            content_hash, signed_content, served_at, due_at, appeal_until, stay, stayed_for,
+            content_hash, signed_content, served_at, due_at, appeal_until, stay,
             breach, ended_at, ended_why, document, data_key, version
         from legal_order
         where company = any($1::uuid[]) and state = any($2::text[]) and served_at is not null

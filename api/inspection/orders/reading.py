@@ -21,10 +21,12 @@ from api.inspection.orders.model import (
     Breach,
     OrderContent,
     OrderKind,
-    OrderNotFound,
-    OrderSealed,
     Row,
     Stay,
+)
+from api.inspection.orders.problems import (
+    OrderNotFound,
+    OrderSealed,
 )
 from api.inspection.orders.views import (
     Appeal,
@@ -92,14 +94,15 @@ async def tell(tx: Tx, row: Row, event: str, facts: dict[str, Any] | None = None
     await events.record(
         tx, event, "order", row.id, scopes=[events.province(row.province)], facts=facts
     )
-    if row.company is not None and row.state in SHOWN:
+    if row.company is not None and row.served_at is not None:
         scopes = [events.company(row.company)]
         await events.record(tx, "order.shown", "company_order", row.id, scopes=scopes)
 
 
-async def stop_clocks(tx: Tx, id: UUID) -> None:
-    """The order has ended, or is stayed: nothing runs any more but the time for appeal."""
-    await deadlines.meet(tx, DUE, id)
+async def stop_clocks(tx: Tx, id: UUID, *, appeal: bool = False) -> None:
+    """The order has ended: nothing runs any more but, unless `appeal`, the time for appeal."""
+    for kind in (DUE, SERVICE, *((APPEAL,) if appeal else ())):
+        await deadlines.meet(tx, kind, id)
 
 
 async def set_force(tx: Tx, row: Row, force: Force, because: str) -> None:
@@ -147,8 +150,15 @@ async def _view(tx: Tx, r: Row) -> Order:
         content=content_of(r),
         findings=[
             OrderFinding(
-                **msgspec.structs.asdict(f)
-                | {"state": FindingState(f.state), "severity": f.severity}
+                finding=f.finding,
+                item=f.item,
+                state=FindingState(f.state),
+                severity=f.severity,
+                legal_ref=f.legal_ref,
+                ref_status=f.ref_status,
+                required=f.required,
+                verified_at=f.verified_at,
+                corrected=f.corrected,
             )
             for f in findings
         ],

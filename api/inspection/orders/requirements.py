@@ -7,10 +7,21 @@ Factory Act B.E. 2535 s.37 and s.39; Administrative Procedure Act B.E. 2539 s.30
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, datetime
+from uuid import UUID
 
 import msgspec
 
-from api.inspection.orders.model import Breach, Hearing, OrderContent, OrderKind, OrderState, Row
+from api.inspection.orders.model import (
+    MOVES,
+    TIMED,
+    Breach,
+    Hearing,
+    OrderContent,
+    OrderKind,
+    OrderState,
+    Row,
+)
 from api.inspection.orders.queries import FindingOf, Site
 from api.inspection.orders.views import Missing
 from api.inspection.visits.model import FindingState, VisitState
@@ -31,6 +42,12 @@ class Situation(msgspec.Struct, kw_only=True):
     visit_state: VisitState | None
     findings: Sequence[FindingOf]
     earlier: Row | None
+    corrects: UUID | None
+    corrected: Row | None
+    ordered: set[UUID]
+    instrument: str | None
+    now: datetime
+    today: date
 
 
 _breach = msgspec.json.Decoder(Breach)
@@ -43,7 +60,7 @@ FOLLOWS = {
 
 def missing(s: Situation) -> list[Missing]:
     """Everything that stands in the way of a signature, in the order of the form."""
-    return [*_words(s), *_findings(s), *_hearing(s), *_before(s), *_signer(s)]
+    return [*_words(s), *_findings(s), *_hearing(s), *_before(s), *_corrected(s), *_signer(s)]
 
 
 def _words(s: Situation) -> list[Missing]:
@@ -56,7 +73,13 @@ def _words(s: Situation) -> list[Missing]:
     ):
         if not text.strip():
             found.append(Missing(code, th, en))
-    if s.kind in (OrderKind.correct, OrderKind.stop) and c.days is None:
+    if c.appeal.strip() and not (
+        "อุทธรณ์" in c.appeal and any(n in c.appeal for n in ("30", "๓๐", "สามสิบ"))
+    ):
+        th = "ข้อความแจ้งสิทธิอุทธรณ์ต้องบอกว่าอุทธรณ์ได้ภายใน 30 วัน"
+        en = "The notice of appeal must tell of the appeal and its thirty days"
+        found.append(Missing("appeal", th, en))
+    if s.kind in TIMED and c.days is None:
         found.append(Missing("days", "ยังไม่กำหนดเวลา", "No time is set"))
     if not c.measures.strip() and not c.required:
         found.append(Missing("measures", "ยังไม่ระบุสิ่งที่ต้องทำ", "Nothing is required"))
@@ -79,6 +102,10 @@ def _findings(s: Situation) -> list[Missing]:
         elif f.state != FindingState.open:
             th, en = f"ข้อ {f.item} ไม่ได้เปิดอยู่แล้ว", f"{f.item} is no longer open"
             found.append(Missing("finding_state", th, en))
+        if f.finding in s.ordered:
+            th = f"ข้อ {f.item} อยู่ในคำสั่งอื่นที่มีผลอยู่แล้ว"
+            en = f"{f.item} stands in another order in force"
+            found.append(Missing("ordered", th, en))
         if f.confidential:
             th = f"ข้อ {f.item} เป็นความลับ ไม่อาจระบุในคำสั่งที่ส่งถึงโรงงาน"
             en = f"{f.item} is confidential and cannot stand in an order"
@@ -105,6 +132,9 @@ def _hearing(s: Situation) -> list[Missing]:
     said = hearing is not None and (
         hearing.said if isinstance(hearing, Hearing) else hearing.reason
     )
+    if isinstance(hearing, Hearing) and hearing.heard_on > s.today:
+        th = "วันรับฟังอยู่ในอนาคต"
+        return [Missing("hearing", th, "The day of the hearing lies ahead")]
     if said and said.strip():
         return []
     th = "ยังไม่ได้รับฟังผู้ประกอบกิจการ หรือยังไม่บันทึกเหตุเร่งด่วน"
@@ -118,9 +148,9 @@ def _before(s: Situation) -> list[Missing]:
     if wanted is None:
         return []
     e = s.earlier
+    if s.kind == OrderKind.stop and s.basis == "danger":
+        return []  # serious danger, even without disobedience
     if e is None:
-        if s.kind == OrderKind.stop and s.basis == "danger":
-            return []
         return [Missing("follows", "ต้องอ้างคำสั่งเดิม", "The earlier order must be named")]
     if e.kind not in wanted or e.served_at is None or e.stay:
         th = "คำสั่งเดิมไม่ใช่ประเภทที่ต้องมีก่อน ยังไม่ได้แจ้ง หรือถูกทุเลาอยู่"
@@ -128,7 +158,10 @@ def _before(s: Situation) -> list[Missing]:
         return [Missing("follows", th, en)]
     judged = _breach.decode(e.breach) if e.breach else None
     if s.kind == OrderKind.resume:
-        return []
+        if ("comply", e.state) in MOVES:
+            return []
+        th, en = "คำสั่งหยุดไม่มีผลอยู่แล้ว", "The order to stop is no longer in force"
+        return [Missing("follows", th, en)]
     if e.state != OrderState.breached or judged is None:
         th = "คำสั่งเดิมยังไม่ถูกวินิจฉัยว่าฝ่าฝืน"
         return [Missing("breach", th, "The earlier order was not judged breached")]
@@ -136,10 +169,29 @@ def _before(s: Situation) -> list[Missing]:
         th = "ไม่ได้วินิจฉัยว่าจงใจฝ่าฝืนหรือเป็นอันตรายร้ายแรง (ม.39)"
         en = "Neither wilful disobedience nor serious danger was found (s.39)"
         return [Missing("s39", th, en)]
+    if s.kind == OrderKind.close and e.due_at is not None and s.now < e.due_at:
+        th = "ยังไม่พ้นเวลาที่ให้แก้ไขตามคำสั่งหยุด"
+        en = "The time to mend that the order to stop gave has not passed"
+        return [Missing("time_left", th, en)]
     return []
 
 
+def _corrected(s: Situation) -> list[Missing]:
+    """Only an order of the same kind that is signed and not at its end gives way to another."""
+    if s.corrects is None:
+        return []
+    c = s.corrected
+    if c is not None and c.kind == s.kind and ("supersede", c.state) in MOVES:
+        return []
+    th = "คำสั่งที่จะแก้ไขยังไม่ได้ลงนาม สิ้นสุดแล้ว หรือเป็นคนละประเภท"
+    en = "The order to be corrected is not signed, is at its end, or is of another kind"
+    return [Missing("corrects", th, en)]
+
+
 def _signer(s: Situation) -> list[Missing]:
+    if s.instrument is None:
+        th = "ผู้ลงนามไม่มีคำสั่งแต่งตั้งที่มีผลสำหรับเรื่องนี้"
+        return [Missing("authority", th, "The signer holds no authority that covers this")]
     if s.signer_name.strip() and s.signer_position.strip():
         return []
     th = "ผู้ลงนามยังไม่มีชื่อหรือตำแหน่งในทะเบียนเจ้าหน้าที่"

@@ -14,19 +14,22 @@ from api import permissions
 from api.accounts import service as accounts
 from api.accounts.model import Power
 from api.db import Tx
-from api.inspection.orders import outcome_queries, reading
+from api.inspection.orders import outcome_queries, proofs, reading
 from api.inspection.orders.model import (
     MOVES,
     NO_NUL,
     SEALING_MOVES,
-    Line,
     Moment,
-    NotForThisKind,
     OrderKind,
-    OrderSealed,
     Row,
-    SealingNotFound,
+    Said,
     SealingState,
+)
+from api.inspection.orders.problems import (
+    NotForThisKind,
+    OrderExists,
+    OrderSealed,
+    SealingNotFound,
     WrongSealingState,
 )
 from api.inspection.orders.views import Order
@@ -37,16 +40,16 @@ from api.problems import Stale
 class AskSealing(msgspec.Struct, forbid_unknown_fields=True):
     """Which machines are to be sealed, and why."""
 
-    machines: Annotated[list[Line], Meta(min_length=1, max_length=500)]
+    machines: Annotated[list[Said], Meta(min_length=1, max_length=500)]
     reason: Annotated[str, Meta(min_length=1, max_length=20_000, pattern=NO_NUL)]
 
 
 class SealMachines(msgspec.Struct, forbid_unknown_fields=True):
-    """What was sealed: the seals' numbers, one for each machine, with photographs."""
+    """What was sealed: the seals' numbers, with photographs."""
 
     at: Moment
-    seals: Annotated[list[Line], Meta(min_length=1, max_length=500)]
-    evidence: Annotated[list[UUID], Meta(min_length=1, max_length=500)]
+    seals: Annotated[list[Said], Meta(min_length=1, max_length=500)]
+    evidence: Annotated[list[UUID], Meta(min_length=1, max_length=100)]
 
 
 async def ask(tx: Tx, order: UUID, id: UUID, wanted: AskSealing) -> Order:
@@ -59,12 +62,16 @@ async def ask(tx: Tx, order: UUID, id: UUID, wanted: AskSealing) -> Order:
     machines = msgspec.json.encode(wanted.machines).decode()
     if await outcome_queries.insert_sealing(tx, id, order, machines, wanted.reason, _account(tx)):
         await reading.tell(tx, row, "sealing.requested", {"sealing": id})
+    elif not await outcome_queries.same_sealing(tx, id, order, machines, wanted.reason):
+        raise OrderExists(sealing=id)
     return await reading.order(tx, order)
 
 
 async def decide(tx: Tx, order: UUID, id: UUID, version: int, approved: bool) -> Order:
     """The Permanent Secretary or a delegate decides; raises `AuthorityNeeded`."""
     row = await _order(tx, order, "sealing.approve")
+    if approved:
+        _in_force(row, "decide_sealing")
     authority = await accounts.require_authority(
         tx, Power.approve_sealing, "37", factory_class=row.class_, province=row.province
     )
@@ -78,12 +85,22 @@ async def seal(tx: Tx, order: UUID, id: UUID, version: int, done: SealMachines) 
     """The officer has sealed the machines; only what was approved may be."""
     row = await _order(tx, order, "sealing.seal")
     await _moved(tx, order, id, version, "seal")
+    _in_force(row, "seal")
+    await proofs.claim(tx, row, "seal", id, done.evidence, shown=False)
     at: datetime = min(done.at, tx.now)
     await outcome_queries.seal_machines(
         tx, id, msgspec.json.encode(done.seals).decode(), done.evidence, at, _account(tx)
     )
     await reading.tell(tx, row, "sealing.sealed", {"sealing": id, "seals": len(done.seals)})
     return await reading.order(tx, order)
+
+
+def _in_force(row: Row, move: str) -> None:
+    """No machine is sealed under an order that was not served, has ended, or is stayed."""
+    if row.stay is not None:
+        raise OrderSealed(state="stayed")
+    if (move, row.state) not in MOVES:
+        raise OrderSealed(state=row.state)
 
 
 async def lift(tx: Tx, order: UUID, id: UUID, version: int) -> Order:

@@ -14,22 +14,31 @@ import msgspec
 from api import deadlines, keys, sealed, settings, workdays
 from api.clock import bangkok_date
 from api.db import Tx
+from api.documents import service as documents
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.orders import ending, queries, reading, serving_queries
+from api.inspection.orders import ending, outcome_queries, proofs, queries, reading, serving_queries
 from api.inspection.orders.model import (
     APPEAL_DAYS,
     MOVES,
     PROOF_OF,
+    SHOWN,
+    TIMED,
     WAIT_WORKING_DAYS,
     WAITS,
+    Evidence,
+    Moment,
+    OrderKind,
+    OrderState,
+    Row,
+    Said,
+    ServeOrder,
+)
+from api.inspection.orders.problems import (
     NotForThisKind,
     OrderExists,
-    OrderKind,
     OrderNotFound,
     OrderSealed,
     ProofWrong,
-    Row,
-    ServeOrder,
 )
 from api.inspection.orders.reading import APPEAL, DUE, SERVICE
 from api.inspection.orders.views import Attempt, Order
@@ -62,13 +71,16 @@ async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
         kind is not None and not isinstance(wanted.proof, kind)
     ):
         raise ProofWrong(how=wanted.how)
-    flags = _odd(wanted, tx.now)
-    at = min(wanted.at, tx.now)  # nothing is served in the future
+    at = effective(row, wanted.at, tx.now)
+    flags = await _odd(tx, row, wanted)
     counts_at: datetime | None = None
     if wanted.how in WAITS:
         counts_at = await _deemed(tx, bangkok_date(at))
     elif wanted.how != "not_found":
         counts_at = at
+    if counts_at is not None and row.served_at is not None and counts_at < row.served_at:
+        flags.append(Flag("service.before_the_one_that_counted"))
+    await proofs.claim(tx, row, "service", id, proofs.of_attempt(wanted), shown=False)
     proof = None
     if wanted.proof is not None:
         text = msgspec.json.encode(wanted.proof).decode()
@@ -89,57 +101,110 @@ async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
         counts_at=counts_at,
         digest=digest,
     )
-    facts = {"attempt": id, "how": wanted.how}
-    if counts_at is None or counts_at > tx.now:
-        if counts_at is not None:
-            await deadlines.start(tx, SERVICE, id, counts_at)
-        await reading.tell(tx, row, "order.service_attempted", facts)
-    else:
-        await _count(tx, row, id, counts_at)
+    await reading.tell(
+        tx, row, "order.service_attempted", {"attempt": id, "how": wanted.how, "state": row.state}
+    )
+    await _look(tx, row)
     found = await serving_queries.attempt(tx, id)
     assert found is not None
     return reading.attempt_view(found)
 
 
-async def counts_now(tx: Tx, attempt: UUID) -> None:
+def effective(row: Row, claimed: datetime, now: datetime) -> datetime:
+    """When an attempt took place, for the law: nothing is served in the future, nor unsigned."""
+    assert row.signed_at is not None
+    return max(min(claimed, now), row.signed_at)
+
+
+async def counts_now(tx: Tx, order: UUID) -> None:
     """The clock `order.service` ran out: five working days have passed since it was posted."""
-    found = await serving_queries.attempt(tx, attempt)
-    if found is None or found.counts_at is None or found.counted_at is not None:
-        return
-    await tx.lock([found.legal_order])
-    row = await reading.row(tx, found.legal_order, "order.serve")
-    await _count(tx, row, attempt, found.counts_at)
+    await _look(tx, await reading.row(tx, order, "order.serve"))
 
 
 async def recount(tx: Tx, job: Job) -> None:
-    """After cabinet declared a special day: moves what has not counted yet, and only to later."""
-    for waiting in await serving_queries.waiting_attempts(tx):
-        await tx.lock([waiting.legal_order])
-        day = await _deemed(tx, bangkok_date(min(waiting.at, waiting.received_at)))
-        if await serving_queries.postpone_attempt(tx, waiting.id, day):
-            await deadlines.start(tx, SERVICE, waiting.id, day)
-            row = await reading.row(tx, waiting.legal_order, "order.serve")
-            facts = {"attempt": waiting.id, "counts_at": day}
-            await reading.tell(tx, row, "order.service_postponed", facts)
+    """After cabinet declared a special day: moves what has not ended yet, and only to later."""
+    for order in await serving_queries.waiting_orders(tx):
+        await tx.lock([order])
+        row = await reading.row(tx, order, "order.serve")
+        moved = False
+        for waiting in await serving_queries.attempts(tx, order):
+            if row.state == OrderState.signed and waiting.how in WAITS:
+                at = effective(row, waiting.at, waiting.received_at)
+                day = await _deemed(tx, bangkok_date(at))
+                moved |= bool(await serving_queries.postpone_attempt(tx, waiting.id, day))
+        if moved:
+            await reading.tell(tx, row, "order.service_postponed")
+            await _look(tx, row)
+    special = await workdays.special_days(tx, bangkok_date(tx.now))
+    ends = [workdays.end_of(day) for day, working in special.items() if not working]
+    for order in await serving_queries.ending_at(tx, ends):
+        await tx.lock([order])
+        await _postpone_ends(tx, await reading.row(tx, order, "order.serve"), special)
 
 
-async def _count(tx: Tx, row: Row, attempt: UUID, at: datetime) -> None:
-    """The order is served: the time to correct and the time for appeal begin."""
-    await serving_queries.count_attempt(tx, attempt)
+async def _postpone_ends(tx: Tx, row: Row, special: Mapping[date, bool]) -> None:
+    """A time to act that ends on a day which is no working day any more ends on the next one."""
+    if row.due_at is not None and row.stay is None and row.state == OrderState.served:
+        due = workdays.end_of(workdays.working_from(last_day(row.due_at), special))
+        if due > row.due_at > tx.now:
+            await queries.extend(tx, row.id, due)
+            if row.kind in TIMED:
+                await deadlines.start(tx, DUE, row.id, due)
+            await reading.tell(tx, row, "order.due_postponed", {"until": last_day(due)})
+    if row.appeal_until is not None and row.appeal_until > tx.now and row.state in SHOWN:
+        until = workdays.end_of(workdays.working_from(last_day(row.appeal_until), special))
+        if until > row.appeal_until:
+            await queries.set_appeal_until(tx, row.id, until)
+            if await outcome_queries.appeal(tx, row.id) is None:
+                await deadlines.start(tx, APPEAL, row.id, until)
+            await reading.tell(tx, row, "order.appeal_postponed", {"until": last_day(until)})
+
+
+def last_day(end: datetime) -> date:
+    """The Bangkok day that ends at `end`."""
+    return bangkok_date(end - timedelta(microseconds=1))
+
+
+async def _look(tx: Tx, row: Row) -> None:
+    """Serves an order that is not served yet by the attempt that was effective first; where none
+    is yet, the clock runs to the first that will be.
+
+    Once an order is served that day stands: what arrives later cannot shorten the times that the
+    addressee was told.
+    """
     to = MOVES.get(("serve", row.state))
     if to is None:
-        return  # served before by another attempt, or ended meanwhile: the first one counts
-    row.state = to
-    day = bangkok_date(at)
-    days = reading.content_of(row).days
-    due = None if days is None else workdays.end_of(day + timedelta(days=days))
-    until = workdays.end_of(day + timedelta(days=APPEAL_DAYS))
-    await queries.serve(tx, row.id, at, due, until)
-    if due is not None and row.kind == OrderKind.correct:
+        return
+    able = [a for a in await serving_queries.attempts(tx, row.id) if a.counts_at is not None]
+    if not able:
+        return
+    first = min(able, key=lambda a: (a.counts_at, a.received_at))
+    assert first.counts_at is not None
+    if first.counts_at > tx.now:
+        await deadlines.start(tx, SERVICE, row.id, first.counts_at)
+        return
+    await deadlines.meet(tx, SERVICE, row.id)
+    await serving_queries.count_attempt(tx, first.id)
+    row.state, row.served_at = to, first.counts_at
+    day = bangkok_date(first.counts_at)
+    special = await workdays.special_days(tx, day)
+    days = reading.content_of(row).days if row.kind in TIMED else None
+    due = None if days is None else _end(day, days, special)
+    until = _end(day, APPEAL_DAYS, special)
+    await queries.serve(tx, row.id, first.counts_at, due, until)
+    if due is not None:
         await deadlines.start(tx, DUE, row.id, due)
-    await deadlines.start(tx, APPEAL, row.id, until)
-    await reading.tell(tx, row, "order.served", {"attempt": attempt})
+    if await outcome_queries.appeal(tx, row.id) is None:
+        await deadlines.start(tx, APPEAL, row.id, until)
+    if row.document is not None:
+        await documents.show(tx, row.document)
+    await reading.tell(tx, row, "order.served", {"attempt": first.id})
     await ending.after_service(tx, row)
+
+
+def _end(day: date, days: int, special: Mapping[date, bool]) -> datetime:
+    """The end of the time of `days`, the first day not counted, and never on a holiday."""
+    return workdays.end_of(workdays.working_from(day + timedelta(days=days), special))
 
 
 async def _deemed(tx: Tx, posted: date) -> datetime:
@@ -147,9 +212,17 @@ async def _deemed(tx: Tx, posted: date) -> datetime:
     return workdays.end_of(workdays.after(posted, WAIT_WORKING_DAYS, special))
 
 
-def _odd(wanted: ServeOrder, now: datetime) -> list[Flag]:
-    """A time ahead of ours, or outside daylight and working hours (s.38 as s.35(1))."""
-    flags = entry.clock_flags(wanted.at, now, settings.current().clock_skew_s, "service")
+async def _odd(tx: Tx, row: Row, wanted: ServeOrder) -> list[Flag]:
+    """A time ahead of ours, before the signature, or outside daylight and working hours (s.38);
+    an order that has ended, or whose factory is another operator's by now."""
+    flags = entry.clock_flags(wanted.at, tx.now, settings.current().clock_skew_s, "service")
+    assert row.signed_at is not None
+    if wanted.at < row.signed_at:
+        flags.append(Flag("service.before_signature"))
+    if row.ended_at is not None:
+        flags.append(Flag("service.after_end", {"state": row.state}))
+    if row.licence is not None and await queries.operator(tx, row.licence) != row.company:
+        flags.append(Flag("service.operator_changed"))
     if wanted.how in ("registered_post", "not_found"):
         return flags
     where = wanted.position
@@ -163,9 +236,9 @@ def _odd(wanted: ServeOrder, now: datetime) -> list[Flag]:
 class Notice(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """One place at the factory where the order was posted."""
 
-    place: str
-    at: datetime
-    evidence: list[UUID] = []
+    place: Said
+    at: Moment
+    evidence: Evidence = []
 
 
 async def post_notice(tx: Tx, order: UUID, id: UUID, notice: Notice) -> Order:
@@ -173,10 +246,14 @@ async def post_notice(tx: Tx, order: UUID, id: UUID, notice: Notice) -> Order:
     row = await reading.moving(tx, order, None, "notice", "order.serve")
     if row.kind not in (OrderKind.stop, OrderKind.close):
         raise NotForThisKind(kind=row.kind)
+    place = " ".join(notice.place.split())
     if await serving_queries.insert_notice(
-        tx, id, order, notice.place, notice.at, _account(tx), notice.evidence
+        tx, id, order, place, notice.at, _account(tx), notice.evidence
     ):
+        await proofs.claim(tx, row, "notice", id, notice.evidence, shown=False)
         await reading.tell(tx, row, "order.notice_posted", {"notice": id})
+    elif not await serving_queries.same_notice(tx, id, order, place, notice.at):
+        raise OrderExists(notice=id)
     return await reading.order(tx, order)
 
 

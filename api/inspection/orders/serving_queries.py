@@ -106,16 +106,28 @@ async def postpone_attempt(tx: Tx, id: UUID, counts_at: datetime) -> int:
     )
 
 
-async def waiting_attempts(tx: Tx) -> list[AttemptRow]:
-    """Those of posted orders whose five working days have not passed."""
-    return await tx.all(
-        AttemptRow,
+async def waiting_orders(tx: Tx) -> list[UUID]:
+    """Posted orders whose five working days have not passed."""
+    return await tx.values(
         """
-        select id, legal_order, how, at, received_at, officer, place, evidence, flags, counts_at,
-            counted_at, hash
-        from service_attempt where counts_at > $1 and counted_at is null
+        select distinct o.id from legal_order o join service_attempt a on a.legal_order = o.id
+        where o.state = 'signed' and a.counts_at > $1 and a.counted_at is null
+        order by o.id
         """,
         tx.now,
+    )
+
+
+async def ending_at(tx: Tx, ends: Sequence[datetime]) -> list[UUID]:
+    """Orders whose time to mend or to appeal ends at one of `ends`."""
+    return await tx.values(
+        """
+        select id from legal_order
+        where served_at is not null
+            and (due_at = any($1::timestamptz[]) or appeal_until = any($1::timestamptz[]))
+        order by id
+        """,
+        list(ends),
     )
 
 
@@ -148,6 +160,19 @@ async def insert_notice(
 async def notices(tx: Tx, order: UUID) -> int:
     """In how many different places the order was posted."""
     found: int = await tx.value(
-        "select count(distinct place) from order_notice where legal_order = $1", order
+        "select count(distinct lower(place)) from order_notice where legal_order = $1", order
+    )
+    return found
+
+
+async def same_notice(tx: Tx, id: UUID, order: UUID, place: str, at: datetime) -> bool:
+    found: bool = await tx.value(
+        """
+        select legal_order = $2 and place = $3 and posted_at = $4 from order_notice where id = $1
+        """,
+        id,
+        order,
+        place,
+        at,
     )
     return found

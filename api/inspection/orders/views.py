@@ -34,6 +34,15 @@ class Attempt(msgspec.Struct, kw_only=True):
     counted_at: datetime | None
 
 
+class Claim(msgspec.Struct):
+    """The factory says that it has corrected, with its proofs."""
+
+    id: UUID
+    claimed_at: datetime
+    note: str
+    evidence: list[UUID]
+
+
 class OrderFinding(msgspec.Struct, kw_only=True):
     """A finding of the order, and whether its correction was verified."""
 
@@ -108,7 +117,7 @@ class Order(msgspec.Struct, kw_only=True):
     notices_needed: int
     appeal: Appeal | None
     sealings: list[Sealing]
-    claims: int
+    claims: list[Claim]
     version: int
 
 
@@ -162,7 +171,7 @@ class CompanyOrder(msgspec.Struct, kw_only=True):
     appeal_until: datetime | None
     stayed: bool
     document: UUID | None
-    claims: int
+    claims: list[Claim]
 
 
 class Missing(msgspec.Struct):
