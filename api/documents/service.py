@@ -52,7 +52,8 @@ async def issue(
     """Signs `content` and keeps it for good; the worker renders its PDF.
 
     `company` may read it too, where it is not `shown` only from `show` on. `supersedes` is out of
-    force from here on. Raises `msgspec.ValidationError` where `content` is not what its kind says (`contents.KINDS`).
+    force from here on. Raises `msgspec.ValidationError` where `content` is not what its kind says
+    (`contents.KINDS`).
     """
     said = msgspec.convert(msgspec.to_builtins(content, str_keys=True), KINDS[kind])
     id, code = ids.new(), codes.new()

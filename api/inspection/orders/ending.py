@@ -115,12 +115,12 @@ async def appeal_over(tx: Tx, id: UUID) -> None:
 async def extend(tx: Tx, id: UUID, version: int, wanted: Extension) -> Order:
     """More time to correct, with its reason. Raises `NotLater`."""
     row = await reading.moving(tx, id, version, "extend", "order.decide")
-    due = workdays.end_of(wanted.until)
     await _authority(tx, row)
-    if row.due_at is None or due <= max(row.due_at, tx.now):
-        raise NotLater()
     if wanted.until > bangkok_date(tx.now) + LONGEST:
         raise DateWrong(until=wanted.until)
+    due = workdays.end_of(wanted.until)
+    if row.due_at is None or due <= max(row.due_at, tx.now):
+        raise NotLater()
     if row.stay is not None:
         raise OrderSealed(state="stayed")
     await queries.insert_extension(tx, id, row.due_at, due, wanted.reason, _account(tx))
@@ -231,7 +231,7 @@ async def comply(tx: Tx, id: UUID, version: int, why: str) -> Order:
 
 
 async def _complied(tx: Tx, row: Row, why: str) -> None:
-    row.state = MOVES["comply", row.state]
+    row.state = OrderState.complied
     await queries.move(tx, row.id, row.state, why=why)
     await reading.stop_clocks(tx, row.id)
     await reading.set_force(tx, row, Force.fulfilled, "order.complied")
