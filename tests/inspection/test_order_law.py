@@ -436,13 +436,13 @@ async def test_photographs_of_a_service_are_not_the_companys(world: World, db: D
 
 async def test_nothing_is_sealed_under_an_order_that_has_ended(world: World) -> None:
     order = await served(world)
-    await allow(world, world.ministry, Power.approve_sealing)
+    await allow(world, world.department, Power.approve_sealing)
     path = f"/v1/orders/{order['id']}/sealings/{ids.new()}"
     asked = encode({"machines": ["x"], "reason": "x"})
     assert (await world.inspector.put(path, content=asked)).status_code == 200
     assert (await act(world, order, "revoke", why="x")).status_code == 200
     yes = encode({"approved": True})
-    refused = await world.ministry.post(f"{path}/decide", content=yes, version=1)
+    refused = await world.department.post(f"{path}/decide", content=yes, version=1)
     assert (refused.status_code, refused.json()["code"]) == (409, "inspection/order-state")
 
 

@@ -31,7 +31,7 @@ async def base(world: World) -> dict[str, Any]:
     """A served order that every case copies, its visit, and a later visit of the same site."""
     visit = await accepted(world)
     order = await served(world, visit)
-    await allow(world, world.ministry, Power.approve_sealing)
+    await allow(world, world.department, Power.approve_sealing)
     follow_up = await world.begun(UUID(visit["premises"]), reason="follow_up", follows=visit["id"])
     return order | {"seen": visit, "follow_up": follow_up}
 
@@ -57,8 +57,8 @@ async def copy(
                 authority, authentication, content_hash, signed_content, served_at, due_at,
                 appeal_until, stay, data_key)
             select $1::uuid, $3, $4, basis, premises, licence, company, province, class, office,
-                visit, content, drafted_by, drafted_at, $1::uuid::text, signed_by, signed_at, authority,
-                authentication, content_hash, signed_content,
+                visit, content, drafted_by, drafted_at, $1::uuid::text, signed_by, signed_at,
+                authority, authentication, content_hash, signed_content,
                 case when $5 then served_at end, case when $5 then due_at end,
                 case when $5 then appeal_until end, $6::json, data_key
             from legal_order where id = $2 returning version
@@ -212,7 +212,7 @@ async def decide(
     path = f"/v1/orders/{order}/sealings/{held}"
     if verb in ("approve", "refuse"):
         body = encode({"approved": verb == "approve"})
-        return await world.ministry.post(f"{path}/decide", content=body, version=1)
+        return await world.department.post(f"{path}/decide", content=body, version=1)
     if verb == "seal":
         body = encode({"at": now(), "seals": ["1"], "evidence": [photo]})
         return await world.inspector.post(f"{path}/seal", content=body, version=1)
