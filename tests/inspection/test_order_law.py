@@ -217,6 +217,16 @@ async def test_ink_on_paper_signs_with_its_scan(world: World, db: Database) -> N
     assert done.json()["number"]
 
 
+async def test_a_signed_order_becomes_a_pdf(world: World, db: Database) -> None:
+    order = await signed(world, measures="จัดอบรมคนงาน")
+    await world.work()
+    async with db.read() as tx:
+        size = await tx.value(
+            "select size from document_file where document = $1", UUID(order["document"])
+        )
+    assert size and size > 10_000
+
+
 # --- service ------------------------------------------------------------------------------------
 
 

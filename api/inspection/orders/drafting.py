@@ -15,6 +15,7 @@ from api.clock import bangkok_date, buddhist_year
 from api.db import Tx
 from api.documents.model import Force
 from api.inspection.orders import papers, proofs, queries, reading
+from api.inspection.orders import subject_queries as subject
 from api.inspection.orders.model import (
     MOVES,
     DraftOrder,
@@ -65,12 +66,12 @@ async def draft(tx: Tx, id: UUID, wanted: DraftOrder) -> Order:
         ):
             raise OrderExists(order=id)
         return await reading.order(tx, id)
-    site = await queries.site(tx, wanted.premises, wanted.licence, scope)
+    site = await subject.site(tx, wanted.premises, wanted.licence, scope)
     if site is None or actor.office is None:
         raise SubjectUnknown()
     await _known(tx, wanted, site)
     findings = [r.finding for r in wanted.content.required]
-    held = await queries.findings(tx, findings, scope)
+    held = await subject.findings(tx, findings, scope)
     if len(held) != len(findings) or any(
         f.premises != site.here or f.licence != site.licence for f in held
     ):
@@ -95,11 +96,11 @@ async def draft(tx: Tx, id: UUID, wanted: DraftOrder) -> Order:
     return await reading.told(tx, row, "order.drafted")
 
 
-async def _known(tx: Tx, wanted: DraftOrder, site: queries.Site) -> None:
+async def _known(tx: Tx, wanted: DraftOrder, site: subject.Site) -> None:
     """What the draft names besides its site must be of the same site, and the caller's to see."""
     if wanted.visit is not None:
         visit = await visits.row(tx, wanted.visit, "visit.read")
-        if await queries.stands_at(tx, visit.premises) != site.here or visit.licence not in (
+        if await subject.stands_at(tx, visit.premises) != site.here or visit.licence not in (
             None,
             site.licence,
         ):
@@ -107,7 +108,7 @@ async def _known(tx: Tx, wanted: DraftOrder, site: queries.Site) -> None:
     for earlier in (wanted.follows, wanted.corrects):
         if earlier is not None:
             found = await reading.row(tx, earlier, "order.read")
-            here = await queries.stands_at(tx, found.premises)
+            here = await subject.stands_at(tx, found.premises)
             if (here, found.licence) != (site.here, site.licence):
                 raise SubjectUnknown()
 
@@ -123,8 +124,8 @@ async def redraft(tx: Tx, id: UUID, version: int, content: OrderContent) -> Orde
     row = await reading.moving(tx, id, version, "redraft", "order.draft")
     scope = permissions.scope(tx.actor, "order.draft")
     wanted = [r.finding for r in content.required]
-    here = await queries.stands_at(tx, row.premises)
-    held = await queries.findings(tx, wanted, scope)
+    here = await subject.stands_at(tx, row.premises)
+    held = await subject.findings(tx, wanted, scope)
     if len(held) != len(wanted) or any(
         (f.premises, f.licence) != (here, row.licence) for f in held
     ):
@@ -232,7 +233,7 @@ async def _situation(tx: Tx, row: Row) -> Situation:
     """All that decides whether the order can be signed, and by the caller."""
     content = reading.content_of(row)
     everywhere = permissions.Scope(provinces=None)
-    site = await queries.site(tx, row.premises, row.licence, everywhere)
+    site = await subject.site(tx, row.premises, row.licence, everywhere)
     signer = await accounts.officer_card(tx, _session(tx).account)
     office = await officers.office(tx, row.office)
     earlier = corrected = None
@@ -258,11 +259,11 @@ async def _situation(tx: Tx, row: Row) -> Situation:
         signer_name=signer.name_th,
         signer_position=signer.position_th,
         visit_state=None if visit is None else visit.state,
-        findings=await queries.findings(tx, ids, everywhere),
+        findings=await subject.findings(tx, ids, everywhere),
         earlier=earlier,
         corrects=row.corrects,
         corrected=corrected,
-        ordered=await queries.ordered(tx, ids, row.kind, row.corrects),
+        ordered=await subject.ordered(tx, ids, row.kind, row.corrects),
         instrument=None if authority is None else authority.instrument,
         now=tx.now,
         today=bangkok_date(tx.now),

@@ -17,6 +17,7 @@ from api.db import Tx
 from api.documents.model import Force
 from api.factories import service as factories
 from api.inspection.orders import outcome_queries, proofs, queries, reading, serving_queries
+from api.inspection.orders import subject_queries as subject
 from api.inspection.orders.model import (
     MOVES,
     NO_NUL,
@@ -167,7 +168,7 @@ async def verify(tx: Tx, id: UUID, finding: UUID, seen: Verification) -> Order:
         return await reading.order(tx, id)  # sent again
     row = await reading.moving(tx, id, None, "verify", "order.verify")
     visit = await visits.row(tx, seen.visit, "visit.read")
-    same = await queries.stands_at(tx, visit.premises) == await queries.stands_at(tx, row.premises)
+    same = await subject.stands_at(tx, visit.premises) == await subject.stands_at(tx, row.premises)
     if before is None or not same or not _looked_again(row, before, visit):
         raise SubjectUnknown()
     if before.corrected:
@@ -265,7 +266,7 @@ async def after_service(tx: Tx, row: Row) -> None:
         await reading.set_force(tx, stop, force, event)
         await reading.tell(tx, stop, event)
     if row.kind == OrderKind.close and row.licence is not None:
-        if await queries.operator(tx, row.licence) == row.company:
+        if await subject.operator(tx, row.licence) == row.company:
             await factories.close_by_order(tx, row.licence, row.id)
         else:  # nobody loses a licence by an order addressed to somebody else
             await reading.tell(tx, row, "order.closure_withheld", {"licence": row.licence})

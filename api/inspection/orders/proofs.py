@@ -8,7 +8,7 @@ from uuid import UUID
 from api.db import Tx
 from api.evidence import service as evidence
 from api.evidence.model import EvidenceTaken, EvidenceUnknown
-from api.inspection.orders import queries
+from api.inspection.orders import subject_queries as subject
 from api.inspection.orders.model import Row, ServeOrder
 from api.inspection.orders.problems import EvidenceForeign
 from api.permissions import Role, Session
@@ -54,4 +54,4 @@ async def _of_the_office(tx: Tx, actor: Session, sender: UUID) -> bool:
     """Whether `sender` serves in the actor's office; a company's people prove with their own."""
     if actor.office is None or Role.operator in actor.roles:
         return False
-    return await queries.office_of(tx, sender) == actor.office
+    return await subject.office_of(tx, sender) == actor.office

@@ -22,7 +22,7 @@ from api.inspection.orders.model import (
     OrderState,
     Row,
 )
-from api.inspection.orders.queries import FindingOf, Site
+from api.inspection.orders.subject_queries import FindingOf, Site
 from api.inspection.orders.views import Missing
 from api.inspection.visits.model import FindingState, VisitState
 

@@ -17,6 +17,7 @@ from api.db import Tx
 from api.documents import service as documents
 from api.inspection.checklists.rule_values import Flag
 from api.inspection.orders import ending, outcome_queries, proofs, queries, reading, serving_queries
+from api.inspection.orders import subject_queries as subject
 from api.inspection.orders.model import (
     APPEAL_DAYS,
     MOVES,
@@ -221,7 +222,7 @@ async def _odd(tx: Tx, row: Row, wanted: ServeOrder) -> list[Flag]:
         flags.append(Flag("service.before_signature"))
     if row.ended_at is not None:
         flags.append(Flag("service.after_end", {"state": row.state}))
-    if row.licence is not None and await queries.operator(tx, row.licence) != row.company:
+    if row.licence is not None and await subject.operator(tx, row.licence) != row.company:
         flags.append(Flag("service.operator_changed"))
     if wanted.how in ("registered_post", "not_found"):
         return flags
