@@ -16,12 +16,12 @@ import httpx
 
 from api import children
 from api.embedded import EmbeddedPostgresError
-from demo import afterwards, day, review
+from demo import afterwards, day, orders, review
 from demo.callers import NotAsItShould
 from demo.server import Server
 from demo.story import Story
 
-CHAPTERS = [day.play, review.play, afterwards.play]
+CHAPTERS = [day.play, review.play, afterwards.play, orders.play]
 
 
 def main() -> int:
@@ -36,7 +36,7 @@ def main() -> int:
         with server:
             print(f"เซิร์ฟเวอร์ชั่วคราวพร้อมที่ {server.url}")
             print(f"A server for this demo alone answers at {server.url}")
-            story = Story(server.url)
+            story = Story(server.url, server.turn_calendar)
             try:
                 for chapter in CHAPTERS:
                     chapter(story)

@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+import asyncpg
+
 from api import children, seed
 from api.embedded import EmbeddedPostgres
 from api.migrate import migrate
@@ -43,6 +45,7 @@ class Server:
             start_new_session=True,
         )
         self.process: subprocess.Popen[bytes] | None = None
+        self.worker: subprocess.Popen[bytes] | None = None
         self.log = self.postgres.home / "server.log"
         try:
             self.postgres.__enter__()
@@ -53,8 +56,9 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process is not None:
-            children.stop(self.process, signal.SIGTERM, patience=10)
+        for process in (self.worker, self.process):
+            if process is not None:
+                children.stop(process, signal.SIGTERM, patience=10)
         self.postgres.__exit__()
         shutil.rmtree(self.postgres.home, ignore_errors=True)
         self.sweeper.kill()
@@ -93,8 +97,17 @@ class Server:
             self.process = children.spawn(
                 command, ending=signal.SIGTERM, stdout=log, stderr=log, **options
             )
+            work = [sys.executable, "-m", "api.cli", "worker"]
+            place = {name: options[name] for name in ("env", "cwd")}
+            self.worker = children.spawn(
+                work, ending=signal.SIGTERM, stdout=log, stderr=log, **place
+            )
         listening.close()
         self._wait(port)
+
+    def turn_calendar(self, record: str, days: int) -> None:
+        """Brings every open clock of `record` so many days nearer."""
+        asyncio.run(_turn(self.postgres.url(), record, days))
 
     def _wait(self, port: int) -> None:
         end = time.monotonic() + 30
@@ -109,6 +122,21 @@ class Server:
                 pass
             time.sleep(0.05)
         raise NotAsItShould(f"the server does not answer\n{self.last_words()}")
+
+
+async def _turn(url: str, record: str, days: int) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            """
+            update deadline set due_at = due_at - make_interval(days => $2)
+            where record = $1::text::uuid and met_at is null and fired_at is null
+            """,
+            record,
+            days,
+        )
+    finally:
+        await connection.close()
 
 
 async def _prepare(settings: Settings) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
 from demo.callers import Caller, NotAsItShould
+
+T = TypeVar("T")
 
 LONGEST = 800
 
@@ -14,8 +18,9 @@ LONGEST = 800
 class Story:
     """`people` by the key of their sample account; `facts` is what later chapters go on with."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, turn_calendar: Callable[[str, int], None] | None = None) -> None:
         self.url = url
+        self._turn = turn_calendar
         self.people: dict[str, Caller] = {}
         self.facts: dict[str, Any] = {}
         self.steps = 0
@@ -45,6 +50,20 @@ class Story:
         self.checks += 1
         if not is_so:
             raise NotAsItShould(f"{what}\n  but: {_shown(got)}")
+
+    def wait(self, found: Callable[[], T | bool | None], what: str) -> T:
+        """What `found` returns once it is something. Raises `NotAsItShould` after 30 s."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if (value := found()) not in (None, False):
+                return value  # type: ignore[return-value]
+            time.sleep(0.2)
+        raise NotAsItShould(f"{what}, within 30 s")
+
+    def turn_calendar(self, record: str, days: int) -> None:
+        """Brings the clocks of `record` so many days nearer, in the demo's own data base."""
+        assert self._turn is not None
+        self._turn(record, days)
 
     def equal(self, got: object, wanted: object, what: str) -> None:
         self.expect(got == wanted, f"{what}: {_shown(wanted)}", got)
