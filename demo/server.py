@@ -68,7 +68,8 @@ class Server:
         """The end of the server's log, for when something went wrong."""
         if not self.log.exists():
             return ""
-        lines = self.log.read_text(errors="replace").splitlines()[-8:]
+        lines = self.log.read_text(errors="replace").splitlines()
+        lines = [line for line in lines if '"level":"info"' not in line][-6:] + lines[-2:]
         return "\n".join(["  server log:", *(f"  {line[:600]}" for line in lines)])
 
     def _start(self) -> None:

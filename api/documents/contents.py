@@ -138,10 +138,11 @@ class VisitRecord(_Part, kw_only=True):
 
 
 class Requirement(_Part, kw_only=True):
-    """What must be done by when."""
+    """What must be done by when: a day, or a time that begins with the service of the order."""
 
     what: str
     by: str = ""
+    within: str = ""
     laws: list[Law] = []
 
 

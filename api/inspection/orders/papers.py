@@ -106,13 +106,13 @@ async def issue(tx: Tx, row: Row, wet_ink: UUID | None) -> UUID:
         requirements=[
             contents.Requirement(
                 what=f"{r['item']}: {r['required']}",
-                by=_within(said["days"]),
+                within=_within(said["days"]),
                 laws=[contents.Law(reference=r["law"])],
             )
             for r in said["required"]
         ]
         + [
-            contents.Requirement(what=what, by=_within(said["days"]))
+            contents.Requirement(what=what, within=_within(said["days"]))
             for what in (said["measures"], said["part"])
             if what.strip()
         ],
@@ -150,4 +150,4 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _within(days: int | None) -> str:
-    return "" if days is None else f"ภายใน {days} วัน นับแต่วันที่ได้รับแจ้งคำสั่ง"
+    return "" if days is None else f"{days} วัน นับแต่วันที่ได้รับแจ้งคำสั่ง"
