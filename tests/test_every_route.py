@@ -363,9 +363,10 @@ async def test_what_is_not_the_callers_does_not_exist(
         # Planning names premises in its body; that they do not exist is said of the body.
         wanted = {404, 422} if operation in ("visit.plan", "order.draft") else {404}
         assert found.status_code in wanted, (key, found.status_code, found.text)
+        if operation in MAKES:
+            continue
         missing = await ask(world[key], operation, _unknown(things["11"].province))
-        if operation not in MAKES:
-            assert _shape(missing) == _shape(found), (key, "tells that it exists", found.text)
+        assert _shape(missing) == _shape(found), (key, "tells that it exists", found.text)
 
 
 def _shape(found: httpx.Response) -> tuple[int, dict[str, Any]]:

@@ -6,6 +6,8 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
+import httpx
+
 from api import clock, ids, job_loop, jobs
 from api.db import Database, Tx
 from api.embedded import EmbeddedPostgres
@@ -227,3 +229,24 @@ async def test_the_backlog_tells_what_is_open_how_old_and_what_was_given_up(labo
             after = await jobs.backlog(tx)
     assert (after.open, after.failed) == (before.open + 1, before.failed + 1)
     assert after.oldest_s > 95
+
+
+async def test_readiness_and_metrics_tell_of_jobs_that_wait_and_of_those_given_up(
+    labour: Labour, http: httpx.AsyncClient
+) -> None:
+    await labour.enqueue()
+    (job,) = await labour.take(handler := Handler(inside=fail, attempts=1))
+    await job_loop.run(labour.db, job, handler)
+    await labour.enqueue()
+    with clock.travel(timedelta(minutes=6)):
+        ready = await http.get("/health/ready")
+    found = ready.json()
+    assert ready.status_code == 200, "late work does not make a server unready"
+    assert found["jobs_failed"] >= 1
+    assert found["jobs_oldest_s"] >= 355
+    said = " ".join(found["warnings"])
+    assert "does a worker run?" in said
+    assert "superapp jobs --failed" in said
+    metrics = (await http.get("/metrics")).text
+    for name in ("superapp_jobs_open", "superapp_jobs_oldest_seconds", "superapp_jobs_failed"):
+        assert f"\n{name} " in metrics
