@@ -130,6 +130,12 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     },
     "company_visit.read": {R.operator: Reach.company},
     # documents
+    "visit_record.issue": {
+        R.inspector: Reach.office,
+        R.provincial_officer: Reach.office,
+        R.provincial_head: Reach.office,
+        R.department: Reach.all,
+    },
     "case_file.issue": {R.provincial_head: Reach.office, R.department: Reach.all},
     "document.read": _READERS | {R.operator: Reach.company},
     # orders: who may take part; what it takes to sign or approve is a dated authority beside it

@@ -30,7 +30,7 @@ JOBS: dict[str, Handler] = {
     visit_evidence.CLAIM_WAITING: Handler(inside=visit_evidence.claim_waiting),
     visit_evidence.SHOW: Handler(inside=visit_evidence.show),
     visit_evidence.COMPARE: Handler(inside=visit_evidence.compare),
-    document_service.RENDER: Handler(outside=printing.renderer(pictures.of)),
+    document_service.RENDER: Handler(outside=printing.renderer(pictures.of), lease=printing.LEASE),
     record.ISSUE: Handler(inside=record.issue_record),
     record.ISSUE_LATER: Handler(inside=record.issue_later),
     "tell.visit_submitted": Handler(inside=recipients.visit_submitted),

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -18,6 +20,7 @@ from api.jobs import GiveUp, Job
 from api.keys import Purpose
 from api.permissions import Worker
 
+LEASE: Final = timedelta(minutes=3)
 Pictures = Callable[[Database, Sequence[UUID]], Awaitable[dict[UUID, bytes]]]
 """Gives images by evidence id, in the size of a screen and without metadata; leaves out what cannot
 be shown. Raises `jobs.Later` while they are being made."""

@@ -21,7 +21,7 @@ from api.inspection.checklists import queries as checklist_queries
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists import standard
 from api.inspection.checklists.model import ChecklistInvalid, ChecklistLine, ChecklistNotFound
-from api.inspection.visits import reading, service, view_queries
+from api.inspection.visits import reading, record, service, view_queries
 from api.inspection.visits.model import (
     AlreadyPlanned,
     ConflictOpen,
@@ -186,6 +186,20 @@ async def open_representative(tx: InTx, visit: FromPath[UUID]) -> Representative
 
 
 @post(
+    "/v1/visits/{visit:uuid}/record",
+    verb="visit_record.issue",
+    problems=[VisitNotFound, VisitSealed],
+    status_code=201,
+)
+async def issue_record(
+    tx: InTx, visit: FromPath[UUID], language: FromQuery[Language] = "en"
+) -> Document:
+    """Issues the record of an accepted visit anew, as in English on request: for the office, and
+    for each factory. It takes the place of the one before in that language."""
+    return await record.issue_in(tx, visit, language)
+
+
+@post(
     "/v1/visits/{visit:uuid}/case-file",
     verb="case_file.issue",
     problems=[VisitNotFound],
@@ -272,6 +286,7 @@ ROUTES = [
     close_visit,
     cancel_visit,
     open_representative,
+    issue_record,
     issue_case_file,
     confirm_finding,
     list_company_visits,

@@ -127,7 +127,10 @@ def case_file() -> c.CaseFile:
         factory=FACTORY,
         officers=[c.Person(name="นายตัวอย่าง ผู้ตรวจ", since="2026-11-20"), c.Person(name="–")],
         events=[c.CaseEvent(at=at, what=HARD, who="นายตัวอย่าง", name="visit.recorded")] * 3,
-        clocks=[c.CaseClock(what="พิจารณา", set_at=at, due_at="2026-12-02T23:59:59+07:00")],
+        clocks=[
+            c.CaseClock(what="พิจารณา", set_at=at, due_at="2026-12-02T00:00:00+07:00"),
+            c.CaseClock(what="พิจารณา", set_at=at, due_at="2026-12-02T12:00:00+07:00"),
+        ],
         messages=[c.CaseMessage(at=at, to="ผู้ประกอบกิจการ", text="มีคำสั่งใหม่")],
         documents=[
             c.CaseDocument(kind="คำสั่ง", number="1", date="2026-11-23", code="0", sha256="a" * 64)

@@ -167,3 +167,21 @@ async def test_odd_answers_are_written_down_and_never_stop_a_record(
     await work()
     (found,) = await documents(world.inspector, visit)
     assert (await world.inspector.get(f"/v1/documents/{found['id']}/pdf")).status_code == 200
+
+
+async def test_the_record_is_issued_in_english_on_request_beside_the_thai_one(
+    world: World, visit: UUID
+) -> None:
+    early = await world.begun()
+    refused = await world.inspector.post(f"/v1/visits/{early}/record")
+    assert (refused.status_code, refused.json()["code"]) == (409, "inspection/visit-sealed")
+    made = await world.inspector.post(f"/v1/visits/{visit}/record?language=en")
+    assert made.status_code == 201, made.text
+    english, thai = await documents(world.inspector, visit)
+    assert (english["language"], thai["language"]) == ("en", "th")
+    assert {english["force"], thai["force"]} == {"in_force"}
+    entries = {e["item"]: e for s in english["said"]["sections"] for e in s["entries"]}
+    assert entries["E08"]["answer"] == "does not comply"
+    factory = await documents(world.operator, await world.shown_as(visit))
+    assert [d["language"] for d in factory] == ["en", "th"]
+    assert SECRET not in factory[0]["content"]

@@ -17,13 +17,14 @@ from api.db import Tx
 from api.documents import contents as c
 from api.documents import queries as documents
 from api.documents import service
+from api.documents.model import Document
 from api.evidence import service as evidence
 from api.evidence.model import EvidenceRow
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
 from api.inspection.visits import evidence as visit_evidence
 from api.inspection.visits import queries, reading, record_queries, wording
-from api.inspection.visits.model import FindingState
+from api.inspection.visits.model import FindingState, VisitSealed
 from api.inspection.visits.record_queries import OfficerName, RecordFactory
 from api.inspection.visits.views import CurrentAnswer, FindingView, Visit
 from api.jobs import Job
@@ -61,28 +62,45 @@ async def issue_later(tx: Tx, job: Job) -> None:
         await jobs.enqueue(tx, ISSUE, {"record": visit}, key=f"late:{visit}", after=WAIT)
 
 
-async def issue(tx: Tx, visit: UUID, language: c.Language) -> None:
-    """Issues every copy; nothing for a visit that is not accepted."""
+async def issue_in(tx: Tx, visit: UUID, language: c.Language) -> Document:
+    """Issues the record anew, such as in English on request; returns the office's own copy.
+
+    Raises `VisitNotFound`, and `VisitSealed` for a visit that is not accepted.
+    """
+    row = await reading.row(tx, visit, "visit_record.issue")
+    issued = await issue(tx, visit, language)
+    if not issued:
+        raise VisitSealed(state=row.state)
+    return issued[0]
+
+
+async def issue(tx: Tx, visit: UUID, language: c.Language) -> list[Document]:
+    """Issues every copy, the office's first; none for a visit that is not accepted."""
     rows = await queries.visits(tx, [visit], permissions.scope(tx.actor, "visit.read"))
     if not rows or rows[0].state not in reading.SHOWN:
-        return
+        return []
     row = rows[0]
     (seen,) = await reading.visit_views(tx, [visit])
     compiled = await checklists.compiled(tx, row.checklist)
     names = await _names(tx, row.id, seen)
     photos = await evidence.of(tx, visit_evidence.OWNER, row.id)
+    issued = []
     for copy in _copies(row.company, row.shown_as, seen):
         content = await _content(tx, seen, compiled, names, photos, copy, language)
-        await service.issue(
-            tx,
-            kind=KIND,
-            subject=copy.subject,
-            scope_province=row.province,
-            company=copy.company,
-            language=language,
-            content=content,
-            supersedes=await documents.latest(tx, KIND, copy.subject, copy.company, language),
+        before = await documents.latest(tx, KIND, copy.subject, copy.company, language)
+        issued.append(
+            await service.issue(
+                tx,
+                kind=KIND,
+                subject=copy.subject,
+                scope_province=row.province,
+                company=copy.company,
+                language=language,
+                content=content,
+                supersedes=before,
+            )
         )
+    return issued
 
 
 def _copies(company: UUID | None, shown_as: UUID, seen: Visit) -> list[Copy]:
