@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from api.db import Tx
+from api.notify.model import MessageRow
 
 
 class EventRow(msgspec.Struct):
@@ -52,6 +53,51 @@ async def chain(tx: Tx, visit: UUID) -> list[UUID]:
         visit,
     )
     return found
+
+
+async def orders(tx: Tx, visits: Sequence[UUID]) -> list[UUID]:
+    """Orders on these visits or their findings, with those that follow or correct them."""
+    found: list[UUID] = await tx.values(
+        """
+        with recursive of as (
+            select o.id from legal_order o
+            where o.visit = any($1::uuid[]) or exists (
+                select from order_finding f join finding g on g.id = f.finding
+                where f.legal_order = o.id and g.visit = any($1))
+            union
+            select o.id from legal_order o join of on of.id in (o.follows, o.corrects)
+        )
+        select id from of order by id
+        """,
+        list(visits),
+    )
+    return found
+
+
+async def proofs(tx: Tx, orders: Sequence[UUID]) -> list[UUID]:
+    """What else owns evidence of these orders: service, notices, seals, claims of correction."""
+    found: list[UUID] = await tx.values(
+        """
+        select id from service_attempt where legal_order = any($1::uuid[])
+        union all select id from order_notice where legal_order = any($1)
+        union all select id from sealing where legal_order = any($1)
+        union all select id from correction_claim where legal_order = any($1)
+        """,
+        list(orders),
+    )
+    return found
+
+
+async def messages(tx: Tx, records: Sequence[UUID]) -> list[MessageRow]:
+    """What the inboxes were told about `records`, in its order."""
+    return await tx.all(
+        MessageRow,
+        """
+        select id, account, template, facts, about_kind, about, sent_at, read_at from message
+        where about = any($1::uuid[]) order by sent_at, id
+        """,
+        list(records),
+    )
 
 
 async def events(tx: Tx, records: Sequence[UUID]) -> list[EventRow]:

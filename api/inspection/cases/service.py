@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from api import permissions, sealed
 from api.clock import bangkok_date
 from api.db import Tx
@@ -18,16 +20,18 @@ from api.evidence import service as evidence
 from api.evidence.model import EvidenceRow
 from api.inspection.cases import queries, words
 from api.inspection.cases.queries import CaseOfficer, ClockRow, EventRow
-from api.inspection.visits import evidence as visit_evidence
 from api.inspection.visits import queries as visits
 from api.inspection.visits import record, record_queries, wording
 from api.inspection.visits.model import VisitNotFound
+from api.notify import texts
+from api.notify.model import Language, MessageRow
 
 KIND = "case_file"
+OWNER_KINDS = ("visit", "order", "service", "notice", "seal", "correction", "signature")
 
 
 class Matter(NamedTuple):
-    """What a case file is about: `records` are the ids of everything that has events of its own."""
+    """What a case file is about: `records` have events of their own, `owners` evidence."""
 
     subject: UUID
     title: str
@@ -35,7 +39,7 @@ class Matter(NamedTuple):
     premises: UUID
     licence: UUID | None
     records: list[UUID]
-    messages: Sequence[c.CaseMessage] = ()
+    owners: list[UUID]
 
 
 async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
@@ -49,20 +53,37 @@ async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
     row, chain = rows[0], await queries.chain(tx, visit)
     title = "Inspection of the factory" if language == "en" else "การตรวจโรงงาน"
     shown = [v.shown_as for v in await visits.visits(tx, chain, permissions.EVERYTHING)]
-    matter = Matter(chain[0], title, row.province, row.premises, row.licence, [*chain, *shown])
+    orders = await queries.orders(tx, chain)
+    matter = Matter(
+        chain[0],
+        title,
+        row.province,
+        row.premises,
+        row.licence,
+        [*chain, *shown, *orders],
+        [*chain, *orders, *await queries.proofs(tx, orders)],
+    )
     return await issue(tx, matter, language)
 
 
 async def issue(tx: Tx, matter: Matter, language: c.Language) -> Document:
     """Gathers events, clocks, documents, evidence and officers of `matter` and signs them."""
     before = await documents.latest(tx, KIND, matter.subject, None, language)
-    held = [e for id in matter.records for e in await evidence.of(tx, visit_evidence.OWNER, id)]
+    held = [
+        await evidence.one(tx, bound.id)
+        for kind in OWNER_KINDS
+        for found in (await evidence.bound(tx, kind, matter.owners)).values()
+        for bound in found
+    ]
     papers = [d for d in await documents.of_subjects(tx, matter.records) if d.kind != KIND]
     events = await queries.events(
         tx, [*matter.records, *(e.id for e in held), *(d.id for d in papers)]
     )
+    told = await queries.messages(tx, matter.records)
     accounts = list(dict.fromkeys(e.account for e in events if e.account))
-    officers = {o.account: o for o in await queries.officers(tx, accounts)}
+    officers = {
+        o.account: o for o in await queries.officers(tx, [*accounts, *(m.account for m in told)])
+    }
     office = await record_queries.office(tx, matter.province)
     assert office is not None, "every province has its office"
     factory = await record_queries.factory(tx, matter.premises, matter.licence)
@@ -74,7 +95,7 @@ async def issue(tx: Tx, matter: Matter, language: c.Language) -> Document:
         officers=[_officer(officers[a], events, language) for a in accounts if a in officers],
         events=[_event(e, officers, language) for e in events],
         clocks=[_clock(k, language) for k in await queries.clocks(tx, matter.records)],
-        messages=list(matter.messages),
+        messages=[_message(m, officers, language) for m in told],
         documents=[await _document(tx, d, language) for d in papers],
         evidence=[_evidence(e) for e in held],
     )
@@ -111,6 +132,19 @@ def _event(found: EventRow, officers: dict[UUID, CaseOfficer], language: c.Langu
         who=who,
         name=found.name,
         record=str(found.record),
+    )
+
+
+def _message(
+    found: MessageRow, officers: dict[UUID, CaseOfficer], language: c.Language
+) -> c.CaseMessage:
+    officer = officers.get(found.account)
+    facts = msgspec.json.decode(found.facts)
+    return c.CaseMessage(
+        at=c.moment(found.sent_at),
+        to=officer.name if officer else words.OUTSIDE[language == "en"],
+        text=texts.render(found.template, facts, Language(language)).text,
+        read_at=c.moment(found.read_at),
     )
 
 
