@@ -14,6 +14,7 @@ from api.db import Database
 from api.documents import seals
 from tests.documents.conftest import Work
 from tests.documents.test_visit_records import ANSWERS, WHY, accepted
+from tests.inspection import orders
 from tests.world import World
 
 
@@ -99,3 +100,18 @@ async def test_only_the_head_and_the_department_issue_it_and_no_company_reads_it
         assert (await world[key].post(f"/v1/visits/{visit}/case-file")).status_code == 403, key
     assert (await world.operator.get(f"/v1/documents/{found['id']}")).status_code == 404
     assert WHY not in msgspec.json.encode(found["said"]).decode()
+
+
+async def test_orders_their_proofs_clocks_papers_and_messages_are_in_it(
+    world: World, work: Work
+) -> None:
+    visit = await orders.accepted(world)
+    order = await orders.served(world, visit)
+    await work()
+    said = (await filed(world, UUID(visit["id"])))["said"]
+    names = {e["name"] for e in said["events"] if e["record"] == order["id"]}
+    assert {"order.drafted", "order.signed", "order.served"} <= names
+    assert not [e["name"] for e in said["events"] if e["what"] == e["name"]]
+    assert {"ปฏิบัติตามคำสั่ง", "อุทธรณ์คำสั่ง"} <= {k["what"] for k in said["clocks"]}
+    assert [d["number"] for d in said["documents"] if d["number"]] == [order["number"]]
+    assert said["messages"] and all(m["text"] and m["to"] for m in said["messages"])
