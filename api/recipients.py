@@ -7,11 +7,15 @@ is told twice of one and each is told of the next.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from api.accounts import directory
+from api.clock import bangkok_date, buddhist_year
 from api.db import Tx
+from api.inspection.orders import reading as orders
+from api.inspection.orders.problems import OrderNotFound
 from api.inspection.visits import reading
 from api.inspection.visits.model import VisitNotFound, VisitRow
 from api.jobs import GiveUp, Job
@@ -48,6 +52,70 @@ async def visit_accepted(tx: Tx, job: Job) -> None:
 async def visit_review_overdue(tx: Tx, job: Job) -> None:
     """The department."""
     await _tell(tx, job, await directory.holders(tx, Role.department), await _visit(tx, job))
+
+
+ORDERS: dict[str, tuple[str, ...]] = {
+    "order.signed": ("drafter",),
+    "order.served": ("company", "drafter"),
+    "order.overdue": ("drafter", "heads"),
+    "order.correction_claimed": ("drafter", "heads"),
+    "order.breached": ("company", "department"),
+    "order.complied": ("company", "drafter"),
+    "order.revoked": ("company", "drafter"),
+    "order.annulled": ("company", "drafter"),
+    "order.upheld": ("company", "drafter"),
+    "order.extended": ("company",),
+    "order.stayed": ("company", "drafter"),
+    "order.stay_ended": ("company", "drafter"),
+    "order.superseded": ("company", "drafter"),
+    "order.appealed": ("heads", "ministry"),
+    "order.closure_withheld": ("heads",),
+    "sealing.requested": ("ministry",),
+    "sealing.approved": ("drafter",),
+    "sealing.refused": ("drafter",),
+}
+"""Event of an order → who is told."""
+
+
+async def order(tx: Tx, job: Job) -> None:
+    """Those whom `ORDERS` names. The company is told of an order from its service on."""
+    try:
+        row = await orders.row(tx, UUID(job.args["record"]), "order.read")
+    except OrderNotFound:
+        raise GiveUp("the order is not there") from None
+    facts = {
+        "number": row.number or "",
+        "factory": await reading.premises_name(tx, row.premises),
+        "due": _last_day(row.due_at),
+        "appeal": _last_day(row.appeal_until),
+    }
+    for whom in ORDERS[job.args["name"]]:
+        about, told = ("order", row.id), list[UUID]()
+        if whom == "company" and row.company is not None and row.served_at is not None:
+            about, told = ("company_order", row.id), await directory.members(tx, row.company)
+        elif whom == "drafter":
+            told = [row.drafted_by]
+        elif whom == "heads":
+            told = await directory.holders(tx, Role.provincial_head, row.province)
+        elif whom in ("department", "ministry"):
+            told = await directory.holders(tx, Role(whom))
+        for account in sorted(told):
+            await notify.send(
+                tx,
+                account=account,
+                template=job.args["name"],
+                facts=facts,
+                about=about,
+                key=f"{job.args['event']}",
+            )
+
+
+def _last_day(end: datetime | None) -> str:
+    """The Bangkok day that ends at `end`, in the Buddhist era."""
+    if end is None:
+        return "-"
+    day = bangkok_date(end - timedelta(seconds=1))
+    return f"{day:%d/%m}/{buddhist_year(day)}"
 
 
 async def _visit(tx: Tx, job: Job) -> VisitRow:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
+import msgspec
 
 from api import ids
 from api.clock import bangkok_date
@@ -24,6 +25,8 @@ def play(story: Story) -> None:
     _overdue(story)
     _breach(story)
     _follow_up(story)
+    _case_file(story)
+    _messages(story)
 
 
 def _authority(story: Story) -> None:
@@ -78,7 +81,7 @@ def _draft(story: Story) -> None:
     again = desk.ask("PUT", f"/v1/orders/{order}", body)
     story.equal(again["version"], drafted["version"], "a draft sent twice is one")
     lacking = [m["code"] for m in desk.get(f"/v1/orders/{order}/signing")["missing"]]
-    story.equal(lacking, ["appeal", "hearing"], "what is missing")
+    story.equal(lacking, ["appeal", "hearing", "authority"], "what is missing")
     content["appeal"] = (
         "หากไม่เห็นด้วย ให้อุทธรณ์ต่อรัฐมนตรีว่าการกระทรวงอุตสาหกรรมภายใน 30 วันนับแต่วันที่ทราบคำสั่ง (มาตรา 41)"
     )
@@ -88,10 +91,11 @@ def _draft(story: Story) -> None:
         "said": "รับว่าจะย้ายสิ่งกีดขวางและแก้ไขระบบบำบัด",
     }
     whole = desk.ask("PUT", f"/v1/orders/{order}/content", content, version=drafted["version"])
-    story.equal(desk.get(f"/v1/orders/{order}/signing")["missing"], [], "what is missing now")
+    missing = story.person("head").get(f"/v1/orders/{order}/signing")["missing"]
+    story.equal(missing, [], "what is missing for the head, once it is written")
     story.facts["order"] = order
     story.came_back(
-        f"missing: {', '.join(lacking)}; nothing, once they are written",
+        f"missing: {', '.join(lacking)}; nothing for the head, once the words are there",
         f"{len(content['required'])} findings, 30 days; version {whole['version']}",
     )
 
@@ -206,7 +210,7 @@ def _company(story: Story) -> None:
     claim = f"{path}/corrections/{ids.new()}"
     for _ in range(2):
         said = operator.ask("PUT", claim, {"note": "ย้ายสิ่งกีดขวางแล้ว"})
-    story.equal(said["claims"], 1, "what was sent twice is said once")
+    story.equal(len(said["claims"]), 1, "what was sent twice is said once")
     missing = story.person("stranger").get(path, status=404)
     story.came_back(
         f"{len(seen['findings'])} things to do by {seen['due_at'][:10]}",
@@ -300,3 +304,46 @@ def _follow_up(story: Story) -> None:
     story.came_back(
         f"{', '.join(carried)}: verified", f"order {story.facts['number']}: {done['state']}"
     )
+
+
+def _case_file(story: Story) -> None:
+    story.step(
+        "สำนวนทั้งเรื่องเป็นเอกสารเดียวที่ลงลายมือชื่อ สำหรับศาลหรือผู้ตรวจการแผ่นดิน",
+        "The whole matter as one signed document, for a court or the Ombudsman",
+    )
+    head, order = story.person("head"), story.facts["order"]
+    issued = head.post(f"/v1/orders/{order}/case-file", status=201)
+    content = msgspec.json.decode(issued["content"])["content"]
+    names = {e["name"] for e in content["events"]}
+    wanted = {"visit.planned", "visit.accepted", "order.signed", "order.served", "order.complied"}
+    story.expect(wanted <= names, "every station is in it", sorted(names))
+    story.expect("ผู้จัดการโรงงาน" not in str(content), "who received the order is not named in it")
+    pdf = story.wait(lambda: _pdf(head, issued["id"]), "the worker renders the case file")
+    story.came_back(
+        f"{len(content['events'])} events, {len(content['clocks'])} clocks, "
+        f"{len(content['documents'])} documents, {len(content['officers'])} officers",
+        f"{len(pdf) // 1000} kB, code {issued['code']}",
+    )
+
+
+def _messages(story: Story) -> None:
+    story.step(
+        "ทุกคนที่ต้องทำอะไรได้รับข้อความ ในกล่องข้อความและในโทรศัพท์",
+        "Whoever must act was told, in the inbox and with the pull",
+    )
+    for key, wanted in (
+        ("inspector-2", {"order.signed", "order.correction_claimed", "order.overdue"}),
+        ("operator", {"order.served", "order.breached", "order.complied"}),
+        ("head", {"visit.submitted", "order.overdue"}),
+    ):
+        person = story.person(key)
+        came = story.wait(
+            lambda person=person, wanted=wanted: (  # type: ignore[misc]
+                (items := person.get("/v1/messages")["items"])
+                and wanted <= {m["template"] for m in items}
+                and items
+            ),
+            f"{key} is told",
+        )
+        unread = person.get("/v1/messages/unread")["unread"]
+        story.came_back(f"{key}: {unread} unread, the latest: {came[0]['title']}")

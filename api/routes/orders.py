@@ -12,7 +12,10 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from api import permissions
 from api.accounts import fresh_model
 from api.accounts.model import AccountSuspended, AuthorityNeeded, NoOfficer
+from api.documents.contents import Language
+from api.documents.model import Document
 from api.edge import InTx, Page, get, if_match, post, put
+from api.inspection.cases import service as cases
 from api.inspection.orders import drafting, queries, reading, serving
 from api.inspection.orders.ending import (
     Reason,
@@ -196,7 +199,22 @@ async def post_notice(
     return await serving.post_notice(tx, order, notice, data)
 
 
+@post(
+    "/v1/orders/{order:uuid}/case-file",
+    verb="case_file.issue",
+    operation="order.case_file",
+    problems=[OrderNotFound],
+    status_code=201,
+)
+async def issue_case_file(
+    tx: InTx, order: FromPath[UUID], language: FromQuery[Language] = "th"
+) -> Document:
+    """Everything about the matter as one signed document, for a court or the Ombudsman."""
+    return await cases.of_order(tx, order, language)
+
+
 ROUTES = [
+    issue_case_file,
     draft_order,
     redraft_order,
     discard_order,

@@ -74,6 +74,41 @@ async def orders(tx: Tx, visits: Sequence[UUID]) -> list[UUID]:
     return found
 
 
+class OrderMatter(msgspec.Struct):
+    """The orders that belong together, the first drafted first, and the visits behind them."""
+
+    orders: list[UUID]
+    visits: list[UUID]
+
+
+async def order_matter(tx: Tx, order: UUID) -> OrderMatter:
+    """All that hangs together by follows and corrects, both ways, with the visits of each."""
+    return await tx.one(
+        OrderMatter,
+        """
+        with recursive chain (id) as (
+            select $1::uuid
+            union
+            select case when o.id = c.id then e.other else o.id end
+            from chain c
+                join legal_order o on c.id in (o.id, o.follows, o.corrects)
+                cross join lateral (values (o.follows), (o.corrects)) as e(other)
+            where (o.id = c.id and e.other is not null) or o.id <> c.id
+        ), seen as (
+            select o.visit as id from legal_order o join chain c on c.id = o.id
+            union
+            select f.verified_visit from order_finding f join chain c on c.id = f.legal_order
+            union
+            select f.visit from finding f join order_finding l on l.finding = f.id
+                join chain c on c.id = l.legal_order
+        )
+        select (select array_agg(id order by id) from chain),
+            coalesce((select array_agg(id order by id) from seen where id is not null), '{}')
+        """,
+        order,
+    )
+
+
 async def proofs(tx: Tx, orders: Sequence[UUID]) -> list[UUID]:
     """What else owns evidence of these orders: service, notices, seals, claims of correction."""
     found: list[UUID] = await tx.values(

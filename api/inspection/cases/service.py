@@ -20,6 +20,9 @@ from api.evidence import service as evidence
 from api.evidence.model import EvidenceRow
 from api.inspection.cases import queries, words
 from api.inspection.cases.queries import CaseOfficer, ClockRow, EventRow
+from api.inspection.orders import papers
+from api.inspection.orders import reading as orders
+from api.inspection.orders.model import OrderKind
 from api.inspection.visits import queries as visits
 from api.inspection.visits import record, record_queries, wording
 from api.inspection.visits.model import VisitNotFound
@@ -53,15 +56,35 @@ async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
     row, chain = rows[0], await queries.chain(tx, visit)
     title = "Inspection of the factory" if language == "en" else "การตรวจโรงงาน"
     shown = [v.shown_as for v in await visits.visits(tx, chain, permissions.EVERYTHING)]
-    orders = await queries.orders(tx, chain)
+    on_it = await queries.orders(tx, chain)
     matter = Matter(
         chain[0],
         title,
         row.province,
         row.premises,
         row.licence,
-        [*chain, *shown, *orders],
-        [*chain, *orders, *await queries.proofs(tx, orders)],
+        [*chain, *shown, *on_it],
+        [*chain, *on_it, *await queries.proofs(tx, on_it)],
+    )
+    return await issue(tx, matter, language)
+
+
+async def of_order(tx: Tx, order: UUID, language: c.Language) -> Document:
+    """The case file of an order: with the orders that it follows, corrects or leads to, and the
+    visits that they rest on or that verified them. Raises `OrderNotFound`."""
+    row = await orders.row(tx, order, "case_file.issue")
+    found = await queries.order_matter(tx, order)
+    title = (papers.TITLE_EN if language == "en" else papers.TITLE_TH)[OrderKind(row.kind)]
+    shown = [v.shown_as for v in await visits.visits(tx, found.visits, permissions.EVERYTHING)]
+    proofs = await queries.proofs(tx, found.orders)
+    matter = Matter(
+        found.orders[0],
+        title,
+        row.province,
+        row.premises,
+        row.licence,
+        [*found.visits, *shown, *found.orders, *proofs],
+        [*found.visits, *found.orders, *proofs],
     )
     return await issue(tx, matter, language)
 
