@@ -71,7 +71,7 @@ async def _enqueued_before(db: Database, owner: asyncpg.Connection, count: int) 
 
 
 async def _until_done(owner: asyncpg.Connection, count: int, begun: float) -> float:
-    while await owner.fetchval("select exists (select from job)"):
+    while await owner.fetchval("select exists (select from job where name = $1)", NAME):
         await asyncio.sleep(0.02)
     seconds = time.perf_counter() - begun
     found = await owner.fetchrow(
