@@ -204,6 +204,7 @@ async def test_a_lost_phone_and_a_suspended_account_have_no_device(post: Post) -
         assert await post.tokens() == set()
     finally:
         await admin.post(f"/v1/accounts/{gone.account}/restore")
+        await post.world.sign_in_again("citizen")  # a suspension ended all their sessions
 
 
 # --- who is told ----------------------------------------------------------------------------------
