@@ -41,6 +41,9 @@ class _Server:
     def last_words(self) -> str:
         return "the end of the log"
 
+    def turn_calendar(self, record: str, days: int) -> None:
+        pass
+
 
 def test_the_demo_ends_at_the_first_thing_that_is_not_as_it_should_be(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -31,7 +31,7 @@ async def test_a_case_file_has_every_event_of_the_order_and_of_its_visit(world: 
     assert names == [e["name"] for e in sorted(content["events"], key=lambda e: e["at"])]
     roles = " ".join(o["role"] for o in content["officers"])
     assert all(word in roles for word in ("ร่างคำสั่ง", "ลงนามคำสั่ง", "รับรองผลการตรวจ")), roles
-    assert {"ปฏิบัติตามคำสั่ง", "อุทธรณ์ (ม.41)"} <= {k["what"] for k in content["clocks"]}
+    assert {"ปฏิบัติตามคำสั่ง", "อุทธรณ์คำสั่ง"} <= {k["what"] for k in content["clocks"]}
     assert all(e["what"] != e["name"] for e in content["events"]), "every event has its words"
 
 
