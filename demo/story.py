@@ -55,7 +55,7 @@ class Story:
         """What `found` returns once it is something. Raises `NotAsItShould` after 30 s."""
         end = time.monotonic() + 30
         while time.monotonic() < end:
-            if (value := found()) not in (None, False):
+            if value := found():
                 return value  # type: ignore[return-value]
             time.sleep(0.2)
         raise NotAsItShould(f"{what}, within 30 s")
