@@ -93,6 +93,18 @@ async def latest(
     return found
 
 
+async def current(tx: Tx, kind: str, subject: UUID) -> list[UUID]:
+    """The newest document of that kind about `subject` in each language and copy."""
+    return await tx.values(
+        """
+        select distinct on (language, company) id from document
+        where subject = $1 and kind = $2 order by language, company, id desc
+        """,
+        subject,
+        kind,
+    )
+
+
 async def lines(
     tx: Tx,
     scope: Scope,

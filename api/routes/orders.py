@@ -200,6 +200,20 @@ async def post_notice(
 
 
 @post(
+    "/v1/orders/{order:uuid}/document",
+    verb="order.serve",
+    operation="order.document",
+    problems=[OrderNotFound, OrderSealed],
+    status_code=201,
+)
+async def issue_document(
+    tx: InTx, order: FromPath[UUID], language: FromQuery[Language] = "en"
+) -> Document:
+    """Issues the document of an order in force anew, as in English on request."""
+    return await drafting.issue_in(tx, order, language)
+
+
+@post(
     "/v1/orders/{order:uuid}/case-file",
     verb="case_file.issue",
     operation="order.case_file",
@@ -214,6 +228,7 @@ async def issue_case_file(
 
 
 ROUTES = [
+    issue_document,
     issue_case_file,
     draft_order,
     redraft_order,

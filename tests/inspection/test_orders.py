@@ -594,3 +594,22 @@ async def test_a_corrected_order_takes_the_place_of_the_first(world: World) -> N
     assert (await read(world, first))["state"] == "superseded"
     document = await world.head.get(f"/v1/documents/{first['document']}")
     assert document.json()["force"] == "corrected", document.text
+
+
+async def test_an_order_in_english_shares_the_fate_of_the_first(world: World) -> None:
+    order = await signed(world)
+    made = await world.inspector.post(f"/v1/orders/{order['id']}/document")
+    assert made.status_code == 201, made.text
+    english = made.json()
+    assert english["language"] == "en"
+    assert "Order to stop the breach" in english["content"]
+    path = f"/v1/documents/{english['id']}"
+    assert (await world.operator.get(path)).status_code == 404, "not before service"
+    await serve(world, order)
+    assert (await world.operator.get(path)).status_code == 200
+    assert (await act(world, order, "revoke", why="ผิดพลาด")).status_code == 200
+    for document in (order["document"], english["id"]):
+        found = await world.head.get(f"/v1/documents/{document}")
+        assert found.json()["force"] == "revoked", found.text
+    late = await world.inspector.post(f"/v1/orders/{order['id']}/document")
+    assert (late.status_code, late.json()["code"]) == (409, "inspection/order-state")

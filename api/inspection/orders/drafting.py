@@ -13,14 +13,18 @@ from api.accounts import service as accounts
 from api.accounts.model import Power
 from api.clock import bangkok_date, buddhist_year
 from api.db import Tx
-from api.documents.model import Force
+from api.documents import service as documents
+from api.documents.contents import Language
+from api.documents.model import Document, Force
 from api.inspection.orders import papers, proofs, queries, reading
 from api.inspection.orders import subject_queries as subject
 from api.inspection.orders.model import (
+    IN_FORCE,
     MOVES,
     DraftOrder,
     OrderContent,
     OrderKind,
+    OrderState,
     Row,
     Signature,
     WetInk,
@@ -211,7 +215,7 @@ async def sign(tx: Tx, id: UUID, version: int, signature: Signature) -> Order:
         class_=situation.site.class_,
     )
     row = await reading.row(tx, id, "order.read")
-    await queries.set_document(tx, id, await papers.issue(tx, row, wet_ink))
+    await queries.set_document(tx, id, (await papers.issue(tx, row, wet_ink)).id)
     return await reading.told(tx, row, "order.signed", {"number": row.number, "kind": row.kind})
 
 
@@ -277,3 +281,17 @@ def _encode(content: OrderContent) -> str:
 def _session(tx: Tx) -> Session:
     assert isinstance(tx.actor, Session)
     return tx.actor
+
+
+async def issue_in(tx: Tx, id: UUID, language: Language) -> Document:
+    """The order's document anew, such as in English on request, while it is in force."""
+    await tx.lock([id])
+    row = await reading.row(tx, id, "order.serve")
+    if row.state not in (OrderState.signed, *IN_FORCE):
+        raise OrderSealed(state=row.state)
+    issued = await papers.issue(tx, row, await queries.wet_ink(tx, id), language)
+    if language == "th":
+        await queries.set_document(tx, id, issued.id)
+    if row.stay is not None:
+        await documents.set_force(tx, issued.id, Force.stayed, because="order.stayed")
+    return issued

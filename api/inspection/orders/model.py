@@ -49,8 +49,8 @@ STATE_TH: dict[str, str] = {
     S.annulled: "ถูกยกเลิกโดยคำวินิจฉัย",
 }
 
-_IN_FORCE = (S.served, S.overdue, S.breached)
-_APPEALED = (S.signed, *_IN_FORCE, S.complied)
+IN_FORCE = (S.served, S.overdue, S.breached)
+_APPEALED = (S.signed, *IN_FORCE, S.complied)
 """The time for appeal runs from knowing the order, which may be before its service (s.41)."""
 MOVES: dict[tuple[str, OrderState], OrderState] = {
     ("redraft", S.draft): S.draft,
@@ -65,26 +65,26 @@ MOVES: dict[tuple[str, OrderState], OrderState] = {
     ("find_breach", S.overdue): S.breached,
     # A stop or a closure is disobeyed at once; a time to correct must first run out.
     ("find_disobeyed", S.served): S.breached,
-    **{("claim_correction", state): state for state in _IN_FORCE},
-    **{("verify", state): state for state in _IN_FORCE},
-    **{("comply", state): S.complied for state in _IN_FORCE},
-    **{("supersede", state): S.superseded for state in _IN_FORCE},
-    **{("revoke", state): S.revoked for state in _IN_FORCE},
-    **{("stay", state): state for state in _IN_FORCE},
-    **{("end_stay", state): state for state in _IN_FORCE},
+    **{("claim_correction", state): state for state in IN_FORCE},
+    **{("verify", state): state for state in IN_FORCE},
+    **{("comply", state): S.complied for state in IN_FORCE},
+    **{("supersede", state): S.superseded for state in IN_FORCE},
+    **{("revoke", state): S.revoked for state in IN_FORCE},
+    **{("stay", state): state for state in IN_FORCE},
+    **{("end_stay", state): state for state in IN_FORCE},
     **{("file_appeal", state): state for state in _APPEALED},
     **{("uphold", state): state for state in _APPEALED},
     **{("annul", state): S.annulled for state in _APPEALED},
-    **{("notice", state): state for state in (S.signed, *_IN_FORCE)},
-    **{("ask_sealing", state): state for state in (S.signed, *_IN_FORCE)},
-    **{("decide_sealing", state): state for state in (S.signed, *_IN_FORCE)},
-    **{("seal", state): state for state in _IN_FORCE},
+    **{("notice", state): state for state in (S.signed, *IN_FORCE)},
+    **{("ask_sealing", state): state for state in (S.signed, *IN_FORCE)},
+    **{("decide_sealing", state): state for state in (S.signed, *IN_FORCE)},
+    **{("seal", state): state for state in IN_FORCE},
     # What a phone tells late is kept, whatever has become of the order; it then serves nothing.
     **{("attempt", state): state for state in S if state not in (S.draft, S.discarded)},
 }
 """(verb, state) → state. Appeals and stays do not move an order; they stand beside it (s.41)."""
 
-SHOWN = (*_IN_FORCE, S.complied, S.superseded, S.revoked, S.annulled)
+SHOWN = (*IN_FORCE, S.complied, S.superseded, S.revoked, S.annulled)
 """The states in which the company sees the order: service comes first, in its own form (s.38)."""
 
 

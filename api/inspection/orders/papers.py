@@ -10,10 +10,14 @@ import msgspec
 from api.clock import bangkok_date
 from api.db import Tx
 from api.documents import contents
+from api.documents import queries as document_queries
 from api.documents import service as documents
+from api.documents.model import Document
 from api.inspection.orders.model import Hearing, OrderKind, Row
 from api.inspection.orders.requirements import Situation
 
+_ANEW = ("ลงนามโดยยืนยันตัวตนใหม่", "signed by a fresh authentication")
+_ON_PAPER = ("ลงนามบนกระดาษ", "signed on paper")
 TITLE_TH = {
     OrderKind.correct: "คำสั่งให้ระงับการกระทำที่ฝ่าฝืน แก้ไข ปรับปรุง หรือปฏิบัติให้ถูกต้อง (มาตรา 37)",
     OrderKind.stop: "คำสั่งให้หยุดประกอบกิจการโรงงาน (มาตรา 39)",
@@ -79,11 +83,17 @@ def words(row: Row, s: Situation) -> str:
     return msgspec.json.encode(content, order="sorted").decode()
 
 
-async def issue(tx: Tx, row: Row, wet_ink: UUID | None) -> UUID:
-    """The signed words, with number, date and signature, as a document that anyone can verify."""
+async def issue(
+    tx: Tx, row: Row, wet_ink: UUID | None, language: contents.Language = "th"
+) -> Document:
+    """The signed words, with number, date and signature, as a document that anyone can verify.
+
+    In English the form is English; the words are those that were signed.
+    """
+    english = language == "en"
     said = msgspec.json.decode(row.signed_content or "{}")
     assert row.signed_at is not None and row.number is not None
-    how = "ลงนามโดยยืนยันตัวตนใหม่" if wet_ink is None else "ลงนามบนกระดาษ"
+    how = (_ANEW if wet_ink is None else _ON_PAPER)[english]
     hearing = said["hearing"] or {}
     heard = hearing.get("said") or hearing.get("urgent") or ""
     content = contents.Order(
@@ -91,7 +101,7 @@ async def issue(tx: Tx, row: Row, wet_ink: UUID | None) -> UUID:
         date=contents.day(bangkok_date(row.signed_at)),
         office=contents.Office(th=said["office"]["th"], en=said["office"]["en"]),
         section="37" if row.kind == OrderKind.correct else "39",
-        subject=said["title_th"],
+        subject=said["title_en" if english else "title_th"],
         factory=contents.Factory(
             name=said["factory"]["name"],
             number=said["factory"]["number"] or "",
@@ -106,20 +116,20 @@ async def issue(tx: Tx, row: Row, wet_ink: UUID | None) -> UUID:
         requirements=[
             contents.Requirement(
                 what=f"{r['item']}: {r['required']}",
-                within=_within(said["days"]),
+                within=_within(said["days"], english),
                 laws=[contents.Law(reference=r["law"])],
             )
             for r in said["required"]
         ]
         + [
-            contents.Requirement(what=what, within=_within(said["days"]))
+            contents.Requirement(what=what, within=_within(said["days"], english))
             for what in (said["measures"], said["part"])
             if what.strip()
         ],
         heard=heard,
         appeal=said["appeal"],
         signer=contents.Signature(
-            role="ผู้ออกคำสั่ง",
+            role="Issued by" if english else "ผู้ออกคำสั่ง",
             name=said["signer"]["name"],
             position=_under(said["signer"]),
             at=contents.moment(row.signed_at),
@@ -127,17 +137,17 @@ async def issue(tx: Tx, row: Row, wet_ink: UUID | None) -> UUID:
         ),
         supersedes=said["corrects"] or "",
     )
-    issued = await documents.issue(
+    return await documents.issue(
         tx,
         kind="order",
         subject=row.id,
         scope_province=row.province,
         company=row.company,
-        shown=False,  # the company sees it from service on, as the order itself (s.38)
-        language="th",
+        shown=row.served_at is not None,  # the company sees it as the order itself (s.38)
+        language=language,
         content=content,
+        supersedes=await document_queries.latest(tx, "order", row.id, row.company, language),
     )
-    return issued.id
 
 
 def _under(signer: dict[str, str]) -> str:
@@ -149,5 +159,7 @@ def _paragraphs(text: str) -> list[str]:
     return [part.strip() for part in text.split("\n") if part.strip()]
 
 
-def _within(days: int | None) -> str:
-    return "" if days is None else f"{days} วัน นับแต่วันที่ได้รับแจ้งคำสั่ง"
+def _within(days: int | None, english: bool) -> str:
+    if days is None:
+        return ""
+    return f"{days} days from service" if english else f"{days} วัน นับแต่วันที่ได้รับแจ้งคำสั่ง"

@@ -227,6 +227,12 @@ async def sign(
     )
 
 
+async def wet_ink(tx: Tx, order: UUID) -> UUID | None:
+    """The scan, where the order was signed on paper."""
+    found: UUID | None = await tx.value("select wet_ink from legal_order where id = $1", order)
+    return found
+
+
 async def set_document(tx: Tx, order: UUID, document: UUID) -> None:
     await tx.run("update legal_order set document = $2 where id = $1", order, document)
 

@@ -10,6 +10,7 @@ import msgspec
 
 from api import deadlines, events, permissions
 from api.db import Tx
+from api.documents import queries as document_queries
 from api.documents import service as documents
 from api.documents.model import Force
 from api.inspection.checklists.rule_values import Flag
@@ -106,9 +107,9 @@ async def stop_clocks(tx: Tx, id: UUID, *, appeal: bool = False) -> None:
 
 
 async def set_force(tx: Tx, row: Row, force: Force, because: str) -> None:
-    """Whoever verifies the order's document learns what became of it."""
-    if row.document is not None:
-        await documents.set_force(tx, row.document, force, because=because)
+    """Whoever verifies the order's document, in either language, learns what became of it."""
+    for document in await document_queries.current(tx, "order", row.id):
+        await documents.set_force(tx, document, force, because=because)
 
 
 async def order(tx: Tx, id: UUID) -> Order:

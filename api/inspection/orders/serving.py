@@ -14,6 +14,7 @@ import msgspec
 from api import deadlines, keys, sealed, settings, workdays
 from api.clock import bangkok_date
 from api.db import Tx
+from api.documents import queries as document_queries
 from api.documents import service as documents
 from api.inspection.checklists.rule_values import Flag
 from api.inspection.orders import ending, outcome_queries, proofs, queries, reading, serving_queries
@@ -197,8 +198,8 @@ async def _look(tx: Tx, row: Row) -> None:
         await deadlines.start(tx, DUE, row.id, due)
     if await outcome_queries.appeal(tx, row.id) is None:
         await deadlines.start(tx, APPEAL, row.id, until)
-    if row.document is not None:
-        await documents.show(tx, row.document)
+    for document in await document_queries.current(tx, "order", row.id):
+        await documents.show(tx, document)
     await reading.tell(tx, row, "order.served", {"attempt": first.id})
     await ending.after_service(tx, row)
 
