@@ -20,7 +20,9 @@ pytestmark = pytest.mark.long
 MEASURED = """
 import asyncio, json, resource, sys
 from pathlib import Path
+from api import events, reactions
 from api.factories.register import import_feed
+events.react(reactions.REACTIONS)
 outcome = asyncio.run(import_feed(sys.argv[1], Path(sys.argv[2])))
 peaks = [resource.getrusage(who).ru_maxrss for who in
          (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
