@@ -153,7 +153,7 @@ class Tx:
 
 
 class _Transaction:
-    """What `Database.begin` gives: asyncpg's own costs a tenth of a millisecond more a request."""
+    """What `Database.begin` gives: two statements and the pool, since every write passes here."""
 
     __slots__ = ("_connection", "_db", "_of")
 

@@ -30,9 +30,9 @@ from api.notify import service as notify
 from api.openapi import document
 from api.permissions import PERMISSIONS, Reach, Role, Worker
 from tests.documents import samples
-from tests.evidence.conftest import APPEND, Phone, do_jobs, noise
+from tests.evidence.conftest import APPEND, Phone, noise
 from tests.inspection.orders import draft, service
-from tests.world import Person, World, answer, encode, gate, now, record, submit
+from tests.world import Person, World, answer, do_jobs, encode, gate, now, record, submit
 
 KEYS = [sample.key for sample in SAMPLES]
 ROLES: dict[str, set[Role]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,19 @@ from api.accounts.fresh_queries import Fresh
 from api.accounts.samples import SAMPLES
 from api.clock import bangkok_date
 from api.db import Database
+from api.jobs import Handler
 from api.permissions import Worker
+
+
+async def do_jobs(db: Database, handlers: Mapping[str, Handler] = reactions.JOBS) -> None:
+    """Does every job that is due, and those that come of them, as the worker's loop does."""
+    while True:
+        async with db.begin(Worker("test")) as tx:
+            taken = await jobs.take(tx, handlers, 50)
+        if not taken:
+            return
+        for job in taken:
+            await job_loop.run(db, job, handlers[job.name])
 
 
 class Person:
@@ -140,13 +153,7 @@ class World:
 
     async def work(self) -> None:
         """Does every job that waits, as a worker would."""
-        while True:
-            async with self.db.begin(Worker("test")) as tx:
-                found = await jobs.take(tx, reactions.JOBS, 20)
-            if not found:
-                return
-            for job in found:
-                await job_loop.run(self.db, job, reactions.JOBS[job.name])
+        await do_jobs(self.db)
 
     async def shown_as(self, visit: UUID) -> UUID:
         """The id under which its factory knows a visit."""

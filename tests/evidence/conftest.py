@@ -14,10 +14,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from api import ids, job_loop, jobs, reactions
+from api import ids
 from api.db import Database
-from api.permissions import Worker
-from tests.world import Person
+from tests.world import Person, do_jobs
 
 VERSION = {"Tus-Resumable": "1.0.0"}
 APPEND = VERSION | {"Content-Type": "application/offset+octet-stream"}
@@ -77,16 +76,6 @@ def work(db: Database) -> Work:
     """Does every job that is due, and those that come of them, as the worker does."""
 
     return lambda: do_jobs(db)
-
-
-async def do_jobs(db: Database) -> None:
-    while True:
-        async with db.begin(Worker("test")) as tx:
-            taken = await jobs.take(tx, reactions.JOBS, 50)
-        if not taken:
-            return
-        for job in taken:
-            await job_loop.run(db, job, reactions.JOBS[job.name])
 
 
 def photograph(

@@ -13,8 +13,8 @@ from api.clock import bangkok_date
 from api.db import Database
 from api.inspection.orders.model import OrderKind
 from api.permissions import Worker
-from tests.evidence.conftest import Phone, do_jobs, photograph
-from tests.world import Person, World, answer, encode, now, record, submit
+from tests.evidence.conftest import Phone, photograph
+from tests.world import Person, World, answer, do_jobs, encode, now, record, submit
 
 FAILED = ("E08", "D04")
 APPEAL = "อุทธรณ์ต่อรัฐมนตรีได้ภายใน 30 วันนับแต่วันที่ได้รับทราบคำสั่ง (มาตรา 41)"

@@ -12,15 +12,14 @@ import pytest
 import pytest_asyncio
 from firebase_admin import messaging
 
-from api import ids, job_loop, jobs
+from api import ids, jobs
 from api.accounts import seed as accounts
 from api.db import Database
-from api.jobs import Handler
 from api.notify import firebase, service
 from api.permissions import Worker
 from api.reactions import JOBS
 from tests.notify import fcm
-from tests.world import Person, World, encode
+from tests.world import Person, World, do_jobs, encode
 
 
 class Post:
@@ -60,14 +59,7 @@ class Post:
 
     async def work(self, *names: str) -> None:
         """Does every job that is due, of these names, once."""
-        handlers: dict[str, Handler] = {n: JOBS[n] for n in names or JOBS}
-        while True:
-            async with self.db.begin(Worker("test")) as tx:
-                taken = await jobs.take(tx, handlers, 100)
-            if not taken:
-                return
-            for job in taken:
-                await job_loop.run(self.db, job, handlers[job.name])
+        await do_jobs(self.db, {n: JOBS[n] for n in names or JOBS})
 
     async def left(self) -> list[jobs.Line]:
         async with self.db.read() as tx:
