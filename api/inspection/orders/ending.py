@@ -124,7 +124,7 @@ async def extend(tx: Tx, id: UUID, version: int, wanted: Extension) -> Order:
         raise NotLater()
     if row.stay is not None:
         raise OrderSealed(state="stayed")
-    await queries.insert_extension(tx, id, row.due_at, due, wanted.reason, _account(tx))
+    await queries.insert_extension(tx, id, row.due_at, due, wanted.reason, reading.account(tx))
     await queries.extend(tx, id, due)
     await deadlines.start(tx, DUE, id, due)
     return await reading.told(tx, row, "order.extended", {"until": wanted.until})
@@ -177,7 +177,7 @@ async def verify(tx: Tx, id: UUID, finding: UUID, seen: Verification) -> Order:
         tx,
         id,
         finding,
-        by=_account(tx),
+        by=reading.account(tx),
         visit=seen.visit,
         corrected=seen.corrected,
         note=seen.note,
@@ -320,7 +320,7 @@ async def file_appeal(tx: Tx, id: UUID, wanted: FileAppeal) -> Order:
     until = row.appeal_until
     late = until is not None and workdays.end_of(wanted.filed_on) > until
     if await outcome_queries.insert_appeal(
-        tx, id, wanted.filed_on, late, wanted.grounds, _account(tx)
+        tx, id, wanted.filed_on, late, wanted.grounds, reading.account(tx)
     ):
         await deadlines.meet(tx, APPEAL, id)
         await reading.tell(tx, row, "order.appealed", {"late": late})
@@ -340,7 +340,7 @@ async def decide_appeal(tx: Tx, id: UUID, version: int, wanted: DecideAppeal) ->
         raise DateWrong(decided_on=wanted.decided_on)
     outcome = "annulled" if wanted.annulled else "upheld"
     if not await outcome_queries.decide_appeal(
-        tx, id, outcome, wanted.decided_on, wanted.decision, _account(tx)
+        tx, id, outcome, wanted.decided_on, wanted.decision, reading.account(tx)
     ):
         raise OrderSealed(state=row.state, reason="no appeal is open")
     if wanted.annulled:
@@ -371,8 +371,3 @@ async def claim_correction(tx: Tx, id: UUID, claim: UUID, wanted: CorrectionClai
     elif not await outcome_queries.same_claim(tx, claim, id, wanted.note, wanted.evidence):
         raise OrderExists(claim=claim)
     return await reading.company_order(tx, id)
-
-
-def _account(tx: Tx) -> UUID:
-    assert isinstance(tx.actor, Session)
-    return tx.actor.account

@@ -69,6 +69,12 @@ async def row(tx: Tx, id: UUID, verb: str) -> Row:
     return found
 
 
+def account(tx: Tx) -> UUID:
+    """Whose act it is; only verbs of signed-in people ask."""
+    assert isinstance(tx.actor, Session)
+    return tx.actor.account
+
+
 async def moving(tx: Tx, id: UUID, version: int | None, move: str, verb: str) -> Row:
     """The order, locked, on the version that the caller saw, with the state it moves to.
 

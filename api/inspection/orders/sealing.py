@@ -33,7 +33,6 @@ from api.inspection.orders.problems import (
     WrongSealingState,
 )
 from api.inspection.orders.views import Order
-from api.permissions import Session
 from api.problems import Stale
 
 
@@ -60,7 +59,9 @@ async def ask(tx: Tx, order: UUID, id: UUID, wanted: AskSealing) -> Order:
     if ("ask_sealing", row.state) not in MOVES:
         raise OrderSealed(state=row.state)
     machines = msgspec.json.encode(wanted.machines).decode()
-    if await outcome_queries.insert_sealing(tx, id, order, machines, wanted.reason, _account(tx)):
+    if await outcome_queries.insert_sealing(
+        tx, id, order, machines, wanted.reason, reading.account(tx)
+    ):
         await reading.tell(tx, row, "sealing.requested", {"sealing": id})
     elif not await outcome_queries.same_sealing(tx, id, order, machines, wanted.reason):
         raise OrderExists(sealing=id)
@@ -76,7 +77,7 @@ async def decide(tx: Tx, order: UUID, id: UUID, version: int, approved: bool) ->
         tx, Power.approve_sealing, "37", factory_class=row.class_, province=row.province
     )
     state = await _moved(tx, order, id, version, "approve" if approved else "refuse")
-    await outcome_queries.decide_sealing(tx, id, state, _account(tx), authority.id)
+    await outcome_queries.decide_sealing(tx, id, state, reading.account(tx), authority.id)
     await reading.tell(tx, row, f"sealing.{state.value}", {"sealing": id})
     return await reading.order(tx, order)
 
@@ -89,7 +90,7 @@ async def seal(tx: Tx, order: UUID, id: UUID, version: int, done: SealMachines) 
     await proofs.claim(tx, row, "seal", id, done.evidence, shown=False)
     at: datetime = min(done.at, tx.now)
     await outcome_queries.seal_machines(
-        tx, id, msgspec.json.encode(done.seals).decode(), done.evidence, at, _account(tx)
+        tx, id, msgspec.json.encode(done.seals).decode(), done.evidence, at, reading.account(tx)
     )
     await reading.tell(tx, row, "sealing.sealed", {"sealing": id, "seals": len(done.seals)})
     return await reading.order(tx, order)
@@ -107,7 +108,7 @@ async def lift(tx: Tx, order: UUID, id: UUID, version: int) -> Order:
     """The seals are taken off again, by the officer."""
     row = await _order(tx, order, "sealing.seal")
     await _moved(tx, order, id, version, "lift")
-    await outcome_queries.lift_seals(tx, id, _account(tx))
+    await outcome_queries.lift_seals(tx, id, reading.account(tx))
     await reading.tell(tx, row, "sealing.lifted", {"sealing": id})
     return await reading.order(tx, order)
 
@@ -128,8 +129,3 @@ async def _moved(tx: Tx, order: UUID, id: UUID, version: int, move: str) -> Seal
     if to is None:
         raise WrongSealingState(state=held.state)
     return to
-
-
-def _account(tx: Tx) -> UUID:
-    assert isinstance(tx.actor, Session)
-    return tx.actor.account

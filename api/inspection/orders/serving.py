@@ -47,7 +47,6 @@ from api.inspection.orders.views import Attempt, Order
 from api.inspection.visits import entry
 from api.inspection.visits.operations import Position, Start
 from api.jobs import Job
-from api.permissions import Session
 
 
 async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
@@ -94,7 +93,7 @@ async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
         order=order,
         how=wanted.how,
         at=wanted.at,
-        officer=_account(tx),
+        officer=reading.account(tx),
         place=wanted.place,
         position=_text(wanted.position),
         proof=proof,
@@ -250,7 +249,7 @@ async def post_notice(tx: Tx, order: UUID, id: UUID, notice: Notice) -> Order:
         raise NotForThisKind(kind=row.kind)
     place = " ".join(notice.place.split())
     if await serving_queries.insert_notice(
-        tx, id, order, place, notice.at, _account(tx), notice.evidence
+        tx, id, order, place, notice.at, reading.account(tx), notice.evidence
     ):
         await proofs.claim(tx, row, "notice", id, notice.evidence, shown=False)
         await reading.tell(tx, row, "order.notice_posted", {"notice": id})
@@ -290,8 +289,3 @@ def _digest(order: UUID, wanted: ServeOrder) -> bytes:
 
 def _text(value: Any) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()
-
-
-def _account(tx: Tx) -> UUID:
-    assert isinstance(tx.actor, Session)
-    return tx.actor.account
