@@ -43,7 +43,9 @@ LOOK_S = 30.0
 _KEY = re.compile(r"[a-z0-9][a-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)+")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} if os.name != "nt" else {errno.ENOSPC}
 _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}
-_SAYS_FULL = re.compile(r"\b507\b|StorageFull|QuotaExceeded|InsufficientStorage", re.IGNORECASE)
+_SAYS_FULL = re.compile(
+    r"status code: 507\b|<Code>\w*(StorageFull|QuotaExceeded|InsufficientStorage)", re.IGNORECASE
+)
 
 
 class StorageFull(

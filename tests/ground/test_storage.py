@@ -6,13 +6,16 @@ import errno
 import os
 import socket
 import stat
+import threading
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from moto.server import ThreadedMotoServer
+from obstore.exceptions import GenericError
 
 from api import ids, storage
 from api.settings import Settings
@@ -184,6 +187,36 @@ async def test_no_room_is_a_problem_of_its_own(
         with pytest.raises(StorageFull):
             await store.write(name, once(b"x"))
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+class _Full(BaseHTTPRequestHandler):
+    """A bucket without room."""
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(507)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+async def test_a_bucket_without_room_says_so_by_its_status() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Full)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with pytest.raises(StorageFull):
+        await bucket(f"http://127.0.0.1:{server.server_port}").write(key(), once(b"x"))
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_store_that_is_away_is_never_taken_for_a_full_one_by_the_time_it_took() -> None:
+    with pytest.raises(StorageUnreachable), storage._as_problems():
+        raise GenericError(
+            "Generic S3 error: Error performing PUT http://127.0.0.1:507/evidence/one in 507.4ms,"
+            " after 2 retries, max_retries: 2, retry_timeout: 2s  - HTTP error: error sending"
+        )
 
 
 async def test_a_file_system_without_nameless_files_does_as_well(
