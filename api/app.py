@@ -19,6 +19,7 @@ from api.routes import (
     accounts as account_routes,
 )
 from api.routes import (
+    complaints,
     dev_provider,
     docs,
     documents,
@@ -49,6 +50,7 @@ ROUTERS = [
     *sync.ROUTES,
     *uploads.ROUTES,
     *evidence.ROUTES,
+    *complaints.ROUTES,
 ]
 
 

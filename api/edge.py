@@ -7,6 +7,7 @@ session was checked in the data base) → the handler → commit → the first b
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
@@ -27,6 +28,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from api import logs, permissions
 from api.accounts import service as accounts
+from api.complaints import tracking
 from api.db import Database, Retry, Tx, Unreachable, Unstorable
 from api.permissions import NOBODY, PUBLIC, Actor, Session
 from api.problems import (
@@ -145,6 +147,8 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
 async def _actor(connection: ASGIConnection[Any, Any, Any, Any], verb: str) -> Actor:
     header = connection.headers.get("authorization", "")
     scheme, _, token = header.partition(" ")
+    if scheme.lower() == "tracking" and verb in permissions.BY_CODE:
+        return await tracking.authenticate(token, connection.app.state.db, network(connection))
     if scheme.lower() != "bearer" or not token:
         return NOBODY
     try:
@@ -153,6 +157,18 @@ async def _actor(connection: ASGIConnection[Any, Any, Any, Any], verb: str) -> A
         if verb == PUBLIC:
             return NOBODY
         raise
+
+
+def network(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Where a request comes from, for limits: an IPv4 address, or the /64 of an IPv6 one."""
+    host = connection.client.host if connection.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return host
 
 
 async def open_tx(request: Request[Any, Any, Any]) -> AsyncGenerator[Tx, None]:

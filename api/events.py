@@ -15,7 +15,7 @@ import msgspec
 
 from api import ids, jobs
 from api.db import Tx
-from api.permissions import Session, Worker
+from api.permissions import Client, Session, Tracking, Worker
 
 _RECORD = """
 with happened as (
@@ -48,6 +48,10 @@ def actor_columns(tx: Tx) -> tuple[str, UUID | None, UUID | None]:
     actor = tx.actor
     if isinstance(actor, Session):
         return "session", actor.account, actor.session
+    if isinstance(actor, Tracking):
+        return "complainant", None, None  # who that is stands in no event
+    if isinstance(actor, Client):
+        return f"client:{actor.id}", None, None
     return (actor.name if isinstance(actor, Worker) else "nobody"), None, None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from api.db import Tx
 from api.problems import TooMany
@@ -47,6 +49,47 @@ async def take(tx: Tx, bucket: str, *, capacity: float, per_second: float) -> No
     )
     if left is None:
         raise TooFast(retry_after_s=max(1, math.ceil(1 / per_second)))
+
+
+class Bucket(NamedTuple):
+    """A bucket as `take` has it."""
+
+    name: str
+    capacity: float
+    per_second: float
+
+
+async def take_all(tx: Tx, buckets: Sequence[Bucket]) -> None:
+    """A token of each of `buckets` in one statement, or none at all. Raises `TooFast`."""
+    wanted = sorted(buckets)
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    left = await tx.values(
+        """
+        with wanted as (
+            select * from unnest($1::text[], $2::float8[], $3::float8[])
+                as w(bucket, capacity, per_second)
+        )
+        insert into rate_limit as r (bucket, tokens, at)
+        select bucket, capacity - 1, $4 from wanted
+        on conflict (bucket) do update set
+            tokens = least(excluded.tokens + 1, r.tokens + greatest(0,
+                extract(epoch from excluded.at - r.at),
+                extract(epoch from r.at - excluded.at) - 60) * (
+                select w.per_second from wanted w where w.bucket = excluded.bucket)) - 1,
+            at = case when r.at > excluded.at + interval '1 minute' then excluded.at
+                else greatest(r.at, excluded.at) end
+        where least(excluded.tokens + 1, r.tokens + greatest(0,
+            extract(epoch from excluded.at - r.at),
+            extract(epoch from r.at - excluded.at) - 60) * (
+            select w.per_second from wanted w where w.bucket = excluded.bucket)) >= 1
+        returning bucket
+        """,
+        *columns,
+        tx.now,
+    )
+    if len(left) != len(wanted):
+        slowest = min(b.per_second for b in wanted if b.name not in left)
+        raise TooFast(retry_after_s=max(1, math.ceil(1 / slowest)))
 
 
 async def sweep(tx: Tx) -> int:

@@ -56,7 +56,20 @@ class Worker(msgspec.Struct, frozen=True, tag="worker"):
     name: str = "worker"
 
 
-Actor = Session | Nobody | Worker
+class Tracking(msgspec.Struct, frozen=True, tag="tracking"):
+    """Whoever holds the tracking code of one complaint; also its signed-in complainant."""
+
+    complaint: UUID
+    complainant: UUID
+
+
+class Client(msgspec.Struct, frozen=True, tag="client"):
+    """A program of others, by its API key."""
+
+    id: UUID
+
+
+Actor = Session | Nobody | Worker | Tracking | Client
 NOBODY = Nobody()
 
 
@@ -86,6 +99,12 @@ _FIELD: dict[Role, Reach] = {
     R.department: Reach.all,
     R.local_officer: Reach.office,
 }
+_DESK: dict[Role, Reach] = {
+    R.provincial_officer: Reach.office,
+    R.provincial_head: Reach.office,
+    R.department: Reach.all,
+}
+_HEADS: dict[Role, Reach] = {R.provincial_head: Reach.office, R.department: Reach.all}
 _EVERYBODY: dict[Role, Reach] = dict.fromkeys(Role, Reach.all)
 _OWN: dict[Role, Reach] = dict.fromkeys(Role, Reach.own)
 _OWN_WRITTEN: dict[Role, Reach] = {r: Reach.own for r in Role if r is not R.auditor}
@@ -194,9 +213,45 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     },
     "company_member.add": {R.operator: Reach.company, R.administrator: Reach.all},
     "company_member.remove": {R.operator: Reach.company, R.administrator: Reach.all},
+    # complaints, as whoever told them has them
+    "complaint.report": _OWN_WRITTEN,
+    "own_complaint.read": _OWN,
+    "own_complaint.add": _OWN_WRITTEN,
+    "own_complaint.withdraw": _OWN_WRITTEN,
+    "own_complaint.rate": _OWN_WRITTEN,
+    "own_complaint.reopen": _OWN_WRITTEN,
+    # complaints, as officers have them: the case, not the person
+    "complaint.read": _READERS | {R.local_officer: Reach.office},
+    "complaint.triage": _DESK,
+    "complaint.handle": _OFFICERS | {R.local_officer: Reach.office},
+    "complaint.reopen": _HEADS,
+    "complaint.unseal": _HEADS | {R.ministry: Reach.all},
+    "complaint.release": _DESK,
+    "complaint.export": _HEADS | {R.ministry: Reach.all, R.auditor: Reach.all},
+    "complaint_category.edit": {R.administrator: Reach.all},
+    "complaint_route.read": _READERS | {R.administrator: Reach.all},
+    "complaint_route.edit": {R.administrator: Reach.all},
+    "local_appointment.edit": {R.administrator: Reach.all},
+    "api_client.edit": {R.administrator: Reach.all},
+    "complaint_block.edit": _HEADS,
     # ground
     "special_day.edit": {R.administrator: Reach.all},
 }
+
+ANYONE = frozenset({"complaint.report"})
+"""Verbs that need no sign-in; a token that is sent all the same must be good."""
+BY_CODE = frozenset(
+    {
+        "own_complaint.read",
+        "own_complaint.add",
+        "own_complaint.withdraw",
+        "own_complaint.rate",
+        "own_complaint.reopen",
+    }
+)
+"""What a tracking code opens, of its one complaint."""
+BY_KEY = frozenset({"complaint.report"})
+"""What a program may do with its API key."""
 
 
 def reaches(actor: Actor, verb: str) -> frozenset[Reach]:
@@ -207,7 +262,13 @@ def reaches(actor: Actor, verb: str) -> frozenset[Reach]:
     if isinstance(actor, Worker):
         return frozenset((Reach.all,))
     if isinstance(actor, Nobody):
+        if verb in ANYONE:
+            return frozenset()
         raise SignInNeeded()
+    if isinstance(actor, Tracking | Client):
+        if verb in (BY_CODE if isinstance(actor, Tracking) else BY_KEY):
+            return frozenset((Reach.own,))
+        raise NotAllowed(verb=verb)
     table = PERMISSIONS[verb]
     found = frozenset(table[role] for role in actor.roles if role in table)
     if not found:

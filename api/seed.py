@@ -10,6 +10,7 @@ from api import settings as config
 from api.accounts import seed as accounts
 from api.accounts.samples import SAMPLES
 from api.clock import bangkok_date
+from api.complaints import seed as complaints
 from api.db import Database, Tx
 from api.factories import seed as factories
 from api.ids import of_text
@@ -39,11 +40,12 @@ async def seed(url: str, settings: Settings) -> None:
 
 
 async def reference(tx: Tx) -> None:
-    """Places, offices, categories of factories, and version 1 of the checklist."""
+    """Places, offices, categories of factories and complaints, version 1 of the checklist."""
     await places.load(tx)
     await accounts.reference(tx)
     await factories.load_categories(tx)
     await checklists.load_standard(tx)
+    await complaints.reference(tx)
 
 
 async def sample(tx: Tx) -> None:

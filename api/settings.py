@@ -64,6 +64,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A larger picture is kept and flagged, not decoded."""
     link_minutes: int = 10
     """How long a link to evidence is good."""
+    acknowledge_working_days: int = 1
+    """So long a complaint may wait until somebody has read it and taken it up."""
+    first_action_working_days: int = 3
+    resolve_days: int = 15
+    """Calendar days until a complaint is answered (Good Governance Decree B.E. 2546, s.38)."""
+    answer_reopened_days: int = 7
+    emergency_acknowledge_hours: int = 1
+    emergency_first_action_hours: int = 4
+    emergency_resolve_hours: int = 72
+    reopen_days: int = 15
+    """So long after its end a complainant may say that it is not solved; then it is closed."""
+    complaints_a_day: int = 20
+    """That one account, or one device, may send."""
+    complaints_an_hour: int = 120
+    """That one network may send: many people share an address of a mobile operator."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:

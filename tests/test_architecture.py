@@ -19,6 +19,7 @@ from litestar.routes import HTTPRoute
 from api import handbook
 from api.accounts import fresh_model
 from api.accounts import model as accounts
+from api.complaints import model as complaints
 from api.db import Database
 from api.documents import contents
 from api.documents import model as documents
@@ -184,6 +185,14 @@ CHECKED: dict[tuple[str, str], set[str]] = {
     ("finding", "severity"): set(get_args(visits.Severity)),
     ("finding", "ref_status"): {"act_text", "instrument_found", "recalled"},
     ("upload", "state"): set(evidence.UploadState),
+    ("complaint", "state"): set(complaints.State),
+    ("complaint", "outcome"): set(complaints.Outcome),
+    ("complaint", "severity"): set(complaints.Severity),
+    ("complaint", "subject"): set(complaints.Subject),
+    ("complaint", "channel"): set(complaints.Channel),
+    ("complaint_entry", "kind"): set(complaints.EntryKind),
+    ("complaint_route", "to_kind"): set(accounts.OfficeKind),
+    ("complainant", "kind"): {"reporter", "me_too"},
 }
 
 

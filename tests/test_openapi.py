@@ -295,8 +295,11 @@ async def test_no_other_file_is(world: World, name: str) -> None:
 
 
 def _flags_of_the_code() -> set[str]:
+    """Of what phones send; those of complaints are their own page's."""
     found = set()
     for path in (ROOT / "api").rglob("*.py"):
+        if "complaints" in path.parts:
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Flag", "flag", "_flag"):
                 for part in node.args[:1]:

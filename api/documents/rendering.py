@@ -24,7 +24,8 @@ import segno
 import typst
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from api.documents import codes, seals
+from api import codes
+from api.documents import seals
 from api.documents.model import Envelope
 
 TEMPLATES: Final = Path(__file__).parent / "templates"

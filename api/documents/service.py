@@ -11,10 +11,10 @@ from uuid import UUID
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from api import events, ids, jobs, keys, permissions, sealed, settings
+from api import codes, events, ids, jobs, keys, permissions, sealed, settings
 from api.clock import BANGKOK
 from api.db import Tx
-from api.documents import codes, queries, seals
+from api.documents import queries, seals
 from api.documents.contents import KINDS, TITLES, Content, Language
 from api.documents.model import (
     FORCE_MOVES,

@@ -9,9 +9,9 @@ from uuid import UUID
 from litestar import MediaType, Request, Response
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from api import limits, logs, permissions, sealed, storage
+from api import codes, limits, logs, permissions, sealed, storage
 from api.db import Database
-from api.documents import codes, pages, printing, queries, service
+from api.documents import pages, printing, queries, service
 from api.documents.model import (
     CodeMistyped,
     Document,

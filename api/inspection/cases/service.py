@@ -8,10 +8,9 @@ from uuid import UUID
 
 import msgspec
 
-from api import permissions, sealed
+from api import codes, permissions, sealed
 from api.clock import bangkok_date
 from api.db import Tx
-from api.documents import codes
 from api.documents import contents as c
 from api.documents import queries as documents
 from api.documents import service as documents_service

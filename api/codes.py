@@ -1,7 +1,7 @@
-"""The verify code: sixteen characters that can be read aloud, typed and not guessed.
+"""Codes that can be read aloud, typed and not guessed: of documents, and of complaints.
 
 Crockford's base 32 (no I, L, O, U; case, spaces and hyphens do not count; O is read as 0, I and L
-as 1). Fifteen characters are 75 random bits. The last is a check over GF(32): every single wrong
+as 1), 5 random bits a character. The last character is a check over GF(32): every single wrong
 character and every two swapped ones are noticed, so that a typing error is told as one.
 """
 
@@ -12,27 +12,30 @@ from typing import Final
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH: Final = 16
+"""Of a document's verify code: 75 random bits."""
+SECRET: Final = 27
+"""Of a tracking code: 130 random bits."""
 _READ_AS: Final = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": "", "\u2011": ""})
 
 
-def new() -> str:
-    """A fresh code, without hyphens."""
-    values = [secrets.randbelow(32) for _ in range(LENGTH - 1)]
+def new(length: int = LENGTH) -> str:
+    """A fresh code of at most 31 characters, without hyphens."""
+    values = [secrets.randbelow(32) for _ in range(length - 1)]
     return "".join(ALPHABET[v] for v in [*values, _check(values)])
 
 
-def read(typed: str) -> str | None:
+def read(typed: str, length: int = LENGTH) -> str | None:
     """The code that a person typed in its one form; None where a character must be wrong."""
     text = typed.strip().upper().translate(_READ_AS)
-    if len(text) != LENGTH or any(c not in ALPHABET for c in text):
+    if len(text) != length or any(c not in ALPHABET for c in text):
         return None
     *values, check = (ALPHABET.index(c) for c in text)
     return text if _check(values) == check else None
 
 
 def shown(code: str) -> str:
-    """In four groups of four, as it is printed."""
-    return "-".join(code[i : i + 4] for i in range(0, LENGTH, 4))
+    """In groups of four, as it is printed."""
+    return "-".join(code[i : i + 4] for i in range(0, len(code), 4))
 
 
 def _check(values: list[int]) -> int:
@@ -47,3 +50,16 @@ def _double(value: int) -> int:
     """Times x in GF(2)[x] / (x⁵ + x² + 1), whose x generates all 31 other elements."""
     value <<= 1
     return value ^ 0b100101 if value & 32 else value
+
+
+def check(text: str) -> str:
+    """The check character of other texts of this alphabet, at most 30 characters long."""
+    return ALPHABET[_check([ALPHABET.index(c) for c in text])]
+
+
+def completed(typed: str, length: int) -> str | None:
+    """The code of `length` characters that a person's `length - 1` random ones begin."""
+    text = typed.strip().upper().translate(_READ_AS)
+    if len(text) != length - 1 or any(c not in ALPHABET for c in text):
+        return None
+    return text + check(text)

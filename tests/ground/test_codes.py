@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.documents import codes
+from api import codes
 
 
 @pytest.fixture(scope="module")

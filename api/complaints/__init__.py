@@ -1,0 +1,1 @@
+"""Complaints: told once, answered always; who told is sealed."""

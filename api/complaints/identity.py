@@ -1,0 +1,51 @@
+"""Who told a complaint: sealed on arrival, opened by nobody without authority and reason."""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID
+
+import msgspec
+
+from api import sealed
+from api.complaints.views import Contact
+from api.db import Tx
+
+_ANY_SPACE = re.compile(r"[\s().-]+")
+_THAILAND = re.compile(r"^(\+66|0066)")
+
+
+class SealedContact(msgspec.Struct):
+    """A contact as stored; without one there is no key either."""
+
+    data_key: UUID | None
+    blob: bytes | None
+    person: bytes | None
+
+
+async def seal_contact(
+    tx: Tx, complainant: UUID, contact: Contact | None, account: UUID | None
+) -> SealedContact:
+    """Seals `contact` under a key of its own; one statement, none when there is nothing to seal.
+
+    `person` is the keyed index that tells one person from two: the account, else phone or e-mail.
+    """
+    who = f"account:{account}" if account else _reached_at(contact)
+    person = sealed.index("complainant.person", who) if who else None
+    if contact is None or contact == Contact():
+        return SealedContact(None, None, person)
+    key = await sealed.new_key(tx)
+    blob = await sealed.seal_bytes(tx, key, _cell(complainant), msgspec.json.encode(contact))
+    return SealedContact(key, blob, person)
+
+
+def _reached_at(contact: Contact | None) -> str:
+    if contact is None:
+        return ""
+    if phone := _ANY_SPACE.sub("", contact.phone):
+        return "phone:" + _THAILAND.sub("0", phone)
+    return f"email:{contact.email.strip().casefold()}" if contact.email.strip() else ""
+
+
+def _cell(complainant: UUID) -> sealed.Cell:
+    return sealed.Cell("complainant", "identity", complainant)

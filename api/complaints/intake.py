@@ -1,0 +1,200 @@
+"""A complaint arrives: told once, however often it is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from api import codes, events, ids, keys, limits, sealed, settings
+from api.clock import bangkok_date
+from api.complaints import categories, clocks, identity, own_queries, queries, reading, tracking
+from api.complaints.clocks import Kind
+from api.complaints.model import Channel, Flag, Severity, Subject
+from api.complaints.problems import (
+    CategoryUnknown,
+    ComplaintExists,
+    ComplaintNotFound,
+    PlaceUnknown,
+    SenderBlocked,
+)
+from api.complaints.views import OwnComplaint, Report
+from api.db import Tx
+from api.factories import earth
+from api.permissions import Role, Session, Tracking
+from api.problems import NotAllowed
+
+CLOCK = "complaint.clock"
+AT_ONCE = (Kind.acknowledge, Kind.first_action, Kind.resolve)
+
+
+async def report(tx: Tx, id: UUID, said: Report, network: str) -> OwnComplaint:
+    """Takes a complaint under the sender's id; the same again, at any time, is the same complaint.
+
+    `network` is the address that the request came from; it is kept for limits as a keyed hash
+    only. Raises `SecretUnreadable`, `CategoryUnknown`, `PlaceUnknown`, `SenderBlocked`, `TooFast`,
+    `ComplaintExists` to whoever told it, and `ComplaintNotFound` to anyone else with its id.
+    """
+    officer = _officer(tx, said.channel)
+    account = _account(tx) if officer is None and not said.anonymous else None
+    code = tracking.read(said.secret)
+    senders = _senders(said, account, network) if officer is None else []
+    await tx.lock([id])
+    place, today = said.place, bangkok_date(tx.now)
+    point = _point(said)
+    basis = await queries.basis(
+        tx,
+        id,
+        category=said.category,
+        province=place.province,
+        district=place.district,
+        premises=said.factory.premises,
+        earth=point and earth.cube_text(*point),
+        senders=[sender for sender, _ in senders],
+        today=today,
+    )
+    sent = _hash(id, code, said)
+    if basis.exists:
+        return await _again(tx, id, code, account, sent)
+    if basis.blocked:
+        raise SenderBlocked()
+    if basis.content is None or basis.version is None:
+        raise CategoryUnknown()
+    if said.factory.premises is not None and basis.premises is None:
+        raise PlaceUnknown()
+    if senders:
+        await limits.take_all(tx, [bucket for _, bucket in senders])
+    content = categories.content(basis.content)
+    judged = categories.judge(content, said.answers)
+    urgent = judged.severity is Severity.emergency
+    special = dict(zip(basis.special_days, basis.worked, strict=True))
+    lengths = clocks.durations(judged.severity, settings.current(), content.clocks)
+    running = [
+        clocks.start(kind, tx.now, lengths[kind], special, urgent=urgent) for kind in AT_ONCE
+    ]
+    complainant = ids.new()
+    contact = await identity.seal_contact(tx, complainant, said.contact, account)
+    new = queries.NewComplaint(
+        id=id,
+        channel=said.channel,
+        category=said.category,
+        category_version=basis.version,
+        answers=msgspec.json.encode(said.answers).decode(),
+        description=said.description,
+        happened_at=said.happened_at,
+        severity=judged.severity,
+        flags=msgspec.json.encode([*judged.flags, *_odd(said, basis, point)]).decode(),
+        lat=point and point[0],
+        lng=point and point[1],
+        accuracy_m=place.accuracy_m if point else None,
+        earth=point and earth.cube_text(*point),
+        address=place.address,
+        province=basis.province,
+        district=place.district,
+        premises=basis.premises,
+        subject=Subject.named if basis.premises or said.factory.name else Subject.unknown,
+        factory_named=said.factory.name,
+        office=basis.office_urgent if urgent else basis.office,
+        clocks=clocks.write(running),
+        next_due=clocks.next_due(running),
+        next_point=clocks.next_point(running),
+        entered_by=officer,
+        sent=sent,
+        complainant=complainant,
+        account=account,
+        person=contact.person,
+        secret=tracking.index(code),
+        data_key=contact.data_key,
+        identity=contact.blob,
+        callback=said.contact is not None and said.contact.callback,
+    )
+    number = await queries.insert(tx, new)
+    if officer is None:
+        tx.actor = Tracking(id, complainant)  # the event says that the complainant did it, not who
+    await events.record(
+        tx,
+        "complaint.submitted",
+        "complaint",
+        id,
+        scopes=scopes(new.province),
+        facts={"category": said.category, "channel": said.channel, "severity": judged.severity},
+    )
+    return reading.arrived(tx, new, number, said, code)
+
+
+def scopes(province: str | None) -> list[str]:
+    """The feed scopes of a complaint."""
+    return [events.province(province)] if province else []
+
+
+async def _again(tx: Tx, id: UUID, code: str, account: UUID | None, sent: bytes) -> OwnComplaint:
+    """What was told before: its own sender gets it again, and nobody else learns of it."""
+    before = await own_queries.sent(tx, id)
+    mine = before is not None and (
+        before.secret in sealed.indexes(tracking.PURPOSE, code)
+        or (account is not None and before.account == account)
+    )
+    if before is None or not mine:
+        raise ComplaintNotFound()
+    if not hmac.compare_digest(before.sent, sent):
+        raise ComplaintExists()
+    found = await reading.own(tx, Tracking(id, before.complainant))
+    found.code, found.replayed = codes.shown(code), True
+    return found
+
+
+def _hash(id: UUID, code: str, said: Report) -> bytes:
+    """Of what was sent, keyed: its content may be guessed. The way it is spelt does not count."""
+    whole = msgspec.structs.replace(said, secret=code)
+    encoded = msgspec.json.encode(whole, order="deterministic")
+    return hmac.digest(keys.ring().derive("complaint sent"), id.bytes + encoded, hashlib.sha256)
+
+
+def _officer(tx: Tx, channel: Channel) -> UUID | None:
+    """The officer who writes for somebody else; raises `NotAllowed` to anyone who is none."""
+    if channel in (Channel.app, Channel.open311):
+        return None
+    roles = {Role.inspector, Role.provincial_officer, Role.provincial_head, Role.department}
+    if not isinstance(tx.actor, Session) or not tx.actor.roles & roles:
+        raise NotAllowed(verb="complaint.report")
+    return tx.actor.account
+
+
+def _account(tx: Tx) -> UUID | None:
+    return tx.actor.account if isinstance(tx.actor, Session) else None
+
+
+def _senders(said: Report, account: UUID | None, network: str) -> list[tuple[bytes, limits.Bucket]]:
+    """Who sends, as keyed indexes, each with the bucket that bounds how much they may."""
+    held = settings.current()
+    a_day, an_hour = held.complaints_a_day, held.complaints_an_hour
+    found = [("network", network, an_hour, an_hour / 3600)]
+    if account is not None:
+        found.append(("account", str(account), a_day, a_day / 86400))
+    if said.device:
+        found.append(("device", said.device, a_day, a_day / 86400))
+    senders = []
+    for kind, value, capacity, per_second in found:
+        index = sealed.index(f"complaint.{kind}", value)
+        name = f"complaint:{kind}:{index.hex()}"
+        senders.append((index, limits.Bucket(name, capacity, per_second)))
+    return senders
+
+
+def _point(said: Report) -> tuple[float, float] | None:
+    place = said.place
+    return None if place.lat is None or place.lng is None else (place.lat, place.lng)
+
+
+def _odd(said: Report, basis: queries.Basis, point: tuple[float, float] | None) -> Sequence[Flag]:
+    found = []
+    if point is not None and not earth.in_thailand(*point):
+        found.append(Flag("place.abroad"))
+    if basis.province is None:
+        found.append(Flag("place.unknown"))
+    elif said.place.province is None and said.place.district is None and basis.premises is None:
+        found.append(Flag("place.guessed"))
+    return found

@@ -1,0 +1,251 @@
+"""Complaints: states and their moves, what the public sees of them, rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api import clock, codes
+
+
+class State(StrEnum):
+    submitted = "submitted"
+    accepted = "accepted"
+    assigned = "assigned"
+    in_progress = "in_progress"
+    inspection_scheduled = "inspection_scheduled"
+    awaiting_info = "awaiting_info"
+    order_issued = "order_issued"
+    forwarded = "forwarded"
+    resolved = "resolved"
+    closed = "closed"
+    rejected = "rejected"
+    duplicate = "duplicate"
+    reopened = "reopened"
+    withdrawn = "withdrawn"
+
+
+S = State
+STATE_TH: dict[str, str] = {
+    S.submitted: "รอรับเรื่อง",
+    S.accepted: "รับเรื่องแล้ว",
+    S.assigned: "มอบหมายแล้ว",
+    S.in_progress: "กำลังดำเนินการ",
+    S.inspection_scheduled: "นัดตรวจสอบโรงงาน",
+    S.awaiting_info: "รอข้อมูลเพิ่มเติม",
+    S.order_issued: "สั่งให้ปรับปรุงแก้ไข",
+    S.forwarded: "ส่งต่อหน่วยงาน",
+    S.resolved: "ดำเนินการเสร็จสิ้น",
+    S.closed: "ยุติเรื่อง",
+    S.rejected: "ไม่รับเรื่อง",
+    S.duplicate: "เรื่องซ้ำ",
+    S.reopened: "เปิดเรื่องใหม่",
+    S.withdrawn: "ผู้ร้องยกเลิก",
+}
+
+_UNDER_WAY = (S.in_progress, S.inspection_scheduled, S.awaiting_info, S.order_issued)
+OPEN = frozenset(S) - {S.resolved, S.closed, S.rejected, S.duplicate, S.withdrawn}
+"""Somebody still has to do something."""
+
+MOVES: dict[tuple[str, State], State] = {
+    ("accept", S.submitted): S.accepted,
+    ("accept", S.forwarded): S.accepted,
+    ("reject", S.submitted): S.rejected,
+    ("merge", S.submitted): S.duplicate,
+    ("assign", S.accepted): S.assigned,
+    ("assign", S.reopened): S.assigned,
+    # Another officer takes over; the matter stays where it is.
+    **{("reassign", state): state for state in (S.assigned, *_UNDER_WAY)},
+    ("forward", S.accepted): S.forwarded,
+    ("forward", S.assigned): S.forwarded,
+    ("begin", S.assigned): S.in_progress,
+    ("schedule", S.in_progress): S.inspection_scheduled,
+    ("inspected", S.inspection_scheduled): S.in_progress,
+    ("ask", S.in_progress): S.awaiting_info,
+    ("inform", S.awaiting_info): S.in_progress,
+    ("order", S.in_progress): S.order_issued,
+    ("order_ended", S.order_issued): S.in_progress,
+    ("resolve", S.in_progress): S.resolved,
+    ("resolve", S.order_issued): S.resolved,
+    ("close", S.forwarded): S.closed,
+    ("close", S.resolved): S.closed,
+    ("reopen", S.resolved): S.reopened,
+    ("reopen", S.closed): S.reopened,
+    ("reopen", S.rejected): S.reopened,
+    ("reopen", S.duplicate): S.reopened,
+    ("withdraw", S.submitted): S.withdrawn,
+    ("withdraw", S.accepted): S.withdrawn,
+    ("withdraw", S.assigned): S.withdrawn,
+    ("withdraw", S.in_progress): S.withdrawn,
+}
+
+
+class Outcome(StrEnum):
+    substantiated = "substantiated"  # เป็นจริงตามร้อง
+    unsubstantiated = "unsubstantiated"  # ไม่เป็นตามที่ร้อง
+    out_of_jurisdiction = "out_of_jurisdiction"  # อยู่นอกอำนาจ
+    unregistered_factory = "unregistered_factory"  # โรงงานที่ไม่ได้จดทะเบียน
+    no_evidence = "no_evidence"  # ไม่พบหลักฐาน
+
+
+class PublicStatus(StrEnum):
+    """All that the complainant and the public are told of a state."""
+
+    received = "received"
+    in_progress = "in_progress"
+    waiting_for_you = "waiting_for_you"
+    finished = "finished"
+    not_taken_up = "not_taken_up"
+    withdrawn = "withdrawn"
+
+
+P = PublicStatus
+PUBLIC_TH: dict[str, str] = {
+    P.received: "ได้รับเรื่องแล้ว",
+    P.in_progress: "กำลังดำเนินการ",
+    P.waiting_for_you: "รอข้อมูลจากท่าน",
+    P.finished: "ดำเนินการเสร็จสิ้น",
+    P.not_taken_up: "ไม่รับเรื่อง",
+    P.withdrawn: "ท่านยกเลิกเรื่องแล้ว",
+}
+_PUBLIC: dict[State, PublicStatus] = {
+    S.submitted: P.received,
+    # Whether an inspection or an order is on its way is nobody's to know before it is done.
+    **dict.fromkeys(
+        (S.accepted, S.assigned, S.in_progress, S.inspection_scheduled, S.order_issued),
+        P.in_progress,
+    ),
+    S.forwarded: P.in_progress,
+    S.reopened: P.in_progress,
+    S.awaiting_info: P.waiting_for_you,
+    S.resolved: P.finished,
+    S.closed: P.finished,
+    S.rejected: P.not_taken_up,
+    S.withdrawn: P.withdrawn,
+}
+
+
+def public_status(state: State, *, left: bool, merged_into: State | None = None) -> PublicStatus:
+    """What is told of `state`. `left`: the complainant withdrew, whatever the office still does.
+
+    A duplicate is told as the complaint that it was merged into.
+    """
+    if left:
+        return P.withdrawn
+    if state is S.duplicate:
+        return _PUBLIC.get(merged_into or S.accepted, P.in_progress)
+    return _PUBLIC[state]
+
+
+class Severity(StrEnum):
+    normal = "normal"
+    urgent = "urgent"
+    emergency = "emergency"
+
+
+class Subject(StrEnum):
+    """How sure it is which factory a complaint is about."""
+
+    unknown = "unknown"
+    named = "named"  # by the complainant
+    confirmed = "confirmed"  # by an officer
+    unregistered = "unregistered"  # premises without a licence
+
+
+class Channel(StrEnum):
+    app = "app"
+    desk = "desk"
+    phone = "phone"
+    letter = "letter"
+    open311 = "open311"
+
+
+class EntryKind(StrEnum):
+    """What was said of a complaint after it was told; the first four reach the complainant."""
+
+    addition = "addition"
+    question = "question"
+    answer = "answer"
+    message = "message"
+    note = "note"  # among officers
+    occurrence = "occurrence"  # the same nuisance again
+    decision = "decision"
+    reopening = "reopening"
+    rating = "rating"
+    call = "call"
+
+
+class Flag(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something odd about a complaint that is kept: a stable code, facts without personal data."""
+
+    code: str
+    facts: dict[str, Any] = {}
+
+
+class ComplaintRow(msgspec.Struct):
+    """A complaint as stored, without anything of who told it; JSON columns as text."""
+
+    id: UUID
+    number: int
+    channel: Channel
+    category: str
+    category_version: int
+    answers: str
+    description: str
+    happened_at: datetime | None
+    severity: Severity
+    flags: str
+    lat: float | None
+    lng: float | None
+    accuracy_m: float | None
+    address: str
+    province: str | None
+    district: str | None
+    premises: UUID | None
+    subject: Subject
+    factory_named: str
+    office: UUID | None
+    assigned: UUID | None
+    forwarded_to: str
+    state: State
+    outcome: Outcome | None
+    decision: str
+    merged_into: UUID | None
+    merged_state: State | None
+    reopened: int
+    left_at: datetime | None
+    resolved_at: datetime | None
+    closed_at: datetime | None
+    solved: bool | None
+    rating: int | None
+    clocks: str
+    next_due: datetime | None
+    paused_at: datetime | None
+    released_at: datetime | None
+    released_text: str | None
+    me_toos: int
+    occurrences: int
+    entered_by: UUID | None
+    received_at: datetime
+    version: int
+
+    @property
+    def status(self) -> PublicStatus:
+        return public_status(
+            self.state, left=self.left_at is not None, merged_into=self.merged_state
+        )
+
+    @property
+    def shown_number(self) -> str:
+        return shown_number(self.number, self.received_at)
+
+
+def shown_number(number: int, received_at: datetime) -> str:
+    """The number for people: `69-0001234-K`, the Buddhist year, the number, a check character."""
+    year = clock.buddhist_year(clock.bangkok_date(received_at)) % 100
+    digits = f"{year:02d}{number:07d}"
+    return f"{year:02d}-{number:07d}-{codes.check(digits)}"

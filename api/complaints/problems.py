@@ -1,0 +1,95 @@
+"""What can be wrong with a complaint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.complaints.model import STATE_TH
+from api.problems import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+
+
+class ComplaintNotFound(
+    NotFound,
+    code="complaints/no-such-complaint",
+    th="ไม่พบเรื่องร้องเรียนนี้",
+    en="There is no such complaint",
+):
+    """No such complaint, or none that the caller may know of."""
+
+
+class ComplaintExists(
+    Conflict,
+    code="complaints/complaint-exists",
+    th="มีเรื่องร้องเรียนรหัสนี้แล้วด้วยข้อมูลอื่น",
+    en="A complaint with this id exists with other content",
+    constraints=("complaint_pkey",),
+):
+    """The id was used before, for something else. Only its own sender learns so."""
+
+
+class ComplaintSealed(
+    Conflict,
+    code="complaints/complaint-sealed",
+    th="เรื่องร้องเรียนอยู่ในสถานะ “{state_th}” จึงทำรายการนี้ไม่ได้",
+    en="The complaint is {state}; that can no longer be done",
+):
+    """The table of moves has no such move from the state that the complaint is in."""
+
+    def __init__(self, state: str = "", **facts: Any) -> None:
+        super().__init__(state=state, state_th=STATE_TH.get(state, state), **facts)
+
+
+class CategoryUnknown(
+    Invalid,
+    code="complaints/category-unknown",
+    th="ไม่มีประเภทเรื่องร้องเรียนนี้ หรือเลิกใช้แล้ว",
+    en="There is no such category of complaint, or it is no longer in use",
+):
+    """`GET /v1/complaint-categories` lists them."""
+
+
+class SecretUnreadable(
+    Invalid,
+    code="complaints/secret-unreadable",
+    th="รหัสติดตามที่ส่งมาไม่ถูกต้อง",
+    en="The tracking secret cannot be read",
+):
+    """26 random characters of Crockford's base 32 (130 bits), or 27 with the check character."""
+
+
+class SecretTaken(
+    Conflict,
+    code="complaints/secret-taken",
+    th="รหัสติดตามนี้ถูกใช้แล้ว กรุณาสร้างใหม่",
+    en="This tracking secret is taken; make another",
+    constraints=("complainant_secret",),
+):
+    """A secret opens one complaint; a program that makes such secrets is broken."""
+
+
+class CodeWrong(
+    Unauthenticated,
+    code="complaints/code-wrong",
+    th="รหัสติดตามไม่ถูกต้อง",
+    en="The tracking code is wrong",
+):
+    """No complaint is opened by this code."""
+
+
+class SenderBlocked(
+    Forbidden,
+    code="complaints/sender-blocked",
+    th="ระบบไม่รับเรื่องจากผู้ส่งนี้ชั่วคราว กรุณาติดต่อสำนักงานโดยตรง",
+    en="Nothing is taken from this sender for a while; please speak to an office",
+):
+    """The sender is on the block list; an officer at a desk can still take the complaint."""
+
+
+class PlaceUnknown(
+    Invalid,
+    code="complaints/place-unknown",
+    th="ไม่พบสถานที่หรือโรงงานที่อ้างถึง",
+    en="The place or factory named does not exist",
+    constraints=("complaint_premises", "complaint_province"),
+):
+    """Province and district by DOPA code, a factory by its id in the register."""

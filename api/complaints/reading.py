@@ -1,0 +1,140 @@
+"""Complaints as their readers see them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api import codes, permissions, settings
+from api.complaints import clocks, own_queries, queries
+from api.complaints.categories import Category, content
+from api.complaints.clocks import Kind
+from api.complaints.model import (
+    PUBLIC_TH,
+    ComplaintRow,
+    PublicStatus,
+    State,
+    shown_number,
+)
+from api.complaints.problems import ComplaintNotFound
+from api.complaints.views import OwnComplaint, Place, Report
+from api.db import Tx
+from api.permissions import Role, Session, Tracking
+
+_answers = msgspec.json.Decoder(dict[str, Any])
+REOPENED_FROM = frozenset({State.resolved, State.closed, State.rejected, State.duplicate})
+
+
+async def row(tx: Tx, id: UUID, verb: str) -> ComplaintRow:
+    """A complaint in the caller's reach under `verb`; raises `ComplaintNotFound`."""
+    found = await queries.complaints(tx, [id], permissions.scope(tx.actor, verb), _only_of(tx))
+    if not found:
+        raise ComplaintNotFound(complaint=id)
+    return found[0]
+
+
+def _only_of(tx: Tx) -> UUID | None:
+    """Local officers have what their own office answers for."""
+    actor = tx.actor
+    if isinstance(actor, Session) and actor.roles == {Role.local_officer}:
+        return actor.office or UUID(int=0)
+    return None
+
+
+async def categories(tx: Tx) -> list[Category]:
+    """Those in use, in the order in which they are offered."""
+    return [
+        Category(code=row.code, version=row.version, **msgspec.structs.asdict(content(row.content)))
+        for row in await queries.categories(tx)
+    ]
+
+
+# --- as whoever told it ---------------------------------------------------------------------------
+
+
+async def own(tx: Tx, caller: Tracking) -> OwnComplaint:
+    """The complaint as its complainant, or one who said "me too", sees it."""
+    found = await queries.complaints(tx, [caller.complaint], permissions.EVERYTHING)
+    if not found:
+        raise ComplaintNotFound(complaint=caller.complaint)
+    complaint = found[0]
+    office = await own_queries.office(tx, complaint.office)
+    status = complaint.status
+    over = status in (PublicStatus.finished, PublicStatus.not_taken_up)
+    return OwnComplaint(
+        id=complaint.id,
+        number=complaint.shown_number,
+        status=status,
+        status_th=PUBLIC_TH[status],
+        category=complaint.category,
+        description=complaint.description,
+        answers=_answers.decode(complaint.answers),
+        place=_place(complaint),
+        received_at=complaint.received_at,
+        answer_by=_answer_by(complaint.clocks),
+        office_th=office.th,
+        office_en=office.en,
+        forwarded_to=complaint.forwarded_to,
+        outcome=complaint.outcome if over else None,
+        decision=complaint.decision if over else "",
+        solved=complaint.solved,
+        rating=complaint.rating,
+        reopen_until=reopen_until(complaint),
+        merged=complaint.merged_into is not None,
+        said=await own_queries.said(tx, complaint.id, caller.complainant),
+        openings=await own_queries.openings(tx, caller.complainant),
+        version=complaint.version,
+    )
+
+
+def arrived(
+    tx: Tx, new: queries.NewComplaint, number: int, said: Report, code: str
+) -> OwnComplaint:
+    """The first answer, made of what was just written."""
+    return OwnComplaint(
+        id=new.id,
+        number=shown_number(number, tx.now),
+        code=codes.shown(code),
+        status=PublicStatus.received,
+        status_th=PUBLIC_TH[PublicStatus.received],
+        category=new.category,
+        description=new.description,
+        answers=said.answers,
+        place=Place(
+            lat=new.lat,
+            lng=new.lng,
+            accuracy_m=new.accuracy_m,
+            address=new.address,
+            province=new.province,
+            district=new.district,
+        ),
+        received_at=tx.now,
+        answer_by=_answer_by(new.clocks),
+    )
+
+
+def reopen_until(complaint: ComplaintRow) -> datetime | None:
+    """Until when the complainant may say that it is not solved; None where that makes no sense."""
+    ended = complaint.resolved_at or complaint.closed_at
+    if complaint.state not in REOPENED_FROM or ended is None or complaint.left_at is not None:
+        return None
+    return ended + timedelta(days=settings.current().reopen_days)
+
+
+def _answer_by(stored: str) -> datetime | None:
+    due = {clock.kind: clock.due_at for clock in clocks.read(stored)}
+    return due.get(Kind.answer_reopened) or due.get(Kind.resolve)
+
+
+def _place(complaint: ComplaintRow) -> Place:
+    return Place(
+        lat=complaint.lat,
+        lng=complaint.lng,
+        accuracy_m=complaint.accuracy_m,
+        address=complaint.address,
+        province=complaint.province,
+        district=complaint.district,
+    )

@@ -1,0 +1,224 @@
+"""What is sent and what each reader sees: the one who told, and the officers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from api.complaints.model import (
+    Channel,
+    EntryKind,
+    Flag,
+    Outcome,
+    PublicStatus,
+    Severity,
+    State,
+    Subject,
+)
+
+NO_NUL = r"^[^\x00]*$"
+Text = Annotated[str, Meta(max_length=8000, pattern=NO_NUL)]
+Line = Annotated[str, Meta(max_length=500, pattern=NO_NUL)]
+Secret = Annotated[
+    str,
+    Meta(
+        max_length=80,
+        description="Made by the sender: 26 random characters of Crockford's base 32 (130 bits), "
+        "with or without the check character, hyphens and spaces. The server keeps a keyed hash.",
+    ),
+]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where: a position (WGS 84, metres), words, DOPA codes. Any part may be left out."""
+
+    lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    lng: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    accuracy_m: Annotated[float, Meta(ge=0, le=1e6)] | None = None
+    address: Line = ""
+    province: Annotated[str, Meta(pattern="^[0-9]{2}$")] | None = None
+    district: Annotated[str, Meta(pattern="^[0-9]{4}$")] | None = None
+
+
+class FactoryNamed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which factory the complainant means: of the register, or in their own words."""
+
+    premises: UUID | None = None
+    name: Line = ""
+
+
+class Contact(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who told it and how they can be reached; sealed as soon as it arrives."""
+
+    name: Annotated[str, Meta(max_length=200, pattern=NO_NUL)] = ""
+    phone: Annotated[str, Meta(max_length=40, pattern=NO_NUL)] = ""
+    email: Annotated[str, Meta(max_length=254, pattern=NO_NUL)] = ""
+    callback: bool = False
+    """They wish to be called."""
+
+
+class Report(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A complaint as it is told.
+
+    `anonymous`: a signed-in sender who does not want it tied to the account; the secret alone
+    opens it then. `channel` other than `app` is an officer's, who writes for a person at the desk,
+    on the phone or by letter; the complaint is then that person's, not the officer's.
+    """
+
+    secret: Secret
+    category: Annotated[str, Meta(max_length=40)]
+    description: Text
+    answers: Annotated[dict[str, Any], Meta(max_length=40)] = {}
+    happened_at: Moment | None = None
+    place: Place = Place()
+    factory: FactoryNamed = FactoryNamed()
+    contact: Contact | None = None
+    anonymous: bool = False
+    channel: Channel = Channel.app
+    device: Annotated[str, Meta(max_length=100)] | None = None
+    """Names the sender's device for limits; kept only as a keyed hash."""
+
+
+class Said(msgspec.Struct, kw_only=True):
+    """Something that was said of a complaint, as its complainant sees it."""
+
+    id: UUID
+    kind: EntryKind
+    by: str
+    """`you`, or `office`."""
+    text: str
+    at: datetime | None
+    received_at: datetime
+
+
+class Opening(msgspec.Struct):
+    """Somebody opened the seal over who told it: when, of which office, and why."""
+
+    at: datetime
+    office_th: str
+    office_en: str
+    reason: str
+
+
+class OwnComplaint(msgspec.Struct, kw_only=True):
+    """A complaint as whoever told it sees it: no more of its state than may be told.
+
+    `office_th` is who answers for it; where it was forwarded outside, that is `forwarded_to`.
+    """
+
+    id: UUID
+    number: str
+    code: str | None = None
+    """The tracking code with its check character, in groups to read aloud: on arrival only."""
+    status: PublicStatus
+    status_th: str
+    category: str
+    description: str
+    answers: dict[str, Any]
+    place: Place
+    received_at: datetime
+    answer_by: datetime | None = None
+    office_th: str = ""
+    office_en: str = ""
+    forwarded_to: str = ""
+    outcome: Outcome | None = None
+    decision: str = ""
+    solved: bool | None = None
+    rating: int | None = None
+    reopen_until: datetime | None = None
+    merged: bool = False
+    said: list[Said] = []
+    openings: list[Opening] = []
+    version: int = 1
+    replayed: bool = False
+
+
+class ClockView(msgspec.Struct):
+    kind: str
+    due_at: datetime
+    met_at: datetime | None
+    overdue: bool
+
+
+class ComplaintLine(msgspec.Struct, kw_only=True):
+    """A complaint in an officer's list."""
+
+    id: UUID
+    number: str
+    state: State
+    severity: Severity
+    category: str
+    summary: str
+    """The first 120 characters."""
+    province: str | None
+    premises: UUID | None
+    factory: str | None
+    office: UUID | None
+    assigned: UUID | None
+    next_due: datetime | None
+    overdue: bool
+    me_toos: int
+    occurrences: int
+    received_at: datetime
+    version: int
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """Something that was said, as officers see it: `complainant`, or the officer's account."""
+
+    id: UUID
+    kind: EntryKind
+    account: UUID | None
+    text: str
+    facts: dict[str, Any]
+    shown: bool
+    at: datetime | None
+    received_at: datetime
+
+
+class Complaint(msgspec.Struct, kw_only=True):
+    """A complaint as officers see it: the case, not the person."""
+
+    id: UUID
+    number: str
+    channel: Channel
+    state: State
+    state_th: str
+    status: PublicStatus
+    outcome: Outcome | None
+    severity: Severity
+    category: str
+    answers: dict[str, Any]
+    description: str
+    happened_at: datetime | None
+    place: Place
+    premises: UUID | None
+    subject: Subject
+    factory_named: str
+    office: UUID | None
+    assigned: UUID | None
+    forwarded_to: str
+    decision: str
+    merged_into: UUID | None
+    visits: list[UUID]
+    flags: list[Flag]
+    clocks: list[ClockView]
+    paused_at: datetime | None
+    next_due: datetime | None
+    reopened: int
+    left_at: datetime | None
+    solved: bool | None
+    rating: int | None
+    me_toos: int
+    occurrences: int
+    released_text: str | None
+    contactable: bool
+    """Whether messages reach somebody; not who."""
+    entries: list[Entry]
+    received_at: datetime
+    version: int
