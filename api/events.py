@@ -8,6 +8,7 @@ every scope that may see it, and enqueues the jobs that react to it. Feed scopes
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +35,7 @@ set xid = excluded.xid, seq = excluded.seq, gone = excluded.gone
 """
 
 
+_facts = msgspec.json.Decoder(dict[str, Any])
 _reactions: Mapping[str, Sequence[str]] | None = None
 
 
@@ -90,6 +92,17 @@ async def record(
     )
     for job in _reactions.get(name, ()):
         await jobs.enqueue(tx, job, {"event": event, "name": name, "record": record})
+
+
+async def facts(tx: Tx, event: UUID) -> dict[str, Any]:
+    """The facts of an event, for the jobs that it brought about."""
+    found = await tx.value("select facts::text from event where id = $1", event)
+    return _facts.decode(found) if found else {}
+
+
+def moment(text: str) -> datetime:
+    """A time among an event's facts."""
+    return msgspec.convert(text, datetime)
 
 
 async def holding(tx: Tx, kind: str, record: UUID, scopes: Sequence[str]) -> list[str]:

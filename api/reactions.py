@@ -10,6 +10,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from api import recipients
+from api.complaints import intake as complaint_intake
+from api.complaints import telling as complaint_telling
+from api.complaints import timing as complaint_timing
 from api.deadlines import Reaction
 from api.documents import pictures, printing
 from api.documents import service as document_service
@@ -41,6 +44,7 @@ JOBS: dict[str, Handler] = {
     notify.PUSH_JOB: Handler(outside=notify.push, lease=timedelta(minutes=5)),
     "notify.forget_devices": Handler(inside=notify.forget_devices),
     "orders.recount": Handler(inside=serving.recount),
+    "tell.complaint": Handler(inside=complaint_telling.tell),
 }
 
 REACTIONS: dict[str, tuple[str, ...]] = {
@@ -55,6 +59,7 @@ REACTIONS: dict[str, tuple[str, ...]] = {
     "visit.returned": ("tell.visit_returned",),
     "visit.review_overdue": ("tell.visit_review_overdue",),
     **dict.fromkeys(recipients.ORDERS, ("tell.order",)),
+    **dict.fromkeys(complaint_telling.EVENTS, ("tell.complaint",)),
     "session.ended": ("notify.forget_devices",),
     "account.suspended": ("notify.forget_devices",),
     "special_day.edited": ("orders.recount",),
@@ -65,4 +70,5 @@ DEADLINES: dict[str, Reaction] = {
     "order.service": serving.counts_now,
     "order.due": orders.run_out,
     "order.appeal": orders.appeal_over,
+    complaint_intake.CLOCK: complaint_timing.tick,
 }

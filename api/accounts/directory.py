@@ -23,6 +23,19 @@ async def holders(tx: Tx, role: Role, province: str | None = None) -> list[UUID]
     )
 
 
+async def of_office(tx: Tx, role: Role, office: UUID | None) -> list[UUID]:
+    """Active accounts with `role` at one office."""
+    return await tx.values(
+        """
+        select a.id from account a join account_role r on r.account = a.id
+        where r.role = $1 and r.ended_at is null and a.status = 'active' and a.office = $2
+        order by a.id
+        """,
+        role.value,
+        office,
+    )
+
+
 async def members(tx: Tx, company: UUID) -> list[UUID]:
     """Active accounts that act for `company`."""
     return await tx.values(

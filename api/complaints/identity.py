@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
 from api import sealed
+from api.complaints.model import shown_number
 from api.complaints.views import Contact
 from api.db import Tx
 
@@ -37,6 +39,37 @@ async def seal_contact(
     key = await sealed.new_key(tx)
     blob = await sealed.seal_bytes(tx, key, _cell(complainant), msgspec.json.encode(contact))
     return SealedContact(key, blob, person)
+
+
+class Told(msgspec.Struct):
+    """An account that has a part in a complaint, and the number that it knows it by."""
+
+    account: UUID
+    complaint: UUID
+    number: int
+    received_at: datetime
+
+    @property
+    def shown_number(self) -> str:
+        return shown_number(self.number, self.received_at)
+
+
+async def told_with(tx: Tx, complaint: UUID) -> list[Told]:
+    """The accounts to be told of a complaint: its own, and of what was merged into it.
+
+    Nobody is told who wished no more of it.
+    """
+    return await tx.all(
+        Told,
+        """
+        select distinct on (p.account) p.account, c.id as complaint, c.number, c.received_at
+        from complaint c join complainant p on p.complaint = c.id
+        where (c.id = $1 or c.merged_into = $1) and p.account is not null
+            and (c.left_at is null or p.kind = 'me_too')
+        order by p.account, c.id = $1 desc
+        """,
+        complaint,
+    )
 
 
 def _reached_at(contact: Contact | None) -> str:

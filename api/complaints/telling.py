@@ -1,0 +1,120 @@
+"""Who is told what of a complaint: officers by their place, complainants through the system.
+
+The message and the end of its job are one transaction; its key carries the event. Nobody's address
+or account is seen by whoever caused it, and a complainant's message says no more than their page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from api import events, permissions
+from api.accounts import directory
+from api.clock import bangkok_date, buddhist_year
+from api.complaints import identity, queries
+from api.complaints.clocks import Kind
+from api.complaints.model import ComplaintRow, Severity
+from api.db import Tx
+from api.jobs import GiveUp, Job
+from api.notify import service as notify
+from api.permissions import Role
+
+OFFICERS: dict[str, tuple[str, ...]] = {
+    "complaint.submitted": ("desk", "heads_of_emergency"),
+    "complaint.forwarded": ("desk",),
+    "complaint.assigned": ("assigned",),
+    "complaint.reassigned": ("assigned",),
+    "complaint.informed": ("assigned",),
+    "complaint.added_to": ("assigned",),
+    "complaint.reopened": ("heads", "assigned"),
+    "complaint.left": ("assigned",),
+    "complaint.withdrawn": ("assigned",),
+    "complaint.inspected": ("assigned",),
+    "complaint.order_ended": ("assigned",),
+    "complaint.clock_reminded": ("level",),
+    "complaint.clock_overdue": ("level",),
+}
+"""Event → which officers are told."""
+
+COMPLAINANTS = frozenset(
+    {
+        *("complaint.accepted", "complaint.rejected", "complaint.merged", "complaint.forwarded"),
+        *("complaint.asked", "complaint.messaged", "complaint.resolved", "complaint.closed"),
+        *("complaint.reopened",),
+    }
+)
+"""Events of which everybody hears who told it, or whose complaint was merged into it."""
+
+EVENTS = frozenset(OFFICERS) | COMPLAINANTS
+CLOCK_WORDS: dict[Kind, tuple[str, str]] = {
+    Kind.acknowledge: ("รับเรื่อง", "to be taken up"),
+    Kind.first_action: ("เริ่มดำเนินการ", "first action"),
+    Kind.resolve: ("แจ้งผล", "to be answered"),
+    Kind.answer_reopened: ("ตอบเรื่องที่เปิดใหม่", "to be answered again"),
+}
+
+
+async def tell(tx: Tx, job: Job) -> None:
+    """Tells everybody whom the tables above name."""
+    found = await queries.complaints(tx, [UUID(job.args["record"])], permissions.EVERYTHING)
+    if not found:
+        raise GiveUp("the complaint is not there")
+    complaint, name = found[0], job.args["name"]
+    event = await events.facts(tx, UUID(job.args["event"]))
+    facts = {"number": complaint.shown_number} | _clock_words(event)
+    told: set[UUID] = set()
+    for whom in OFFICERS.get(name, ()):
+        told |= set(await _officers(tx, complaint, event.get("level") if whom == "level" else whom))
+    await _send(tx, job, told, name, ("complaint", complaint.id), facts)
+    if name in COMPLAINANTS:
+        for each in await identity.told_with(tx, complaint.id):
+            own = {"number": each.shown_number}
+            about = ("own_complaint", each.complaint)
+            await _send(tx, job, [each.account], f"own_{name}", about, own)
+
+
+async def _officers(tx: Tx, complaint: ComplaintRow, whom: str | None) -> list[UUID]:
+    """Accounts; where the first to turn to is nobody, the head, and then the department."""
+    province = complaint.province
+    match whom:
+        case "assigned" | "officer" if complaint.assigned is not None:
+            return [complaint.assigned]
+        case "desk":
+            found = await directory.of_office(tx, Role.provincial_officer, complaint.office)
+        case "heads_of_emergency" if complaint.severity is not Severity.emergency:
+            return []
+        case "ministry":
+            return await directory.holders(tx, Role.ministry)
+        case "department":
+            found = []
+        case _:
+            found = await directory.holders(tx, Role.provincial_head, province) if province else []
+    return found or await directory.holders(tx, Role.department)
+
+
+async def _send(
+    tx: Tx,
+    job: Job,
+    accounts: Iterable[UUID],
+    template: str,
+    about: tuple[str, UUID],
+    facts: dict[str, str],
+) -> None:
+    for account in sorted(accounts):
+        await notify.send(
+            tx,
+            account=account,
+            template=template,
+            facts=facts,
+            about=about,
+            key=f"{job.args['event']}",
+        )
+
+
+def _clock_words(event: dict[str, str]) -> dict[str, str]:
+    if "clock" not in event:
+        return {}
+    th, en = CLOCK_WORDS[Kind(event["clock"])]
+    day = bangkok_date(events.moment(event["due_at"]))
+    return {"clock": th, "clock_en": en, "due": f"{day:%d/%m}/{buddhist_year(day)}"}
