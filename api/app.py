@@ -19,6 +19,7 @@ from api.routes import (
     accounts as account_routes,
 )
 from api.routes import (
+    complaint_keeping,
     complaints,
     dev_provider,
     docs,
@@ -51,6 +52,7 @@ ROUTERS = [
     *uploads.ROUTES,
     *evidence.ROUTES,
     *complaints.ROUTES,
+    *complaint_keeping.ROUTES,
 ]
 
 

@@ -70,19 +70,33 @@ class _DataKey(msgspec.Struct, frozen=True):
 _held: OrderedDict[UUID, tuple[float, AESGCM]] = OrderedDict()
 
 
-async def new_key(tx: Tx) -> UUID:
-    """A data key for a person; returns its id."""
+class NewKey(msgspec.Struct, frozen=True):
+    """A data key that the caller's own statement writes: the columns of `data_key`."""
+
+    id: UUID
+    kid: str
+    wrapped: bytes
+
+
+def make_key() -> NewKey:
+    """A data key that is not stored yet; what is sealed under it opens once it is."""
     id, key = ids.new(), AESGCM.generate_key(bit_length=256)
     kid = keys.ring().active(Purpose.wrap).kid
+    _hold(id, AESGCM(key))
+    return NewKey(id, kid, _wrap(kid, id, key))
+
+
+async def new_key(tx: Tx) -> UUID:
+    """A data key for a person; returns its id."""
+    made = make_key()
     await tx.run(
         "insert into data_key (id, kid, wrapped, created_at) values ($1, $2, $3, $4)",
-        id,
-        kid,
-        _wrap(kid, id, key),
+        made.id,
+        made.kid,
+        made.wrapped,
         tx.now,
     )
-    _hold(id, AESGCM(key))
-    return id
+    return made.id
 
 
 def hold_row(id: UUID, kid: str, wrapped: bytes | None) -> None:

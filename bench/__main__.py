@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import click
 import uvloop
 
-from bench import deadlines, factories, jobs, pull, push, report, table, uploads
+from bench import complaints, deadlines, factories, jobs, pull, push, report, table, uploads
 from bench.frame import Frame
 
 Part = Callable[[Frame], Awaitable[list[table.Row]]]
@@ -21,6 +21,7 @@ PARTS: dict[str, Part] = {
     "deadlines": deadlines.measure,
     "upload": uploads.measure,
     "report": report.measure,
+    "complaint": complaints.measure,
 }
 
 

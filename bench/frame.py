@@ -74,7 +74,7 @@ class Frame:
             await db.close()
 
     @asynccontextmanager
-    async def serving(self, url: str) -> AsyncIterator[int]:
+    async def serving(self, url: str, **variables: str) -> AsyncIterator[int]:
         """The API in a process of its own, as `superapp serve` runs it; yields its pid."""
         environment = os.environ | {
             "SUPERAPP_ENV": "test",
@@ -82,6 +82,7 @@ class Frame:
             "SUPERAPP_DATA_DIR": self.conf.data_dir,
             "SUPERAPP_KEYRING": str(keys_path(self.conf)),
             "SUPERAPP_PORT": str(self.port),
+            **variables,
         }
         with (self.folder / "serve.log").open("ab") as log:
             server = children.spawn(

@@ -41,6 +41,9 @@ TARGETS: dict[str, Target] = {
     "upload.vs_plain": Target("ratio", "higher", 0.7),
     "upload.memory_mb": Target("MB", "lower", 1),
     "report.cpu_s": Target("s", "lower", 0.5),
+    "complaint.vs_driver": Target("ratio", "higher", 0.5),
+    "complaint.cpu_ms": Target("ms", "lower", 2),
+    "complaint.statements": Target("statements", "lower", 10),
 }
 
 

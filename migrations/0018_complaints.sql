@@ -174,12 +174,12 @@ create table complainant (
     data_key uuid references data_key,
     identity bytea, -- sealed: name, phone, e-mail
     callback boolean not null default false,
+    senders bytea[] not null default '{}', -- keyed indexes of account, device, network: to block them
     created_at timestamptz not null,
     constraint complainant_once unique (complaint, person),
     constraint complainant_sealed check ((identity is null) = (data_key is null))
 );
 create unique index complainant_reporter on complainant (complaint) where kind = 'reporter';
-create index complainant_complaint on complainant (complaint);
 create index complainant_account on complainant (account, id) where account is not null;
 create index complainant_data_key on complainant (data_key) where data_key is not null;
 

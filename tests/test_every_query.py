@@ -62,6 +62,7 @@ NOT_NULL_BY_CONDITION: dict[tuple[str, str], str] = {
     ("CaseOfficer", "account"): "it is one of those asked for",
     ("OfficerName", "account"): "it is one of those asked for",
     ("Part", "size"): "where size is not null",
+    ("Told", "account"): "where account is not null",
 }
 """(Struct, field) that a nullable column never leaves empty, and the condition that sees to it."""
 

@@ -18,9 +18,9 @@ _THAILAND = re.compile(r"^(\+66|0066)")
 
 
 class SealedContact(msgspec.Struct):
-    """A contact as stored; without one there is no key either."""
+    """A contact as it is to be stored; without one there is no key either."""
 
-    data_key: UUID | None
+    key: sealed.NewKey | None
     blob: bytes | None
     person: bytes | None
 
@@ -28,7 +28,7 @@ class SealedContact(msgspec.Struct):
 async def seal_contact(
     tx: Tx, complainant: UUID, contact: Contact | None, account: UUID | None
 ) -> SealedContact:
-    """Seals `contact` under a key of its own; one statement, none when there is nothing to seal.
+    """Seals `contact` under a key of its own, which the caller stores with it.
 
     `person` is the keyed index that tells one person from two: the account, else phone or e-mail.
     """
@@ -36,8 +36,8 @@ async def seal_contact(
     person = sealed.index("complainant.person", who) if who else None
     if contact is None or contact == Contact():
         return SealedContact(None, None, person)
-    key = await sealed.new_key(tx)
-    blob = await sealed.seal_bytes(tx, key, _cell(complainant), msgspec.json.encode(contact))
+    key = sealed.make_key()
+    blob = await sealed.seal_bytes(tx, key.id, _cell(complainant), msgspec.json.encode(contact))
     return SealedContact(key, blob, person)
 
 
@@ -82,3 +82,13 @@ def _reached_at(contact: Contact | None) -> str:
 
 def _cell(complainant: UUID) -> sealed.Cell:
     return sealed.Cell("complainant", "identity", complainant)
+
+
+async def senders(tx: Tx, complaint: UUID) -> list[bytes]:
+    """Where a complaint came from, as keyed indexes: enough to block it, not to know it."""
+    return await tx.values(
+        """
+        select unnest(senders) from complainant where complaint = $1 and kind = 'reporter'
+        """,
+        complaint,
+    )

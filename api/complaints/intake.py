@@ -42,7 +42,6 @@ async def report(tx: Tx, id: UUID, said: Report, network: str) -> OwnComplaint:
     account = _account(tx) if officer is None and not said.anonymous else None
     code = tracking.read(said.secret)
     senders = _senders(said, account, network) if officer is None else []
-    await tx.lock([id])
     place, today = said.place, bangkok_date(tx.now)
     point = _point(said)
     basis = await queries.basis(
@@ -65,8 +64,6 @@ async def report(tx: Tx, id: UUID, said: Report, network: str) -> OwnComplaint:
         raise CategoryUnknown()
     if said.factory.premises is not None and basis.premises is None:
         raise PlaceUnknown()
-    if senders:
-        await limits.take_all(tx, [bucket for _, bucket in senders])
     content = categories.content(basis.content)
     judged = categories.judge(content, said.answers)
     urgent = judged.severity is Severity.emergency
@@ -97,7 +94,7 @@ async def report(tx: Tx, id: UUID, said: Report, network: str) -> OwnComplaint:
         premises=basis.premises,
         subject=Subject.named if basis.premises or said.factory.name else Subject.unknown,
         factory_named=said.factory.name,
-        office=basis.office_urgent if urgent else basis.office,
+        office=(urgent and basis.office_urgent) or basis.office,
         clocks=clocks.write(running),
         next_due=clocks.next_due(running),
         next_point=clocks.next_point(running),
@@ -107,11 +104,16 @@ async def report(tx: Tx, id: UUID, said: Report, network: str) -> OwnComplaint:
         account=account,
         person=contact.person,
         secret=tracking.index(code),
-        data_key=contact.data_key,
+        data_key=contact.key,
         identity=contact.blob,
         callback=said.contact is not None and said.contact.callback,
+        senders=[sender for sender, _ in senders],
     )
     number = await queries.insert(tx, new)
+    if number is None:  # another of the forty at once was faster
+        return await _again(tx, id, code, account, sent)
+    if senders:
+        await limits.take_all(tx, [bucket for _, bucket in senders])
     if officer is None:
         tx.actor = Tracking(id, complainant)  # the event says that the complainant did it, not who
     await events.record(

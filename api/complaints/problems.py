@@ -93,3 +93,45 @@ class PlaceUnknown(
     constraints=("complaint_premises", "complaint_province"),
 ):
     """Province and district by DOPA code, a factory by its id in the register."""
+
+
+class RouteNotFound(
+    NotFound,
+    code="complaints/no-such-route",
+    th="ไม่พบกฎการส่งเรื่องนี้",
+    en="There is no such rule",
+):
+    """`GET /v1/complaint-routes` lists them."""
+
+
+class RouteWrong(
+    Invalid,
+    code="complaints/route-wrong",
+    th="กฎต้องส่งไปยังประเภทสำนักงานหรือสำนักงานอย่างใดอย่างหนึ่ง ที่มีอยู่จริง",
+    en="A rule leads to a kind of office or to an office that exists, not to both",
+    constraints=(
+        "complaint_route_to_office_fkey",
+        "complaint_route_province_fkey",
+        "complaint_route_category_fkey",
+    ),
+):
+    """Exactly one of `to_kind` and `to_office`; province by DOPA code."""
+
+
+class AppointmentNotFound(
+    Invalid,
+    code="complaints/no-local-body",
+    th="สำนักงานนี้ไม่ใช่องค์กรปกครองส่วนท้องถิ่น หรือช่วงเวลาไม่ถูกต้อง",
+    en="This office is no local body, or the dates are not in order",
+    constraints=("local_appointment_dates", "local_appointment_province_fkey"),
+):
+    """Appointments under s.11/1 are of offices of the kind `local`."""
+
+
+class NothingToBlock(
+    Conflict,
+    code="complaints/nothing-to-block",
+    th="เรื่องนี้เจ้าหน้าที่เป็นผู้บันทึก ไม่มีผู้ส่งให้ระงับ",
+    en="An officer entered this complaint; there is no sender to block",
+):
+    """Only what came over the network has a sender."""

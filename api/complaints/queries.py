@@ -12,6 +12,7 @@ import msgspec
 from api.complaints.model import ComplaintRow
 from api.db import Tx
 from api.permissions import Scope
+from api.sealed import NewKey
 
 
 class CategoryRow(msgspec.Struct):
@@ -43,6 +44,7 @@ class Basis(msgspec.Struct):
     premises: UUID | None
     office: UUID | None
     office_urgent: UUID | None
+    """Null where no rule tells emergencies apart."""
     blocked: bool
     special_days: list[date]
     worked: list[bool]
@@ -71,8 +73,9 @@ async def basis(
         select exists (select from complaint where id = $1), c.code as category, c.version,
             c.content::text, p.province, s.id as premises,
             complaint_office(p.province, c.code, l.estate, l.class, false, $8::date) as office,
-            complaint_office(p.province, c.code, l.estate, l.class, true, $8::date)
-                as office_urgent,
+            case when exists (select from complaint_route where emergency is not null)
+                then complaint_office(p.province, c.code, l.estate, l.class, true, $8::date)
+                end as office_urgent,
             exists (select from complaint_block b
                 where b.sender = any ($7::bytea[]) and b.until > $9) as blocked,
             array(select day from special_day where day >= $8 order by day) as special_days,
@@ -136,31 +139,42 @@ class NewComplaint(msgspec.Struct, kw_only=True):
     account: UUID | None
     person: bytes | None
     secret: bytes
-    data_key: UUID | None
+    data_key: NewKey | None
     identity: bytes | None
     callback: bool
+    senders: Sequence[bytes]
 
 
-async def insert(tx: Tx, new: NewComplaint) -> int:
-    """Writes the complaint, who told it, and its clock; returns its number."""
-    number: int = await tx.value(
+async def insert(tx: Tx, new: NewComplaint) -> int | None:
+    """Writes the complaint, who told it, and its clock; returns its number.
+
+    None when the id is taken: a transaction that was faster has by then been committed.
+    """
+    key = new.data_key
+    number: int | None = await tx.value(
         """
-        with told as (
+        with made as (
+            insert into complaint (id, channel, category, category_version, answers, description,
+                happened_at, severity, flags, lat, lng, accuracy_m, earth, address, province,
+                district, premises, subject, factory_named, office, clocks, next_due, entered_by,
+                sent, state, received_at)
+            values ($1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9::jsonb, $10, $11, $12, $13::cube,
+                $14, $15, $16, $17, $18, $19, $20, $21::jsonb, $22, $24, $25, 'submitted', $33)
+            on conflict (id) do nothing
+            returning number
+        ), sealing as (
+            insert into data_key (id, kid, wrapped, created_at)
+            select $30::uuid, $34::text, $35::bytea, $33 from made where $30::uuid is not null
+        ), told as (
             insert into complainant (id, complaint, kind, account, person, secret, data_key,
-                identity, callback, created_at)
-            values ($26, $1, 'reporter', $27, $28, $29, $30, $31, $32, $33)
+                identity, callback, senders, created_at)
+            select $26, $1, 'reporter', $27::uuid, $28::bytea, $29::bytea, $30, $31::bytea, $32,
+                $36::bytea[], $33 from made
         ), clock as (
             insert into deadline (kind, record, due_at, set_at)
-            select 'complaint.clock', $1, $23, $33 where $23::timestamptz is not null
-            on conflict (kind, record) do nothing
+            select 'complaint.clock', $1, $23::timestamptz, $33 from made where $23 is not null
         )
-        insert into complaint (id, channel, category, category_version, answers, description,
-            happened_at, severity, flags, lat, lng, accuracy_m, earth, address, province, district,
-            premises, subject, factory_named, office, clocks, next_due, entered_by, sent, state,
-            received_at)
-        values ($1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9::jsonb, $10, $11, $12, $13::cube, $14,
-            $15, $16, $17, $18, $19, $20, $21::jsonb, $22, $24, $25, 'submitted', $33)
-        returning number
+        select number from made
         """,
         new.id,
         new.channel,
@@ -191,10 +205,13 @@ async def insert(tx: Tx, new: NewComplaint) -> int:
         new.account,
         new.person,
         new.secret,
-        new.data_key,
+        key and key.id,
         new.identity,
         new.callback,
         tx.now,
+        key and key.kid,
+        key and key.wrapped,
+        list(new.senders),
     )
     return number
 

@@ -53,6 +53,7 @@ async def list_categories(tx: InTx) -> Page[Category]:
         ComplaintExists,
         ComplaintNotFound,
     ],
+    opt={"uncompressed": True},
 )
 async def report(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Report]

@@ -8,8 +8,9 @@ from uuid import UUID
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from api.documents import codes, seals
+from api import codes
 from api.documents import contents as c
+from api.documents import seals
 from api.documents.model import Envelope
 
 HARD = "ที่ปั๊มน้ำ กฎหมาย ญี่ปุ่น ฐานรากที่แข็งแรง ผู้ประกอบกิจการ น้ำ สำนักงาน"

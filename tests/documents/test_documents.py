@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 from litestar import Litestar
 
-from api import ids, keys, sealed, storage
+from api import codes, ids, keys, sealed, storage
 from api.db import Database
-from api.documents import codes, service
+from api.documents import service
 from api.documents.model import Document, Force, WrongForce
 from api.factories.seed import OPERATOR
 from api.keys import Purpose

@@ -1,0 +1,167 @@
+"""What is kept beside complaints: categories, routes, appointed local bodies, blocked senders."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from api import events
+from api.complaints import identity, keeping_queries, moving, queries
+from api.complaints.categories import Category, Content
+from api.complaints.problems import (
+    AppointmentNotFound,
+    CategoryUnknown,
+    NothingToBlock,
+    RouteNotFound,
+    RouteWrong,
+)
+from api.complaints.views import NO_NUL, Line
+from api.db import Tx
+from api.permissions import Session
+from api.problems import Malformed, Stale
+
+_CODE = re.compile(r"[a-z][a-z_]{1,30}")
+Province = Annotated[str, Meta(pattern="^[0-9]{2}$")]
+Class = Annotated[int, Meta(ge=1, le=3)]
+Said = Annotated[str, Meta(min_length=1, max_length=500, pattern=NO_NUL)]
+
+
+class Route(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A rule that leads complaints to an office. What is null fits any; the lowest priority wins.
+
+    `to_kind` is the office of that kind that belongs to the province (of DIW, IEAT and the ministry
+    the one there is); a local body only while it is appointed for the class (s.11/1).
+    """
+
+    priority: Annotated[int, Meta(ge=0, le=10_000)]
+    province: Province | None = None
+    category: Annotated[str, Meta(max_length=40)] | None = None
+    in_estate: bool | None = None
+    classes: Annotated[list[Class], Meta(min_length=1, max_length=3)] | None = None
+    emergency: bool | None = None
+    to_kind: Literal["pio", "diw", "ieat", "ministry", "local"] | None = None
+    to_office: UUID | None = None
+    note: Line = ""
+
+
+class StoredRoute(Route, kw_only=True):
+    """A rule as stored; the first six fields are the row's."""
+
+    id: UUID
+    version: int
+
+
+class Appointment(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A local body that answers for classes 1 and 2 in a province, and for how long (s.11/1)."""
+
+    office: UUID
+    province: Province
+    classes: Annotated[list[Annotated[int, Meta(ge=1, le=2)]], Meta(min_length=1, max_length=2)]
+    instrument: Said
+    valid_from: date
+    valid_to: date | None = None
+
+
+class StoredAppointment(Appointment, kw_only=True):
+    id: UUID
+
+
+class Block(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """For how many days nothing is taken from where a complaint came from, and why."""
+
+    reason: Said
+    days: Annotated[int, Meta(ge=1, le=90)] = 7
+
+
+class Blocked(msgspec.Struct):
+    """How many senders (account, device, network) are blocked, and until when."""
+
+    senders: int
+    until: datetime
+
+
+async def edit_category(
+    tx: Tx, code: str, content: Content, version: int, *, active: bool
+) -> Category:
+    """Writes the next version; 0 makes a new category. Raises `Malformed`, `Stale`."""
+    if not _CODE.fullmatch(code):
+        raise Malformed(reason=f"a code is {_CODE.pattern}", where="code")
+    await keeping_queries.lock_category(tx, code)
+    held = await keeping_queries.category_version(tx, code)
+    if (held or 0) != version:
+        raise Stale(current=held or 0)
+    text = msgspec.json.encode(content).decode()
+    await keeping_queries.put_category(tx, code, version + 1, text, _account(tx), active=active)
+    await events.record(
+        tx,
+        "complaint_category.edited",
+        "complaint_category",
+        keeping_queries.category_id(code),
+        facts={"code": code, "version": version + 1, "active": active},
+    )
+    return Category(
+        code=code, version=version + 1, active=active, **msgspec.structs.asdict(content)
+    )
+
+
+async def put_route(tx: Tx, id: UUID, route: Route) -> StoredRoute:
+    """Writes a rule. Raises `RouteWrong`, `CategoryUnknown`."""
+    if (route.to_kind is None) == (route.to_office is None):
+        raise RouteWrong()
+    if route.category is not None and not any(
+        row.code == route.category for row in await queries.categories(tx)
+    ):
+        raise CategoryUnknown()
+    await tx.lock([id])
+    version = await keeping_queries.put_route(tx, id, route)
+    await events.record(
+        tx, "complaint_route.edited", "complaint_route", id, facts=msgspec.structs.asdict(route)
+    )
+    return StoredRoute(id=id, version=version, **msgspec.structs.asdict(route))
+
+
+async def remove_route(tx: Tx, id: UUID) -> None:
+    """Raises `RouteNotFound`."""
+    if not await keeping_queries.remove_route(tx, id):
+        raise RouteNotFound(route=id)
+    await events.record(tx, "complaint_route.removed", "complaint_route", id)
+
+
+async def put_appointment(tx: Tx, id: UUID, entry: Appointment) -> StoredAppointment:
+    """Writes an appointment; one that ended keeps its row. Raises `AppointmentNotFound` where the
+    office is no local body."""
+    if not await keeping_queries.is_local(tx, entry.office):
+        raise AppointmentNotFound(office=entry.office)
+    await keeping_queries.put_appointment(tx, id, entry)
+    await events.record(
+        tx,
+        "local_appointment.edited",
+        "local_appointment",
+        id,
+        facts=msgspec.structs.asdict(entry),
+    )
+    return StoredAppointment(id=id, **msgspec.structs.asdict(entry))
+
+
+async def block_sender(tx: Tx, complaint: UUID, block: Block) -> Blocked:
+    """Takes nothing for a while from where a complaint came from; who that is stays unseen.
+
+    Raises `ComplaintNotFound`, and `NothingToBlock` where an officer entered it.
+    """
+    row = await moving.held(tx, complaint, "complaint_block.edit", None)
+    senders = await identity.senders(tx, row.id)
+    if not senders:
+        raise NothingToBlock()
+    until = tx.now + timedelta(days=block.days)
+    await keeping_queries.block(tx, senders, block.reason, until, _account(tx))
+    await events.record(tx, "complaint_block.added", "complaint", row.id, facts={"until": until})
+    return Blocked(len(senders), until)
+
+
+def _account(tx: Tx) -> UUID | None:
+    return tx.actor.account if isinstance(tx.actor, Session) else None
