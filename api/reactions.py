@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from api import recipients
 from api.complaints import intake as complaint_intake
+from api.complaints import mailing as complaint_mailing
 from api.complaints import telling as complaint_telling
 from api.complaints import timing as complaint_timing
 from api.deadlines import Reaction
@@ -45,6 +46,7 @@ JOBS: dict[str, Handler] = {
     "notify.forget_devices": Handler(inside=notify.forget_devices),
     "orders.recount": Handler(inside=serving.recount),
     "tell.complaint": Handler(inside=complaint_telling.tell),
+    complaint_mailing.JOB: Handler(outside=complaint_mailing.send, lease=complaint_mailing.LEASE),
 }
 
 REACTIONS: dict[str, tuple[str, ...]] = {

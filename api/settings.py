@@ -75,6 +75,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     emergency_resolve_hours: int = 72
     reopen_days: int = 15
     """So long after its end a complainant may say that it is not solved; then it is closed."""
+    mail_server: str = ""
+    """`smtp://user:password@host:587` or `smtps://…`, for letters to complainants who left an
+    address and no account; empty: they follow their complaint by its code alone."""
+    mail_from: str = "no-reply@localhost"
     complaints_a_day: int = 20
     """That one account, or one device, may send."""
     complaints_an_hour: int = 120

@@ -92,3 +92,53 @@ async def senders(tx: Tx, complaint: UUID) -> list[bytes]:
         """,
         complaint,
     )
+
+
+class Reached(msgspec.Struct):
+    """Where a letter goes, and the number that its reader knows."""
+
+    email: str
+    number: str
+
+
+class _Held(msgspec.Struct):
+    identity: bytes | None
+    number: int
+    received_at: datetime
+
+
+async def written_to(tx: Tx, complaint: UUID) -> list[UUID]:
+    """Complainants with contact details and no account, of a complaint and what it took in."""
+    return await tx.values(
+        """
+        select p.id from complaint c join complainant p on p.complaint = c.id
+        where (c.id = $1 or c.merged_into = $1) and p.account is null
+            and p.identity is not null and (c.left_at is null or p.kind = 'me_too')
+        order by p.id
+        """,
+        complaint,
+    )
+
+
+async def address_of(tx: Tx, complainant: UUID) -> Reached | None:
+    """Opens the seal for a letter by the system, which is an event; None without an address.
+
+    Raises `Erased`.
+    """
+    held = await tx.maybe_one(
+        _Held,
+        """
+        select p.identity, c.number, c.received_at
+        from complainant p join complaint c on c.id = p.complaint where p.id = $1
+        """,
+        complainant,
+    )
+    if held is None or held.identity is None:
+        return None
+    opened = sealed.Sealed(_cell(complainant), held.identity)
+    contact = msgspec.json.decode(
+        await sealed.unseal(tx, opened, purpose="complaint.letter"), type=Contact
+    )
+    if not contact.email.strip():
+        return None
+    return Reached(contact.email.strip(), shown_number(held.number, held.received_at))

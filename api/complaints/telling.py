@@ -12,7 +12,7 @@ from uuid import UUID
 from api import events, permissions
 from api.accounts import directory
 from api.clock import bangkok_date, buddhist_year
-from api.complaints import identity, queries
+from api.complaints import identity, mailing, queries
 from api.complaints.clocks import Kind
 from api.complaints.model import ComplaintRow, Severity
 from api.db import Tx
@@ -72,6 +72,8 @@ async def tell(tx: Tx, job: Job) -> None:
             own = {"number": each.shown_number}
             about = ("own_complaint", each.complaint)
             await _send(tx, job, [each.account], f"own_{name}", about, own)
+        written = await identity.written_to(tx, complaint.id)
+        await mailing.enqueue(tx, written, job.args["event"], f"own_{name}")
 
 
 async def _officers(tx: Tx, complaint: ComplaintRow, whom: str | None) -> list[UUID]:
