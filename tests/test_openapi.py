@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from api import handbook
+from api import codes, handbook
 from api.app import ROUTERS
+from api.complaints import model as complaints
 from api.edge import DEPENDENCIES
 from api.inspection.visits.operations import FieldOperation
 from api.openapi import FOLDER, RECORDS, document
@@ -296,10 +297,13 @@ async def test_no_other_file_is(world: World, name: str) -> None:
 
 def _flags_of_the_code() -> set[str]:
     """Of what phones send; those of complaints are their own page's."""
+    files = (ROOT / "api").rglob("*.py")
+    return _flags_in(path for path in files if "complaints" not in path.parts)
+
+
+def _flags_in(files: Iterable[Path]) -> set[str]:
     found = set()
-    for path in (ROOT / "api").rglob("*.py"):
-        if "complaints" in path.parts:
-            continue
+    for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Flag", "flag", "_flag"):
                 for part in node.args[:1]:
@@ -334,3 +338,27 @@ def test_no_page_for_developers_names_a_machine_or_a_workplace() -> None:
     for path in [*FOLDER.glob("*"), *(ROOT / "docs").rglob("*.md"), Path(ROOT / "README.md")]:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"/root/|/home/\w|/tmp/\w", text), path
+
+
+COMPLAINTS = (FOLDER / "complaints.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_complaints_explains_every_flag_and_status_and_invents_none() -> None:
+    flags = COMPLAINTS.partition("## 4. Flags")[2]
+    told = set(re.findall(r"^\| `([a-z_]+\.[a-z_]+)`", flags, re.MULTILINE))
+    assert told == _flags_in((ROOT / "api" / "complaints").rglob("*.py"))
+    statuses = COMPLAINTS.partition("## 3. Statuses")[2].partition("## 4.")[0]
+    rows = re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \|", statuses, re.MULTILINE)
+    assert dict(rows[1:]) == {str(k): v for k, v in complaints.PUBLIC_TH.items()}
+
+
+def test_the_codes_of_the_page_on_complaints_are_right() -> None:
+    rows = re.findall(r"^\| `(\w{26})` \| `([\w-]+)` \|", COMPLAINTS, re.MULTILINE)
+    assert len(rows) > 1
+    for begun, shown in rows:
+        code = codes.completed(begun, codes.SECRET)
+        assert code is not None and codes.shown(code) == shown
+    program = COMPLAINTS.partition("```python\n")[2].partition("```")[0]
+    values = {"values": [codes.ALPHABET.index(c) for c in rows[0][0]]}
+    exec(program, values)  # the page's own words
+    assert codes.ALPHABET[values["check"]] == rows[0][1][-1]  # type: ignore[call-overload]

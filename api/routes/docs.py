@@ -33,6 +33,7 @@ ASSETS: dict[str, tuple[Path, str]] = {
     "rule-vectors.json": (FOLDER, "application/json"),
     "rules.md": (FOLDER, "text/markdown"),
     "sync.md": (FOLDER, "text/markdown"),
+    "complaints.md": (FOLDER, "text/markdown"),
 }
 """What /docs/{name} serves, and from where. A name that is not here does not exist."""
 
