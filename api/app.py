@@ -76,7 +76,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
         [options(routes), *routes],
         dependencies=DEPENDENCIES,
         exception_handlers=EXCEPTION_HANDLERS,
-        guards=[admit],
+        before_request=admit,
         lifespan=[lifespan],
         openapi_config=None,  # `superapp openapi` writes the document, /docs serves it
         compression_config=CompressionConfig(

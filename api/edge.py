@@ -24,7 +24,7 @@ from litestar.exceptions import (
     NotFoundException,
     ValidationException,
 )
-from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.handlers import HTTPRouteHandler
 
 from api import logs, permissions
 from api.accounts import service as accounts
@@ -136,10 +136,14 @@ def options(handlers: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
 # --- admission and the transaction --------------------------------------------------------------
 
 
-async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Puts the actor on the request and refuses a verb that the table does not give them."""
-    verb = handler.opt.get("verb")
-    connection.scope["user"] = actor = await _actor(connection, verb or PUBLIC)
+async def admit(request: Request[Any, Any, Any]) -> None:
+    """Puts the actor on the request and refuses a verb that the table does not give them.
+
+    It runs before the body is read (`before_request` of the application): a guard would do, but
+    Litestar copies the whole handler for each guard of each request.
+    """
+    verb = request.route_handler.opt.get("verb")
+    request.scope["user"] = actor = await _actor(request, verb or PUBLIC)
     if verb and verb != PUBLIC:
         permissions.reaches(actor, verb)
 

@@ -85,6 +85,13 @@ def test_every_route_names_a_verb(app: Litestar) -> None:
     )
 
 
+def test_no_route_is_reached_past_its_admission(app: Litestar) -> None:
+    """A hook of a route's own would take its place, and a cached answer would come before it."""
+    past = [h.paths for h in routes(app) if h.resolve_before_request() is None or h.cache]
+    own = [h.paths for h in routes(app) if "verb" in h.opt and h.before_request is not None]
+    assert not past and not own
+
+
 def test_every_operation_has_a_name_of_its_own(app: Litestar) -> None:
     names = [str(h.operation_id) for h in routes(app) if "verb" in h.opt]
     assert sorted(names) == sorted(set(names))

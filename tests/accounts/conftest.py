@@ -150,7 +150,7 @@ async def site(db: Database, conf: Settings, keyring: Keyring) -> AsyncIterator[
         [*oauth.ROUTES, *accounts.ROUTES, *dev_provider.ROUTES],
         dependencies=DEPENDENCIES,
         exception_handlers=EXCEPTION_HANDLERS,
-        guards=[admit],
+        before_request=admit,
         openapi_config=None,
         logging_config=None,
     )

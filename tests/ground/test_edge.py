@@ -383,7 +383,7 @@ async def trial(db: Database) -> AsyncIterator[Litestar]:
         [survives, fault, slow, who],
         dependencies=DEPENDENCIES,
         exception_handlers=EXCEPTION_HANDLERS,
-        guards=[admit],
+        before_request=admit,
         openapi_config=None,
         logging_config=None,
     )
