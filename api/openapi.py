@@ -328,7 +328,8 @@ def book_response(book: _Book, status: int, kinds: list[type[Problem]]) -> dict[
     shared = status in (401, 500) or all(code.startswith("ground/") for code in codes)
     if not shared or status == 404:
         return answer
-    name = "_".join([str(status), *(code.partition("/")[2] for code in codes if status != 401)])
+    always = [kind.code for kind in _SIGN_IN]
+    name = "_".join([str(status), *(c.partition("/")[2] for c in codes if c not in always)])
     book.responses[name] = answer
     return {"$ref": f"#/components/responses/{name}"}
 
