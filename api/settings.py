@@ -62,6 +62,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     image_max_bytes: int = 64 * 1024 * 1024
     image_max_pixels: int = 100_000_000
     """A larger picture is kept and flagged, not decoded."""
+    order_photographs: int = 12
+    """So many photographs an order's document shows; those beyond are listed by their hash."""
+    record_photographs: int = 60
+    """The same of a visit's record."""
     link_minutes: int = 10
     """How long a link to evidence is good."""
 

@@ -52,12 +52,16 @@ class Factory(_Part, kw_only=True):
 
 
 class Photo(_Part, kw_only=True):
-    """A photograph by its evidence id; `sha256` (hex) is that of the stored original."""
+    """A photograph by its evidence id; `sha256` (hex) is that of the stored original.
+
+    `taken_at` is the phone's claim. Not `shown`, or without a form that can be shown: listed.
+    """
 
     evidence: UUID
     sha256: str
     caption: str = ""
     taken_at: str = ""
+    shown: bool = True
 
 
 class Signature(_Part, kw_only=True):
@@ -272,8 +276,10 @@ def moment(value: datetime | None) -> str:
 
 
 def images(content: Any) -> Iterator[UUID]:
-    """The evidence ids of every image that `content` (builtins) names, in their order."""
+    """The evidence ids of every image that `content` (builtins) shows, in their order."""
     if isinstance(content, dict):
+        if content.get("shown") is False:
+            return
         for name, value in content.items():
             if name in ("evidence", "photo", "image") and isinstance(value, str):
                 yield UUID(value)

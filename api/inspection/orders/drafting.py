@@ -252,6 +252,7 @@ async def _situation(tx: Tx, row: Row) -> Situation:
     )
     visit = None if row.visit is None else await visits.row(tx, row.visit, "visit.read")
     ids = [r.finding for r in content.required]
+    findings = await subject.findings(tx, ids, everywhere)
     return Situation(
         kind=row.kind,
         basis=row.basis,
@@ -263,7 +264,8 @@ async def _situation(tx: Tx, row: Row) -> Situation:
         signer_name=signer.name_th,
         signer_position=signer.position_th,
         visit_state=None if visit is None else visit.state,
-        findings=await subject.findings(tx, ids, everywhere),
+        findings=findings,
+        photographs=await proofs.photographs(tx, findings),
         earlier=earlier,
         corrects=row.corrects,
         corrected=corrected,

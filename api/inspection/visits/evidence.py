@@ -6,7 +6,7 @@ unclaimed: it is its sender's alone.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypedDict
 from uuid import UUID
 
@@ -41,6 +41,17 @@ async def claim_waiting(tx: Tx, job: Job) -> None:
     """A visit is here: evidence that came before it becomes its own."""
     visit = UUID(job.args["record"])
     await claim_all(tx, visit, await evidence.waiting(tx, OWNER, visit))
+
+
+async def photographs(tx: Tx, visit: UUID) -> list[EvidenceRow]:
+    """The visit's still pictures, also those that nothing can show (HEIC, broken)."""
+    found = await evidence.of(tx, OWNER, visit)
+    return [row for row in found if row.media.startswith("image/")]
+
+
+def place(photo: EvidenceRow) -> tuple[bool, str, datetime, UUID]:
+    """By item, then by time; what belongs to no item comes last."""
+    return photo.item is None, photo.item or "", photo.taken_at or photo.received_at, photo.id
 
 
 async def expect(tx: Tx, visit: UUID) -> None:

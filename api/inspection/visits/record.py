@@ -7,11 +7,11 @@ no remark, no note, nothing of a neighbour's licence. Why a visit was made is in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from api import jobs, permissions, sealed
+from api import jobs, permissions, sealed, settings
 from api.clock import bangkok_date
 from api.db import Tx
 from api.documents import contents as c
@@ -248,8 +248,8 @@ def _photographs(
         for f in seen.findings
         if f.state != FindingState.withdrawn and copy.shows(f.licence, confidential=f.confidential)
     }
-    shown = []
-    for photo in sorted(photos, key=_place):
+    limit, shown = settings.current().record_photographs, list[c.Photo]()
+    for photo in sorted(photos, key=visit_evidence.place):
         if copy.licences is not None and photo.item not in told:
             continue
         found = compiled.item(photo.item) if photo.item else None
@@ -260,14 +260,10 @@ def _photographs(
                 sha256=photo.sha256.hex(),
                 caption=f"{photo.item or ''} {text}".strip(),
                 taken_at=c.moment(photo.taken_at),
+                shown=len(shown) < limit,
             )
         )
     return shown
-
-
-def _place(photo: EvidenceRow) -> tuple[bool, str, datetime, UUID]:
-    """By item, then by time; what belongs to no item comes last."""
-    return photo.item is None, photo.item or "", photo.taken_at or photo.received_at, photo.id
 
 
 def factory_part(found: RecordFactory, language: c.Language) -> c.Factory:
