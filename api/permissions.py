@@ -115,6 +115,7 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "visit.plan": _OFFICERS | {R.local_officer: Reach.office},
     "visit.record": _FIELD,
     "visit.settle": _FIELD,
+    "visit.sign": _FIELD,
     "visit.submit": _FIELD,
     "visit.review": {R.provincial_head: Reach.office, R.department: Reach.all},
     "visit.unseal": {

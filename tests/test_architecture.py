@@ -177,6 +177,7 @@ CHECKED: dict[tuple[str, str], set[str]] = {
     ("visit", "reason"): set(get_args(operations.Reason)),
     ("visit", "outcome"): set(get_args(operations.Outcome)),
     ("visit", "representative"): set(get_args(operations.Presence)),
+    ("visit_signature", "who"): set(get_args(operations.Signer)),
     ("document", "kind"): set(contents.KINDS),
     ("document", "language"): set(get_args(contents.Language)),
     ("document_force", "force"): set(documents.Force),

@@ -65,7 +65,10 @@ class Photo(_Part, kw_only=True):
 
 
 class Signature(_Part, kw_only=True):
-    """Who signed and how: `image` is the evidence of a signature drawn on a phone."""
+    """Who signed and how: `image` is the evidence of a signature drawn on a phone.
+
+    `sha256` (hex) is that of the stored original, of the image; `at` is a claim.
+    """
 
     role: str
     name: str = ""
@@ -73,6 +76,7 @@ class Signature(_Part, kw_only=True):
     at: str = ""
     how: str = ""
     image: UUID | None = None
+    sha256: str = ""
 
 
 class Law(_Part, kw_only=True):
@@ -249,6 +253,7 @@ class CaseFile(_Part, kw_only=True):
     messages: list[CaseMessage] = []
     documents: list[CaseDocument] = []
     evidence: list[CaseEvidence] = []
+    signatures: list[Signature] = []
     photographs: list[Photo] = []
 
 

@@ -136,6 +136,7 @@ def case_file() -> c.CaseFile:
             c.CaseDocument(kind="คำสั่ง", number="1", date="2026-11-23", code="0", sha256="a" * 64)
         ],
         evidence=[c.CaseEvidence(what="ภาพถ่าย", sha256="cd" * 32, received_at=at)],
+        signatures=[c.Signature(role="ผู้รับคำสั่งที่ 1/2569", image=PHOTOS[1], sha256="ef" * 32)],
         photographs=photos()[:1],
     )
 

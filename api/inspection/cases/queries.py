@@ -123,6 +123,30 @@ async def proofs(tx: Tx, orders: Sequence[UUID]) -> list[UUID]:
     return found
 
 
+class Acknowledgement(msgspec.Struct):
+    """A service that someone signed for; who it was is sealed."""
+
+    number: str | None
+    how: str
+    at: datetime
+    proof_evidence: UUID | None
+
+
+async def acknowledgements(tx: Tx, orders: Sequence[UUID]) -> list[Acknowledgement]:
+    """Those of `orders` with a signature on file, in the order of their arrival."""
+    return await tx.all(
+        Acknowledgement,
+        """
+        select o.number, a.how, a.at, a.proof_evidence
+        from service_attempt a join legal_order o on o.id = a.legal_order
+        where o.id = any($1::uuid[]) and a.how in ('personal', 'adult')
+            and a.proof_evidence is not null
+        order by a.received_at, a.id
+        """,
+        list(orders),
+    )
+
+
 async def messages(tx: Tx, records: Sequence[UUID]) -> list[MessageRow]:
     """What the inboxes were told about `records`, in its order."""
     return await tx.all(

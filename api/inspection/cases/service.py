@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,10 +16,11 @@ from api.documents import contents as c
 from api.documents import queries as documents
 from api.documents import service as documents_service
 from api.documents.model import FORCE_WORDS, Document, DocumentLine, RecordTampered
+from api.evidence import content as content_types
 from api.evidence import service as evidence
 from api.evidence.model import EvidenceRow
 from api.inspection.cases import queries, words
-from api.inspection.cases.queries import CaseOfficer, ClockRow, EventRow
+from api.inspection.cases.queries import Acknowledgement, CaseOfficer, ClockRow, EventRow
 from api.inspection.orders import papers
 from api.inspection.orders import reading as orders
 from api.inspection.orders.model import OrderKind
@@ -43,6 +44,7 @@ class Matter(NamedTuple):
     licence: UUID | None
     records: list[UUID]
     owners: list[UUID]
+    orders: list[UUID]
 
 
 async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
@@ -65,6 +67,7 @@ async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
         row.licence,
         [*chain, *shown, *on_it],
         [*chain, *on_it, *await queries.proofs(tx, on_it)],
+        on_it,
     )
     return await issue(tx, matter, language)
 
@@ -85,6 +88,7 @@ async def of_order(tx: Tx, order: UUID, language: c.Language) -> Document:
         row.licence,
         [*found.visits, *shown, *found.orders, *proofs],
         [*found.visits, *found.orders, *proofs],
+        found.orders,
     )
     return await issue(tx, matter, language)
 
@@ -121,6 +125,10 @@ async def issue(tx: Tx, matter: Matter, language: c.Language) -> Document:
         messages=[_message(m, officers, language) for m in told],
         documents=[await _document(tx, d, language) for d in papers],
         evidence=[_evidence(e) for e in held],
+        signatures=[
+            _acknowledgement(a, {e.id: e for e in held}, language)
+            for a in await queries.acknowledgements(tx, matter.orders)
+        ],
     )
     return await documents_service.issue(
         tx,
@@ -203,6 +211,20 @@ async def _document(tx: Tx, line: DocumentLine, language: c.Language) -> c.CaseD
         code=code,
         sha256=found.sha256,
         force=FORCE_WORDS[found.force][english],
+    )
+
+
+def _acknowledgement(
+    found: Acknowledgement, held: Mapping[UUID, EvidenceRow], language: c.Language
+) -> c.Signature:
+    """Without the name, which is opened elsewhere and by few."""
+    image = held.get(found.proof_evidence) if found.proof_evidence else None
+    return c.Signature(
+        role=f"{words.RECEIVED[language == 'en']} {found.number or ''}".strip(),
+        at=c.moment(found.at),
+        how=wording.word(words.SERVED, found.how, language),
+        image=image.id if image and image.media in content_types.PICTURES else None,
+        sha256=image.sha256.hex() if image else "",
     )
 
 

@@ -11,6 +11,7 @@ EVENTS: Words = {
     "visit.submitted": ("ส่งผลการตรวจ", "visit submitted"),
     "visit.settled": ("ชี้ขาดคำตอบที่ขัดแย้ง", "conflicting answers settled"),
     "visit.result_added": ("เพิ่มผลห้องปฏิบัติการ", "laboratory result added"),
+    "visit.signed": ("ลงลายมือชื่อในบันทึก", "signature for the record"),
     "visit.evidence_added": ("เพิ่มพยานหลักฐาน", "evidence added"),
     "visit.review_begun": ("รับเรื่องพิจารณา", "review begun"),
     "visit.review_overdue": ("พ้นกำหนดพิจารณา", "review overdue"),
@@ -69,6 +70,11 @@ CLOCKS: Words = {
     "order.service": ("ถือว่าได้รับคำสั่ง", "service counts"),
     "visit.review": ("พิจารณาผลการตรวจ", "review of the visit"),
 }
+SERVED: Words = {
+    "personal": ("รับด้วยตนเอง", "received in person"),
+    "adult": ("ผู้อยู่หรือทำงาน ณ ที่นั้นรับแทน", "received by an adult living or working there"),
+}
+RECEIVED = ("ผู้รับคำสั่งที่", "For order no.")
 SYSTEM = ("ระบบ", "the system")
 OUTSIDE = ("ผู้ประกอบกิจการ", "the operator's side")
 TAMPERED = ("ข้อมูลถูกแก้ไขภายหลัง เชื่อถือไม่ได้", "tampered with")

@@ -97,6 +97,7 @@ async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
         place=wanted.place,
         position=_text(wanted.position),
         proof=proof,
+        proof_evidence=None if wanted.proof is None else wanted.proof.evidence,
         evidence=wanted.evidence,
         flags=msgspec.json.encode(flags).decode(),
         counts_at=counts_at,

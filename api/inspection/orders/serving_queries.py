@@ -22,6 +22,7 @@ class AttemptRow(msgspec.Struct):
     officer: UUID
     place: str
     evidence: list[UUID]
+    proof_evidence: UUID | None
     flags: str
     counts_at: datetime | None
     counted_at: datetime | None
@@ -32,8 +33,8 @@ async def attempt(tx: Tx, id: UUID) -> AttemptRow | None:
     return await tx.maybe_one(
         AttemptRow,
         """
-        select id, legal_order, how, at, received_at, officer, place, evidence, flags, counts_at,
-            counted_at, hash
+        select id, legal_order, how, at, received_at, officer, place, evidence, proof_evidence,
+            flags, counts_at, counted_at, hash
         from service_attempt where id = $1
         """,
         id,
@@ -44,8 +45,8 @@ async def attempts(tx: Tx, order: UUID) -> list[AttemptRow]:
     return await tx.all(
         AttemptRow,
         """
-        select id, legal_order, how, at, received_at, officer, place, evidence, flags, counts_at,
-            counted_at, hash
+        select id, legal_order, how, at, received_at, officer, place, evidence, proof_evidence,
+            flags, counts_at, counted_at, hash
         from service_attempt where legal_order = $1 order by received_at, id
         """,
         order,
@@ -63,6 +64,7 @@ async def insert_attempt(
     place: str,
     position: str | None,
     proof: bytes | None,
+    proof_evidence: UUID | None,
     evidence: Sequence[UUID],
     flags: str,
     counts_at: datetime | None,
@@ -71,8 +73,8 @@ async def insert_attempt(
     await tx.run(
         """
         insert into service_attempt (id, legal_order, how, at, received_at, officer, place,
-            position, proof, evidence, flags, counts_at, hash)
-        values ($1, $2, $3, $4, $5, $6, $7, $8::json, $9, $10, $11::json, $12, $13)
+            position, proof, evidence, flags, counts_at, hash, proof_evidence)
+        values ($1, $2, $3, $4, $5, $6, $7, $8::json, $9, $10, $11::json, $12, $13, $14)
         """,
         id,
         order,
@@ -87,6 +89,7 @@ async def insert_attempt(
         flags,
         counts_at,
         digest,
+        proof_evidence,
     )
 
 

@@ -20,7 +20,10 @@ from api.inspection.visits.model import FindingState, Severity
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """An attempt as officers see it; who received or witnessed it is sealed."""
+    """An attempt as officers see it; who received or witnessed it is sealed.
+
+    `proof_evidence`: the drawn signature of who received it, or the scan of another proof.
+    """
 
     id: UUID
     how: str
@@ -29,6 +32,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     officer: UUID
     place: str
     evidence: list[UUID]
+    proof_evidence: UUID | None = None
     flags: list[Any]
     counts_at: datetime | None
     counted_at: datetime | None

@@ -18,7 +18,7 @@ from api.evidence import service as evidence
 from api.evidence.model import EvidenceRow, EvidenceTaken
 from api.factories.earth import distance
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import queries, reading, service
+from api.inspection.visits import queries, reading, service, signature_queries
 from api.inspection.visits.model import FindingState, VisitRow
 from api.jobs import Job
 from api.permissions import EVERYTHING
@@ -31,10 +31,22 @@ BEFORE, AFTER = timedelta(hours=1), timedelta(hours=24)
 
 
 async def claim_completed(tx: Tx, job: Job) -> None:
-    """Evidence is complete: if it names a visit that is here, it becomes that visit's."""
+    """Evidence is complete: if it names a visit that is here, it becomes that visit's; if it names
+    nothing, that of the visit whose signature it is.
+    """
     found = await evidence.one(tx, UUID(job.args["record"]))
-    if found.owner_kind == OWNER and found.owner is not None and not found.claimed:
-        await claim_all(tx, found.owner, [found.id])
+    if found.claimed:
+        return
+    owner = found.owner if found.owner_kind == OWNER else None
+    if owner is None and found.owner_kind is None:
+        owner = await signature_queries.naming(tx, found.id)
+    if owner is not None:
+        await claim_all(tx, owner, [found.id])
+
+
+async def claim_soon(tx: Tx, id: UUID) -> None:
+    """Evidence that a visit's operation names, and that did not name the visit itself."""
+    await jobs.enqueue(tx, CLAIM, {"record": id})
 
 
 async def claim_waiting(tx: Tx, job: Job) -> None:
@@ -44,9 +56,11 @@ async def claim_waiting(tx: Tx, job: Job) -> None:
 
 
 async def photographs(tx: Tx, visit: UUID) -> list[EvidenceRow]:
-    """The visit's still pictures, also those that nothing can show (HEIC, broken)."""
+    """The visit's still pictures, also those that nothing can show (HEIC, broken); a drawn
+    signature is none of them."""
+    drawn = {row.evidence for row in await signature_queries.signatures(tx, [visit])}
     found = await evidence.of(tx, OWNER, visit)
-    return [row for row in found if row.media.startswith("image/")]
+    return [row for row in found if row.media.startswith("image/") and row.id not in drawn]
 
 
 def place(photo: EvidenceRow) -> tuple[bool, str, datetime, UUID]:

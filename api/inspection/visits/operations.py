@@ -134,7 +134,27 @@ class AddResult(Operation, tag="visit.add_result"):
     note: str | None = None
 
 
-FieldOperation = RecordVisit | SettleAnswer | SubmitVisit | AddResult
+Signer = Literal["inspector", "representative", "refused"]
+
+
+class SignVisit(Operation, tag="visit.sign"):
+    """A signature drawn on a phone for the visit's record, or that there is none and why.
+
+    `evidence` is the drawn image, uploaded with the visit as its owner, before or after. `who`: an
+    officer of the team (`officer`; the sender unless named), the factory's representative with
+    `name` and `capacity`, or a representative who refused to sign, for a `reason`.
+    """
+
+    who: Signer
+    evidence: UUID | None = None
+    officer: UUID | None = None
+    name: str | None = None
+    capacity: str | None = None
+    reason: str | None = None
+    signed_at: Moment | None = None
+
+
+FieldOperation = RecordVisit | SettleAnswer | SubmitVisit | AddResult | SignVisit
 
 
 def drop_impossible_times(op: FieldOperation) -> list[Flag]:
@@ -144,7 +164,7 @@ def drop_impossible_times(op: FieldOperation) -> list[Flag]:
     sent are kept whole beside the operation.
     """
     flags = []
-    for name in ("answered_at", "ended_at", "reported_at"):
+    for name in ("answered_at", "ended_at", "reported_at", "signed_at"):
         if not _possible(getattr(op, name, None)):
             setattr(op, name, None)
             flags.append(Flag("time.impossible", {"field": name}))

@@ -16,7 +16,7 @@ from api.evidence import service as evidence
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import late, merge, queries, view_queries
+from api.inspection.visits import late, merge, queries, signature_queries, view_queries
 from api.inspection.visits.model import (
     ENDED,
     Finding,
@@ -64,6 +64,7 @@ async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
         notes.setdefault(note.visit, []).append(note)
     kept_late = await late.entries_of(tx, [h.id for h in headers if h.state in ENDED])
     files = await evidence.bound(tx, "visit", ids)
+    signed = await signature_queries.views(tx, ids)
     return [
         Visit(
             id=h.id,
@@ -98,6 +99,7 @@ async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
             notes=notes.get(h.id, []),
             late_entries=kept_late.get(h.id, []),
             evidence=[VisitEvidence(f.id, f.item, f.media) for f in files.get(h.id, [])],
+            signatures=signed.get(h.id, []),
             version=h.version,
         )
         for h in headers

@@ -23,10 +23,19 @@ from api.evidence.model import EvidenceRow
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
 from api.inspection.visits import evidence as visit_evidence
-from api.inspection.visits import queries, reading, record_queries, wording
+from api.inspection.visits import (
+    queries,
+    reading,
+    record_evidence,
+    record_queries,
+    signature_queries,
+    signatures,
+    wording,
+)
 from api.inspection.visits.model import FindingState, VisitSealed
 from api.inspection.visits.record_queries import OfficerName, RecordFactory
-from api.inspection.visits.views import CurrentAnswer, FindingView, Visit
+from api.inspection.visits.signature_queries import SignatureRow
+from api.inspection.visits.views import CurrentAnswer, FindingView, Signatory, Visit
 from api.jobs import Job
 
 KIND = "visit_record"
@@ -83,10 +92,11 @@ async def issue(tx: Tx, visit: UUID, language: c.Language) -> list[Document]:
     (seen,) = await reading.visit_views(tx, [visit])
     compiled = await checklists.compiled(tx, row.checklist)
     names = await _names(tx, row.id, seen)
-    photos = await evidence.of(tx, visit_evidence.OWNER, row.id)
+    signed = await _signed(tx, row.id)
+    photos = [e for id, e in signed.files.items() if id not in signed.drawn]
     issued = []
     for copy in _copies(row.company, row.shown_as, seen):
-        content = await _content(tx, seen, compiled, names, photos, copy, language)
+        content = await _content(tx, seen, compiled, names, photos, signed, copy, language)
         before = await documents.latest(tx, KIND, copy.subject, copy.company, language)
         issued.append(
             await service.issue(
@@ -139,12 +149,32 @@ async def _names(tx: Tx, visit: UUID, seen: Visit) -> _Names:
     return _Names(officers, c.Office(th=office.th, en=office.en), name, reviewer)
 
 
+class _Signed(NamedTuple):
+    """The drawn signatures, who signed for the factory, and all evidence of the visit by id."""
+
+    rows: list[SignatureRow]
+    said: dict[UUID, Signatory]
+    files: dict[UUID, EvidenceRow]
+    drawn: set[UUID | None]
+
+
+async def _signed(tx: Tx, visit: UUID) -> _Signed:
+    rows = await signature_queries.signatures(tx, [visit])
+    try:
+        said = await signatures.opened(tx, rows, "visit.document")
+    except sealed.Erased:
+        said = {}
+    files = {e.id: e for e in await evidence.of(tx, visit_evidence.OWNER, visit)}
+    return _Signed(rows, said, files, {row.evidence for row in rows})
+
+
 async def _content(
     tx: Tx,
     seen: Visit,
     compiled: rules.Compiled,
     names: _Names,
     photos: Sequence[EvidenceRow],
+    signed: _Signed,
     copy: Copy,
     language: c.Language,
 ) -> c.VisitRecord:
@@ -178,7 +208,16 @@ async def _content(
         ],
         photographs=_photographs(photos, seen, compiled, copy, language),
         remarks=[n.text for n in seen.notes] if for_office else [],
-        signatures=[_lead_signature(names, seen, language)],
+        signatures=record_evidence.signatures(
+            _lead_signature(names, seen, language),
+            seen.lead,
+            signed.rows,
+            signed.said,
+            names.officers,
+            signed.files,
+            language,
+            factory_side=for_office or seen.licence in own,
+        ),
         accepted=c.Person(name=reviewer.name, position=reviewer.position) if reviewer else None,
         accepted_at=c.moment(seen.accepted_at),
     )
