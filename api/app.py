@@ -30,6 +30,7 @@ from api.routes import (
     oauth,
     order_outcomes,
     orders,
+    samples,
     sync,
     uploads,
 )
@@ -46,6 +47,7 @@ ROUTERS = [
     *notify.ROUTES,
     *orders.ROUTES,
     *order_outcomes.ROUTES,
+    *samples.ROUTES,
     *sync.ROUTES,
     *uploads.ROUTES,
     *evidence.ROUTES,

@@ -116,6 +116,7 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "visit.record": _FIELD,
     "visit.settle": _FIELD,
     "visit.sign": _FIELD,
+    "visit.take_sample": _FIELD,
     "visit.submit": _FIELD,
     "visit.review": {R.provincial_head: Reach.office, R.department: Reach.all},
     "visit.unseal": {
@@ -130,6 +131,8 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
         R.department: Reach.all,
     },
     "company_visit.read": {R.operator: Reach.company},
+    "sample.read": _READERS | {R.local_officer: Reach.office},
+    "sample.hand_over": _OFFICERS | {R.local_officer: Reach.office},
     # documents
     "visit_record.issue": {
         R.inspector: Reach.office,

@@ -51,6 +51,7 @@ REACTIONS: dict[str, tuple[str, ...]] = {
     "finding.confirmed": (visit_evidence.SHOW,),
     "visit.result_added": (record.ISSUE,),
     "visit.evidence_added": (record.ISSUE_LATER,),
+    "visit.sample_handed_over": (record.ISSUE_LATER,),
     "visit.submitted": ("tell.visit_submitted",),
     "visit.returned": ("tell.visit_returned",),
     "visit.review_overdue": ("tell.visit_review_overdue",),

@@ -116,6 +116,33 @@ class FindingPart(_Part, kw_only=True):
     noted: str = ""
 
 
+class CustodyLink(_Part, kw_only=True):
+    """One hand-over of a sample; `at` is claimed, `known_at` when it was written down here."""
+
+    at: str
+    known_at: str
+    giver: str
+    receiver: str
+    condition: str = ""
+    seal: str = ""
+
+
+class SamplePart(_Part, kw_only=True):
+    """A sample with its chain of custody; `breaks` says in words where the chain is broken."""
+
+    number: str
+    items: list[str]
+    what: str = ""
+    place: str = ""
+    taken_at: str = ""
+    by: str = ""
+    seal: str = ""
+    links: list[CustodyLink] = []
+    results: list[str] = []
+    breaks: list[str] = []
+    photographs: list[Photo] = []
+
+
 class VisitRecord(_Part, kw_only=True):
     """บันทึกผลการตรวจโรงงาน. `copy`: the office's own, or the factory's without what is not its."""
 
@@ -136,6 +163,7 @@ class VisitRecord(_Part, kw_only=True):
     sections: list[Section] = []
     findings: list[FindingPart] = []
     remarks: list[str] = []
+    samples: list[SamplePart] = []
     photographs: list[Photo] = []
     signatures: list[Signature] = []
     accepted: Person | None = None
@@ -253,6 +281,7 @@ class CaseFile(_Part, kw_only=True):
     messages: list[CaseMessage] = []
     documents: list[CaseDocument] = []
     evidence: list[CaseEvidence] = []
+    samples: list[SamplePart] = []
     signatures: list[Signature] = []
     photographs: list[Photo] = []
 

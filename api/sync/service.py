@@ -26,7 +26,7 @@ from api import keys, permissions, sealed
 from api.cursors import Place
 from api.db import Retry, Tx, Unreachable
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import field, signing
+from api.inspection.visits import field, samples, signing
 from api.inspection.visits.model import Held
 from api.inspection.visits.operations import (
     AddResult,
@@ -35,6 +35,7 @@ from api.inspection.visits.operations import (
     SettleAnswer,
     SignVisit,
     SubmitVisit,
+    TakeSample,
 )
 from api.inspection.visits.steps import Applied
 from api.permissions import Session
@@ -65,6 +66,7 @@ VERBS: dict[str, tuple[type[FieldOperation], Verb]] = {
     "visit.submit": (SubmitVisit, field.submit_visit),
     "visit.add_result": (AddResult, field.add_result),
     "visit.sign": (SignVisit, signing.sign_visit),
+    "visit.take_sample": (TakeSample, samples.take_sample),
 }
 
 _result = msgspec.json.Decoder(Result)

@@ -24,14 +24,22 @@ from api.inspection.cases.queries import Acknowledgement, CaseOfficer, ClockRow,
 from api.inspection.orders import papers
 from api.inspection.orders import reading as orders
 from api.inspection.orders.model import OrderKind
+from api.inspection.visits import (
+    chains,
+    record,
+    record_evidence,
+    record_queries,
+    sample_queries,
+    wording,
+)
 from api.inspection.visits import queries as visits
-from api.inspection.visits import record, record_queries, wording
+from api.inspection.visits.custody import Sample
 from api.inspection.visits.model import VisitNotFound
 from api.notify import texts
 from api.notify.model import Language, MessageRow
 
 KIND = "case_file"
-OWNER_KINDS = ("visit", "order", "service", "notice", "seal", "correction", "signature")
+OWNER_KINDS = ("visit", "order", "service", "notice", "seal", "correction", "signature", "sample")
 
 
 class Matter(NamedTuple):
@@ -45,6 +53,7 @@ class Matter(NamedTuple):
     records: list[UUID]
     owners: list[UUID]
     orders: list[UUID]
+    visits: list[UUID]
 
 
 async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
@@ -68,6 +77,7 @@ async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
         [*chain, *shown, *on_it],
         [*chain, *on_it, *await queries.proofs(tx, on_it)],
         on_it,
+        chain,
     )
     return await issue(tx, matter, language)
 
@@ -89,6 +99,7 @@ async def of_order(tx: Tx, order: UUID, language: c.Language) -> Document:
         [*found.visits, *shown, *found.orders, *proofs],
         [*found.visits, *found.orders, *proofs],
         found.orders,
+        found.visits,
     )
     return await issue(tx, matter, language)
 
@@ -96,10 +107,13 @@ async def of_order(tx: Tx, order: UUID, language: c.Language) -> Document:
 async def issue(tx: Tx, matter: Matter, language: c.Language) -> Document:
     """Gathers events, clocks, documents, evidence and officers of `matter` and signs them."""
     before = await documents.latest(tx, KIND, matter.subject, None, language)
+    chained = await chains.of_visits(tx, matter.visits)
+    samples = [s for visit in matter.visits for s in chained[visit].samples]
+    owners = [*matter.owners, *(s.id for s in samples)]
     held = [
         await evidence.one(tx, bound.id)
         for kind in OWNER_KINDS
-        for found in (await evidence.bound(tx, kind, matter.owners)).values()
+        for found in (await evidence.bound(tx, kind, owners)).values()
         for bound in found
     ]
     papers = [d for d in await documents.of_subjects(tx, matter.records) if d.kind != KIND]
@@ -125,6 +139,7 @@ async def issue(tx: Tx, matter: Matter, language: c.Language) -> Document:
         messages=[_message(m, officers, language) for m in told],
         documents=[await _document(tx, d, language) for d in papers],
         evidence=[_evidence(e) for e in held],
+        samples=await _samples(tx, samples, {e.id: e for e in held}, language),
         signatures=[
             _acknowledgement(a, {e.id: e for e in held}, language)
             for a in await queries.acknowledgements(tx, matter.orders)
@@ -212,6 +227,21 @@ async def _document(tx: Tx, line: DocumentLine, language: c.Language) -> c.CaseD
         sha256=found.sha256,
         force=FORCE_WORDS[found.force][english],
     )
+
+
+async def _samples(
+    tx: Tx, found: Sequence[Sample], held: Mapping[UUID, EvidenceRow], language: c.Language
+) -> list[c.SamplePart]:
+    """With their chains and those who gave and took them; opening their seals is an event."""
+    links = await sample_queries.handovers(tx, sorted({s.visit for s in found}))
+    try:
+        bearers = await chains.people(tx, links, "case_file")
+    except sealed.Erased:
+        bearers = []
+    takers = [s.taken_by for s in found if s.taken_by]
+    officers = {o.account: o for o in await record_queries.officers(tx, takers)}
+    named = {b.handover: b for b in bearers}
+    return record_evidence.samples(found, officers, named, held, language)
 
 
 def _acknowledgement(

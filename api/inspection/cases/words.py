@@ -12,6 +12,8 @@ EVENTS: Words = {
     "visit.settled": ("ชี้ขาดคำตอบที่ขัดแย้ง", "conflicting answers settled"),
     "visit.result_added": ("เพิ่มผลห้องปฏิบัติการ", "laboratory result added"),
     "visit.signed": ("ลงลายมือชื่อในบันทึก", "signature for the record"),
+    "visit.sample_taken": ("เก็บตัวอย่าง", "sample taken"),
+    "visit.sample_handed_over": ("ส่งมอบตัวอย่าง", "sample handed over"),
     "visit.evidence_added": ("เพิ่มพยานหลักฐาน", "evidence added"),
     "visit.review_begun": ("รับเรื่องพิจารณา", "review begun"),
     "visit.review_overdue": ("พ้นกำหนดพิจารณา", "review overdue"),

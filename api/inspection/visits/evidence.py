@@ -18,7 +18,7 @@ from api.evidence import service as evidence
 from api.evidence.model import EvidenceRow, EvidenceTaken
 from api.factories.earth import distance
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import queries, reading, service, signature_queries
+from api.inspection.visits import queries, reading, sample_queries, service, signature_queries
 from api.inspection.visits.model import FindingState, VisitRow
 from api.jobs import Job
 from api.permissions import EVERYTHING
@@ -32,7 +32,7 @@ BEFORE, AFTER = timedelta(hours=1), timedelta(hours=24)
 
 async def claim_completed(tx: Tx, job: Job) -> None:
     """Evidence is complete: if it names a visit that is here, it becomes that visit's; if it names
-    nothing, that of the visit whose signature it is.
+    nothing, that of the visit whose signature or sample it shows.
     """
     found = await evidence.one(tx, UUID(job.args["record"]))
     if found.claimed:
@@ -40,6 +40,7 @@ async def claim_completed(tx: Tx, job: Job) -> None:
     owner = found.owner if found.owner_kind == OWNER else None
     if owner is None and found.owner_kind is None:
         owner = await signature_queries.naming(tx, found.id)
+        owner = owner or await sample_queries.naming(tx, found.id)
     if owner is not None:
         await claim_all(tx, owner, [found.id])
 
@@ -192,9 +193,11 @@ class _Position(msgspec.Struct):
     lng: float
 
 
-class _Subject(msgspec.Struct):
+class Subject(msgspec.Struct):
+    """What is asked here of a visit's subject: where the register has the factory."""
+
     position: _Position | None = None
 
 
-_subject = msgspec.json.Decoder(_Subject)
+_subject = msgspec.json.Decoder(Subject)
 _flags = msgspec.json.Decoder(list[Flag])

@@ -20,7 +20,17 @@ from api.factories import service as factories
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import entry, evidence, findings, late, merge, queries, service, steps
+from api.inspection.visits import (
+    entry,
+    evidence,
+    findings,
+    late,
+    merge,
+    queries,
+    samples,
+    service,
+    steps,
+)
 from api.inspection.visits.model import (
     ENDED,
     AlreadyPlanned,
@@ -326,7 +336,8 @@ async def add_result(
         licence=waiting[0].licence,
     )
     waited = tuple(v.operation for v in waiting)
-    return await _replace(tx, op.id, answer, held, odd, waited, "visit.result_added")
+    chain = await samples.reported(tx, op, held.visit, [v.value for v in waiting])
+    return await _replace(tx, op.id, answer, held, odd, waited, "visit.result_added", chain)
 
 
 def _awaits(value: Any) -> bool:
@@ -342,6 +353,7 @@ async def _replace(
     odd: Sequence[Flag],
     supersedes: tuple[UUID, ...],
     event: str,
+    known: Sequence[Flag] = (),
 ) -> Applied:
     """One answer that supersedes several others; shared by settling and laboratory results."""
     actor, flags = steps.officer(tx, "visit.record"), list(odd)
@@ -350,6 +362,7 @@ async def _replace(
     subject["visit_date"] = bangkok_date(held.visit.started_at or tx.now).isoformat()
     op = RecordVisit(id=operation, visit=held.visit.id, answers=[answer])
     made, judged = _versions(tx, op, actor, held, compiled, subject, flags, supersedes)
+    made[0].flags = [*made[0].flags, *known]
     raised, conflicts = await findings.settle(
         tx, held, {answer.item}, compiled, subject, judged, flags
     )

@@ -22,16 +22,20 @@ from api.evidence import service as evidence
 from api.evidence.model import EvidenceRow
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
-from api.inspection.visits import evidence as visit_evidence
 from api.inspection.visits import (
+    chains,
+    custody,
     queries,
     reading,
     record_evidence,
     record_queries,
+    sample_queries,
     signature_queries,
     signatures,
     wording,
 )
+from api.inspection.visits import evidence as visit_evidence
+from api.inspection.visits.custody import Bearers, Sample
 from api.inspection.visits.model import FindingState, VisitSealed
 from api.inspection.visits.record_queries import OfficerName, RecordFactory
 from api.inspection.visits.signature_queries import SignatureRow
@@ -92,7 +96,7 @@ async def issue(tx: Tx, visit: UUID, language: c.Language) -> list[Document]:
     (seen,) = await reading.visit_views(tx, [visit])
     compiled = await checklists.compiled(tx, row.checklist)
     names = await _names(tx, row.id, seen)
-    signed = await _signed(tx, row.id)
+    signed = await _signed(tx, row.id, seen.samples)
     photos = [e for id, e in signed.files.items() if id not in signed.drawn]
     issued = []
     for copy in _copies(row.company, row.shown_as, seen):
@@ -150,22 +154,42 @@ async def _names(tx: Tx, visit: UUID, seen: Visit) -> _Names:
 
 
 class _Signed(NamedTuple):
-    """The drawn signatures, who signed for the factory, and all evidence of the visit by id."""
+    """The drawn signatures, who signed for the factory, through whose hands its samples went, and
+    all evidence of the visit by id; `drawn` is shown elsewhere than among the photographs."""
 
     rows: list[SignatureRow]
     said: dict[UUID, Signatory]
     files: dict[UUID, EvidenceRow]
     drawn: set[UUID | None]
+    bearers: dict[UUID, Bearers]
 
 
-async def _signed(tx: Tx, visit: UUID) -> _Signed:
+async def _signed(tx: Tx, visit: UUID, samples: Sequence[Sample]) -> _Signed:
     rows = await signature_queries.signatures(tx, [visit])
+    links = await sample_queries.handovers(tx, [visit]) if samples else []
     try:
         said = await signatures.opened(tx, rows, "visit.document")
+        bearers = await chains.people(tx, links, "visit.document")
     except sealed.Erased:
-        said = {}
+        said, bearers = {}, []
     files = {e.id: e for e in await evidence.of(tx, visit_evidence.OWNER, visit)}
-    return _Signed(rows, said, files, {row.evidence for row in rows})
+    apart = {row.evidence for row in rows} | {id for s in samples for id in s.photographs}
+    for sample in samples:
+        files |= {e.id: e for e in await evidence.of(tx, custody.OWNER, sample.id)}
+        apart |= {id for link in sample.handovers for id in link.evidence}
+    return _Signed(rows, said, files, apart, {b.handover: b for b in bearers})
+
+
+def _told(sample: Sample, seen: Visit, compiled: rules.Compiled, copy: Copy) -> bool:
+    """Whether a factory's copy tells of a sample: it was taken for an answer that it shows."""
+    for answer in seen.answers:
+        found = compiled.item(answer.item)
+        hidden = found is None or found.item.confidential
+        if answer.item in sample.items and copy.shows(
+            answer.licence or seen.licence, confidential=hidden
+        ):
+            return not sample.late
+    return False
 
 
 async def _content(
@@ -207,6 +231,13 @@ async def _content(
             and copy.shows(f.licence, confidential=f.confidential)
         ],
         photographs=_photographs(photos, seen, compiled, copy, language),
+        samples=record_evidence.samples(
+            [s for s in seen.samples if for_office or _told(s, seen, compiled, copy)],
+            names.officers,
+            signed.bearers if for_office else {},
+            signed.files,
+            language,
+        ),
         remarks=[n.text for n in seen.notes] if for_office else [],
         signatures=record_evidence.signatures(
             _lead_signature(names, seen, language),

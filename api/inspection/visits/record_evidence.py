@@ -1,4 +1,4 @@
-"""Drawn signatures as the record of a visit shows them."""
+"""Drawn signatures, and samples with their chains, as documents show them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from uuid import UUID
 from api.documents import contents as c
 from api.evidence import content
 from api.evidence.model import EvidenceRow
+from api.inspection.checklists.rule_values import Flag
+from api.inspection.visits import wording
+from api.inspection.visits.custody import Bearers, HandOver, Sample
 from api.inspection.visits.record_queries import OfficerName
 from api.inspection.visits.signature_queries import SignatureRow
 from api.inspection.visits.signatures import standing
@@ -78,3 +81,96 @@ def _draw(
         part.sha256 = image.sha256.hex()
         part.image = image.id if image.media in content.PICTURES else None
     return part
+
+
+# --- samples ------------------------------------------------------------------------------------
+
+BREAKS: wording.Words = {
+    "custody.unsealed": ("ตัวอย่างไม่มีเลขตราผนึก", "the sample has no seal number"),
+    "custody.seal_broken": ("ตราผนึกไม่อยู่ในสภาพเดิม", "the seal was broken"),
+    "custody.time_backwards": ("เวลาย้อนกลับ", "time runs backwards"),
+    "custody.gap": ("ผู้ส่งไม่ใช่ผู้ที่รับไว้ครั้งก่อน", "given by another than who had taken it"),
+    "custody.no_handover": ("ไม่มีบันทึกการส่งมอบ", "no hand-over is written down"),
+    "custody.not_at_laboratory": (
+        "ผู้รับคนสุดท้ายไม่ใช่ห้องปฏิบัติการที่รายงานผล",
+        "the last who took it is not the laboratory that reported",
+    ),
+}
+_SEAL = {
+    True: ("ตราผนึกสมบูรณ์", "seal intact"),
+    False: ("ตราผนึกชำรุด", "seal broken"),
+    None: ("", ""),
+}
+
+
+def samples(
+    found: Sequence[Sample],
+    officers: Mapping[UUID, OfficerName],
+    bearers: Mapping[UUID, Bearers],
+    files: Mapping[UUID, EvidenceRow],
+    language: c.Language,
+) -> list[c.SamplePart]:
+    """With the people whom `bearers` names, and the photographs that are among `files`."""
+    english = language == "en"
+    parts = []
+    for s in found:
+        taker = officers.get(s.taken_by) if s.taken_by else None
+        wanted = [*s.photographs, *(id for link in s.handovers for id in link.evidence)]
+        parts.append(
+            c.SamplePart(
+                number=s.number or "–",
+                items=s.items,
+                what=s.what,
+                place=s.place,
+                taken_at=c.moment(s.taken_at),
+                by=taker.name if taker else "",
+                seal=s.seal,
+                links=[_link(link, bearers.get(link.id), english) for link in s.handovers],
+                results=[
+                    " · ".join(
+                        part
+                        for part in (r.item, r.laboratory, r.report_no, c.moment(r.reported_at))
+                        if part
+                    )
+                    for r in s.results
+                ],
+                breaks=[_break(flag, language) for flag in s.breaks],
+                photographs=[
+                    c.Photo(
+                        evidence=id,
+                        sha256=files[id].sha256.hex(),
+                        caption=s.number,
+                        taken_at=c.moment(files[id].taken_at),
+                    )
+                    for id in dict.fromkeys(wanted)
+                    if id in files
+                ],
+            )
+        )
+    return parts
+
+
+def _link(link: HandOver, people: Bearers | None, english: bool) -> c.CustodyLink:
+    return c.CustodyLink(
+        at=c.moment(link.handed_at),
+        known_at=c.moment(link.received_at),
+        giver=_named(link.giver, people.giver if people else ""),
+        receiver=_named(link.receiver, people.receiver if people else ""),
+        condition=link.condition,
+        seal=_SEAL[link.seal_intact][english],
+    )
+
+
+def _named(organisation: str, person: str) -> str:
+    return f"{organisation} ({person})" if person else organisation
+
+
+def _break(flag: Flag, language: c.Language) -> str:
+    said = wording.word(BREAKS, flag.code, language)
+    if "n" in flag.facts:
+        said += (
+            f" (hand-over {flag.facts['n']})" if language == "en" else f" (ครั้งที่ {flag.facts['n']})"
+        )
+    elif "item" in flag.facts:
+        said += f" ({flag.facts['item']})"
+    return said

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from api.inspection.checklists.rule_values import Flag
+from api.inspection.visits.custody import Sample
 from api.inspection.visits.model import FindingState, Severity, VisitState
 from api.inspection.visits.operations import Answer, Signer
 
@@ -225,6 +226,7 @@ class Visit(msgspec.Struct, kw_only=True):
     late_entries: list[LateEntry]
     evidence: list[VisitEvidence] = []
     signatures: list[VisitSignature] = []
+    samples: list[Sample] = []
     version: int
 
 
