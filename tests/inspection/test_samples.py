@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from api import clock, ids
@@ -313,3 +314,42 @@ async def test_a_sample_does_not_start_a_visit(world: World) -> None:
     await world.inspector.push(record(visit, start=gate()))
     seen = (await world.head.get(f"/v1/visits/{visit}")).json()
     assert seen["state"] == "under_way" and len(seen["samples"]) == 1
+
+
+async def test_a_hand_over_of_no_living_time_is_refused_and_stops_no_record(world: World) -> None:
+    _, sample = await taken(world)
+    for at in ("0001-01-01T00:00:00+07:00", "9999-12-31T23:59:59Z"):
+        refused = await world.inspector.put(
+            f"/v1/samples/{sample}/handovers/{ids.new()}",
+            content=encode(link(OFFICE, CARRIER) | {"handed_at": at}),
+        )
+        assert (refused.status_code, refused.json()["code"]) == (422, "ground/malformed")
+
+
+async def test_a_sample_of_a_thousand_items_is_cut_and_flagged(world: World) -> None:
+    visit = await world.begun()
+    many = {"items": ["H05"] * 1000, "photographs": [ids.new() for _ in range(1000)]}
+    (done,) = await world.inspector.push(taking(visit, **many))
+    assert codes(done) == ["sample.too_many", "sample.too_many"]
+    (kept,) = (await world.inspector.get(f"/v1/visits/{visit}")).json()["samples"]
+    assert (len(kept["items"]), len(kept["photographs"])) == (100, 100)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update sample set seal = 'x'",
+        "delete from sample",
+        "update sample_handover set seal_intact = true",
+        "delete from sample_handover",
+        "update laboratory_result set number = 'x'",
+        "delete from visit_signature",
+        "update visit_signature set late = false",
+    ],
+)
+async def test_what_was_kept_cannot_be_changed_by_the_server_itself(
+    db: Database, statement: str
+) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with db.pool.acquire() as connection:
+            await connection.execute(statement)

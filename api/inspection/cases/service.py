@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -33,7 +34,7 @@ from api.inspection.visits import (
     wording,
 )
 from api.inspection.visits import queries as visits
-from api.inspection.visits.custody import Sample
+from api.inspection.visits.custody import Bearers, Sample
 from api.inspection.visits.model import VisitNotFound
 from api.notify import texts
 from api.notify.model import Language, MessageRow
@@ -233,14 +234,13 @@ async def _samples(
     tx: Tx, found: Sequence[Sample], held: Mapping[UUID, EvidenceRow], language: c.Language
 ) -> list[c.SamplePart]:
     """With their chains and those who gave and took them; opening their seals is an event."""
-    links = await sample_queries.handovers(tx, sorted({s.visit for s in found}))
-    try:
-        bearers = await chains.people(tx, links, "case_file")
-    except sealed.Erased:
-        bearers = []
+    named = dict[UUID, Bearers]()
+    for visit in sorted({s.visit for s in found}):
+        links = await sample_queries.handovers(tx, [visit])
+        with contextlib.suppress(sealed.Erased):
+            named |= {b.handover: b for b in await chains.people(tx, links, "case_file")}
     takers = [s.taken_by for s in found if s.taken_by]
     officers = {o.account: o for o in await record_queries.officers(tx, takers)}
-    named = {b.handover: b for b in bearers}
     return record_evidence.samples(found, officers, named, held, language)
 
 

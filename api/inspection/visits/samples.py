@@ -36,7 +36,10 @@ from api.inspection.visits.model import ENDED, Held, VisitNotFound, VisitRow, Vi
 from api.inspection.visits.operations import AddResult, TakeSample
 from api.inspection.visits.steps import Applied
 from api.permissions import Role, Session
+from api.problems import Malformed
 
+MOST = 100
+"""So many items and photographs of one sample are looked at."""
 _place = msgspec.json.Decoder(visit_evidence.Subject)
 
 
@@ -55,6 +58,7 @@ async def take_sample(
     steps.on_team(visit, actor)
     compiled = await checklists.compiled(tx, visit.checklist)
     before = (await chains.of_visits(tx, [visit.id]))[visit.id].samples
+    odd = [*odd, *_cut(op)]
     flags = [*odd, *_odd(tx, op, visit, compiled, before)]
     taken_by = op.officer or actor.account
     if taken_by not in visit.team:
@@ -74,6 +78,17 @@ async def take_sample(
     )
     await _tell(tx, visit, "visit.sample_taken", {"sample": op.id, "late": late})
     return Applied(flags, [])
+
+
+def _cut(op: TakeSample) -> list[Flag]:
+    """Lists longer than any sample's are cut; the bytes as sent are kept whole."""
+    flags = []
+    for name in ("items", "photographs"):
+        sent = getattr(op, name)
+        if len(sent) > MOST:
+            setattr(op, name, sent[:MOST])
+            flags.append(Flag("sample.too_many", {"of": name, "count": len(sent)}))
+    return flags
 
 
 def _odd(
@@ -155,6 +170,8 @@ async def hand_over(tx: Tx, sample: UUID, id: UUID, wanted: HandOverSample) -> S
     Raises `SampleNotFound`, `HandOverExists`, `EvidenceUnknown`, `EvidenceTaken`.
     """
     visit = await _visit(tx, sample, "sample.hand_over")
+    if not 1900 <= wanted.handed_at.year <= 2200:  # no calendar of ours can reckon with it
+        raise Malformed(reason="no time of this age", where="handed_at")
     assert isinstance(tx.actor, Session)
     await tx.lock([sample, visit.id])
     rows = await sample_queries.handovers(tx, [visit.id])
