@@ -16,7 +16,7 @@ demo: .venv/.installed ## play one inspection day against a throw-away server
 	@exec $(BIN)/python -m demo
 
 test: .venv/.developer peers ## run every test but the long trials
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q -n auto $(ARGS)
 
 test-long: .venv/.developer peers ## run the long trials: kill -9, thousands of histories
 	$(BIN)/python -m pytest -q -m long $(ARGS)
