@@ -152,7 +152,7 @@ async def find_breach(tx: Tx, id: UUID, version: int, judged: Breach) -> Order:
 async def _need_notices(tx: Tx, row: Row) -> None:
     """s.40: nobody disobeys a stop or closure that was not posted where everyone sees it."""
     if row.kind in (OrderKind.stop, OrderKind.close):
-        posted = await serving_queries.notices(tx, row.id)
+        posted = (await serving_queries.notices(tx, [row.id])).get(row.id, 0)
         if posted < NOTICES:
             raise NoticesMissing(needed=NOTICES, posted=posted)
 
@@ -162,7 +162,7 @@ async def verify(tx: Tx, id: UUID, finding: UUID, seen: Verification) -> Order:
     complied with. Raises `SubjectUnknown` for another site's visit or another order's finding."""
     await tx.lock([id])
     row = await reading.row(tx, id, "order.verify")
-    held = {f.finding: f for f in await queries.findings_of(tx, id)}
+    held = {f.finding: f for f in await queries.findings_of(tx, [id])}
     before = held.get(finding)
     if before and before.corrected and seen.corrected and before.verified_visit == seen.visit:
         return await reading.order(tx, id)  # sent again
@@ -189,7 +189,7 @@ async def verify(tx: Tx, id: UUID, finding: UUID, seen: Verification) -> Order:
     await reading.tell(tx, row, "order.verified", facts)
     # A stop ends by an order to resume, a closure not at all.
     if row.kind == OrderKind.correct and all(
-        f.corrected for f in await queries.findings_of(tx, id)
+        f.corrected for f in await queries.findings_of(tx, [id])
     ):
         await _complied(tx, row, "all findings were verified as corrected")
     return await reading.order(tx, id)
@@ -225,7 +225,7 @@ async def comply(tx: Tx, id: UUID, version: int, why: str) -> Order:
     row = await reading.moving(tx, id, version, "comply", "order.decide")
     if row.kind in (OrderKind.stop, OrderKind.close):
         raise NotForThisKind(kind=row.kind)
-    if not all(f.corrected for f in await queries.findings_of(tx, id)):
+    if not all(f.corrected for f in await queries.findings_of(tx, [id])):
         raise OrderSealed(state=row.state, reason="findings are not verified")
     await _complied(tx, row, why)
     return await reading.order(tx, id)

@@ -9,7 +9,6 @@ from uuid import UUID
 import msgspec
 
 from api.db import Tx
-from api.inspection.orders.views import Claim
 
 
 async def insert_claim(
@@ -43,14 +42,23 @@ async def same_claim(tx: Tx, id: UUID, order: UUID, note: str, evidence: Sequenc
     return found
 
 
-async def claims(tx: Tx, order: UUID) -> list[Claim]:
+class ClaimRow(msgspec.Struct):
+    legal_order: UUID
+    id: UUID
+    claimed_at: datetime
+    note: str
+    evidence: list[UUID]
+
+
+async def claims(tx: Tx, orders: Sequence[UUID]) -> list[ClaimRow]:
+    """What was claimed under `orders`, the first first."""
     return await tx.all(
-        Claim,
+        ClaimRow,
         """
-        select id, claimed_at, note, evidence from correction_claim
-        where legal_order = $1 order by claimed_at, id
+        select legal_order, id, claimed_at, note, evidence from correction_claim
+        where legal_order = any($1::uuid[]) order by claimed_at, id
         """,
-        order,
+        list(orders),
     )
 
 
@@ -58,6 +66,7 @@ async def claims(tx: Tx, order: UUID) -> list[Claim]:
 
 
 class AppealRow(msgspec.Struct):
+    legal_order: UUID
     filed_on: date
     late: bool
     grounds: str
@@ -67,13 +76,19 @@ class AppealRow(msgspec.Struct):
 
 
 async def appeal(tx: Tx, order: UUID) -> AppealRow | None:
-    return await tx.maybe_one(
+    found = await appeals(tx, [order])
+    return found[0] if found else None
+
+
+async def appeals(tx: Tx, orders: Sequence[UUID]) -> list[AppealRow]:
+    """At most one of each of `orders`."""
+    return await tx.all(
         AppealRow,
         """
-        select filed_on, late, grounds, outcome, decided_on, decision
-        from appeal where legal_order = $1
+        select legal_order, filed_on, late, grounds, outcome, decided_on, decision
+        from appeal where legal_order = any($1::uuid[])
         """,
-        order,
+        list(orders),
     )
 
 
@@ -130,15 +145,16 @@ class SealingRow(msgspec.Struct):
     version: int
 
 
-async def sealings(tx: Tx, order: UUID) -> list[SealingRow]:
+async def sealings(tx: Tx, orders: Sequence[UUID]) -> list[SealingRow]:
+    """What was asked for, and came of it, under `orders`."""
     return await tx.all(
         SealingRow,
         """
         select id, legal_order, state, machines, reason, seals, evidence, requested_at,
             approved_at, sealed_at, lifted_at, version
-        from sealing where legal_order = $1 order by id
+        from sealing where legal_order = any($1::uuid[]) order by id
         """,
-        order,
+        list(orders),
     )
 
 

@@ -17,7 +17,13 @@ from api.permissions import Scope
 
 
 async def order(tx: Tx, id: UUID, scope: Scope) -> Row | None:
-    return await tx.maybe_one(
+    found = await orders(tx, [id], scope)
+    return found[0] if found else None
+
+
+async def orders(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[Row]:
+    """Those of `ids` that lie in `scope`."""
+    return await tx.all(
         Row,
         """
         select id, kind, state, basis, premises, licence, company, province, class, office, visit,
@@ -25,10 +31,10 @@ async def order(tx: Tx, id: UUID, scope: Scope) -> Row | None:
             content_hash, signed_content, served_at, due_at, appeal_until, stay,
             breach, ended_at, ended_why, document, data_key, version
         from legal_order
-        where id = $1 and ($2::text[] is null or province = any($2))
+        where id = any($1::uuid[]) and ($2::text[] is null or province = any($2))
             and ($3::smallint[] is null or class = any($3))
         """,
-        id,
+        list(ids),
         scope.provinces,
         scope.classes,
     )
@@ -115,6 +121,7 @@ async def first_words(tx: Tx, order: UUID) -> str:
 class Verified(msgspec.Struct):
     """What an order requires about a finding, and whether it was seen to be done."""
 
+    legal_order: UUID
     finding: UUID
     item: str
     state: str
@@ -128,16 +135,17 @@ class Verified(msgspec.Struct):
     visit: UUID
 
 
-async def findings_of(tx: Tx, order: UUID) -> list[Verified]:
+async def findings_of(tx: Tx, orders: Sequence[UUID]) -> list[Verified]:
+    """What each of `orders` is about, in the order of the checklist."""
     return await tx.all(
         Verified,
         """
-        select o.finding, f.item, f.state, f.severity, f.legal_ref, f.ref_status, o.required,
-            o.verified_at, o.corrected, o.verified_visit, f.visit
+        select o.legal_order, o.finding, f.item, f.state, f.severity, f.legal_ref, f.ref_status,
+            o.required, o.verified_at, o.corrected, o.verified_visit, f.visit
         from order_finding o join finding f on f.id = o.finding
-        where o.legal_order = $1 order by f.item
+        where o.legal_order = any($1::uuid[]) order by f.item
         """,
-        order,
+        list(orders),
     )
 
 

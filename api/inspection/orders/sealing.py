@@ -120,7 +120,7 @@ async def _order(tx: Tx, order: UUID, verb: str) -> Row:
 
 
 async def _moved(tx: Tx, order: UUID, id: UUID, version: int, move: str) -> SealingState:
-    held = next((s for s in await outcome_queries.sealings(tx, order) if s.id == id), None)
+    held = next((s for s in await outcome_queries.sealings(tx, [order]) if s.id == id), None)
     if held is None:
         raise SealingNotFound(sealing=id)
     if held.version != version:

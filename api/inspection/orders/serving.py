@@ -129,7 +129,7 @@ async def recount(tx: Tx, job: Job) -> None:
         await tx.lock([order])
         row = await reading.row(tx, order, "order.serve")
         moved = False
-        for waiting in await serving_queries.attempts(tx, order):
+        for waiting in await serving_queries.attempts(tx, [order]):
             if row.state == OrderState.signed and waiting.how in WAITS:
                 at = effective(row, waiting.at, waiting.received_at)
                 day = await _deemed(tx, bangkok_date(at))
@@ -177,7 +177,7 @@ async def _look(tx: Tx, row: Row) -> None:
     to = MOVES.get(("serve", row.state))
     if to is None:
         return
-    able = [a for a in await serving_queries.attempts(tx, row.id) if a.counts_at is not None]
+    able = [a for a in await serving_queries.attempts(tx, [row.id]) if a.counts_at is not None]
     if not able:
         return
     first = min(able, key=lambda a: (a.counts_at, a.received_at))

@@ -41,15 +41,16 @@ async def attempt(tx: Tx, id: UUID) -> AttemptRow | None:
     )
 
 
-async def attempts(tx: Tx, order: UUID) -> list[AttemptRow]:
+async def attempts(tx: Tx, orders: Sequence[UUID]) -> list[AttemptRow]:
+    """Every attempt to serve `orders`, as they arrived."""
     return await tx.all(
         AttemptRow,
         """
         select id, legal_order, how, at, received_at, officer, place, evidence, proof_evidence,
             flags, counts_at, counted_at, hash
-        from service_attempt where legal_order = $1 order by received_at, id
+        from service_attempt where legal_order = any($1::uuid[]) order by received_at, id
         """,
-        order,
+        list(orders),
     )
 
 
@@ -160,12 +161,22 @@ async def insert_notice(
     )
 
 
-async def notices(tx: Tx, order: UUID) -> int:
-    """In how many different places the order was posted."""
-    found: int = await tx.value(
-        "select count(distinct lower(place)) from order_notice where legal_order = $1", order
+class Posted(msgspec.Struct):
+    legal_order: UUID
+    places: int
+
+
+async def notices(tx: Tx, orders: Sequence[UUID]) -> dict[UUID, int]:
+    """Order → in how many different places it was posted, where it was."""
+    found = await tx.all(
+        Posted,
+        """
+        select legal_order, count(distinct lower(place)) from order_notice
+        where legal_order = any($1::uuid[]) group by legal_order
+        """,
+        list(orders),
     )
-    return found
+    return {posted.legal_order: posted.places for posted in found}
 
 
 async def same_notice(tx: Tx, id: UUID, order: UUID, place: str, at: datetime) -> bool:
