@@ -39,7 +39,7 @@ from api.inspection.orders.sealing import AskSealing, SealMachines
 from api.inspection.orders.views import CompanyOrder, Order
 from api.inspection.visits.model import VisitNotFound
 from api.problems import Stale
-from api.routes.orders import MOVED, AnyRequest, Limit, Why
+from api.routes.orders import AnyRequest, Limit, Why, act
 
 
 class Decide(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,12 +51,11 @@ class Decide(msgspec.Struct, forbid_unknown_fields=True):
 # --- to the end ---------------------------------------------------------------------------------
 
 
-@post(
+@act(
     "/v1/orders/{order:uuid}/extend",
     verb="order.decide",
     operation="order.extend",
-    problems=[*MOVED, NotLater, DateWrong, AuthorityNeeded],
-    status_code=200,
+    problems=[NotLater, DateWrong, AuthorityNeeded],
 )
 async def extend_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Extension]
@@ -65,12 +64,11 @@ async def extend_order(
     return await ending.extend(tx, order, if_match(request), data)
 
 
-@post(
+@act(
     "/v1/orders/{order:uuid}/breach",
     verb="order.decide",
     operation="order.breach",
-    problems=[*MOVED, NotForThisKind, NoticesMissing],
-    status_code=200,
+    problems=[NotForThisKind, NoticesMissing],
 )
 async def find_breach(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Breach]
@@ -92,12 +90,11 @@ async def verify_finding(
     return await ending.verify(tx, order, finding, data)
 
 
-@post(
+@act(
     "/v1/orders/{order:uuid}/comply",
     verb="order.decide",
     operation="order.comply",
-    problems=[*MOVED, NotForThisKind],
-    status_code=200,
+    problems=[NotForThisKind],
 )
 async def comply_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Why]
@@ -106,12 +103,11 @@ async def comply_order(
     return await ending.comply(tx, order, if_match(request), data.why)
 
 
-@post(
+@act(
     "/v1/orders/{order:uuid}/revoke",
     verb="order.decide",
     operation="order.revoke",
-    problems=[*MOVED, AuthorityNeeded],
-    status_code=200,
+    problems=[AuthorityNeeded],
 )
 async def revoke_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Why]
@@ -120,13 +116,7 @@ async def revoke_order(
     return await ending.revoke(tx, order, if_match(request), data.why)
 
 
-@post(
-    "/v1/orders/{order:uuid}/stay",
-    verb="order.decide",
-    operation="order.stay",
-    problems=MOVED,
-    status_code=200,
-)
+@act("/v1/orders/{order:uuid}/stay", verb="order.decide", operation="order.stay")
 async def stay_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Stay]
 ) -> Order:
@@ -134,13 +124,7 @@ async def stay_order(
     return await ending.stay(tx, order, if_match(request), data)
 
 
-@post(
-    "/v1/orders/{order:uuid}/end-stay",
-    verb="order.decide",
-    operation="order.end_stay",
-    problems=MOVED,
-    status_code=200,
-)
+@act("/v1/orders/{order:uuid}/end-stay", verb="order.decide", operation="order.end_stay")
 async def end_stay(request: AnyRequest, tx: InTx, order: FromPath[UUID]) -> Order:
     """The stay is over; what was left of the time runs on."""
     return await ending.end_stay(tx, order, if_match(request))
@@ -156,12 +140,11 @@ async def file_appeal(tx: InTx, order: FromPath[UUID], data: JSONBody[FileAppeal
     return await ending.file_appeal(tx, order, data)
 
 
-@post(
+@act(
     "/v1/orders/{order:uuid}/appeal/decide",
     verb="order.decide",
     operation="order.decide_appeal",
-    problems=[*MOVED, DateWrong],
-    status_code=200,
+    problems=[DateWrong],
 )
 async def decide_appeal(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[DecideAppeal]

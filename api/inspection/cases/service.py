@@ -24,7 +24,7 @@ from api.inspection.cases import queries, words
 from api.inspection.cases.queries import Acknowledgement, CaseOfficer, ClockRow, EventRow
 from api.inspection.orders import papers
 from api.inspection.orders import reading as orders
-from api.inspection.orders.model import OrderKind
+from api.inspection.orders.model import OrderKind, Row
 from api.inspection.visits import (
     chains,
     record,
@@ -35,7 +35,7 @@ from api.inspection.visits import (
 )
 from api.inspection.visits import queries as visits
 from api.inspection.visits.custody import Bearers, Sample
-from api.inspection.visits.model import VisitNotFound
+from api.inspection.visits.model import VisitNotFound, VisitRow
 from api.notify import texts
 from api.notify.model import Language, MessageRow
 
@@ -58,7 +58,8 @@ class Matter(NamedTuple):
 
 
 async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
-    """The case file of a visit's matter, with the visits that it follows and that follow it.
+    """The case file of a visit's matter, with the visits that it follows and that follow it, the
+    orders on them, and what those hang together with.
 
     A later one takes the place of the one before. Raises `VisitNotFound`.
     """
@@ -67,19 +68,9 @@ async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
         raise VisitNotFound(visit=visit)
     row, chain = rows[0], await queries.chain(tx, visit)
     title = "Inspection of the factory" if language == "en" else "การตรวจโรงงาน"
-    shown = [v.shown_as for v in await visits.visits(tx, chain, permissions.EVERYTHING)]
-    on_it = await queries.orders(tx, chain)
-    matter = Matter(
-        chain[0],
-        title,
-        row.province,
-        row.premises,
-        row.licence,
-        [*chain, *shown, *on_it],
-        [*chain, *on_it, *await queries.proofs(tx, on_it)],
-        on_it,
-        chain,
-    )
+    found = await queries.order_matter(tx, await queries.orders_on(tx, chain))
+    found.visits = list(dict.fromkeys([*chain, *found.visits]))
+    matter = await _matter(tx, chain[0], title, row, found)
     return await issue(tx, matter, language)
 
 
@@ -87,22 +78,21 @@ async def of_order(tx: Tx, order: UUID, language: c.Language) -> Document:
     """The case file of an order: with the orders that it follows, corrects or leads to, and the
     visits that they rest on or that verified them. Raises `OrderNotFound`."""
     row = await orders.row(tx, order, "case_file.issue")
-    found = await queries.order_matter(tx, order)
+    found = await queries.order_matter(tx, [order])
     title = (papers.TITLE_EN if language == "en" else papers.TITLE_TH)[OrderKind(row.kind)]
+    matter = await _matter(tx, found.orders[0], title, row, found)
+    return await issue(tx, matter, language)
+
+
+async def _matter(
+    tx: Tx, subject: UUID, title: str, at: VisitRow | Row, found: queries.OrderMatter
+) -> Matter:
     shown = [v.shown_as for v in await visits.visits(tx, found.visits, permissions.EVERYTHING)]
     proofs = await queries.proofs(tx, found.orders)
-    matter = Matter(
-        found.orders[0],
-        title,
-        row.province,
-        row.premises,
-        row.licence,
-        [*found.visits, *shown, *found.orders, *proofs],
-        [*found.visits, *found.orders, *proofs],
-        found.orders,
-        found.visits,
-    )
-    return await issue(tx, matter, language)
+    records = [*found.visits, *shown, *found.orders, *proofs]
+    owners = [*found.visits, *found.orders, *proofs]
+    where = (at.province, at.premises, at.licence)
+    return Matter(subject, title, *where, records, owners, found.orders, found.visits)
 
 
 async def issue(tx: Tx, matter: Matter, language: c.Language) -> Document:
