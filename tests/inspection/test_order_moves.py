@@ -13,7 +13,7 @@ import pytest_asyncio
 from api import ids
 from api.accounts.model import Power
 from api.db import Database
-from api.inspection.orders import drafting, ending
+from api.inspection.orders import ending, succession
 from api.inspection.orders.model import MOVES, SEALING_MOVES, OrderState, SealingState
 from api.inspection.orders.problems import OrderSealed
 from api.permissions import Worker
@@ -153,10 +153,18 @@ async def play(
         case "supersede":
             try:
                 async with db.begin(Worker("test")) as tx:
-                    await drafting.supersede(tx, order, ids.new())
+                    await succession.correct(tx, order, UUID(base["id"]))
             except OrderSealed:
                 return False
             return True
+        case "revive":
+            async with db.begin(Worker("test")) as tx:
+                await tx.run(
+                    "update legal_order set superseded_by = $2 where id = $1",
+                    order,
+                    UUID(base["id"]),
+                )
+                return await succession.revive(tx, order, UUID(base["id"]))
         case "redraft":
             body = content(base["seen"])
             return await world.inspector.put(

@@ -47,6 +47,12 @@ EVENTS: Words = {
     "order.breached": ("ฝ่าฝืนคำสั่ง", "order breached"),
     "order.complied": ("ปฏิบัติครบถ้วน", "complied with"),
     "order.closure_withheld": ("ใบอนุญาตเปลี่ยนผู้ประกอบการ จึงไม่เพิกถอน", "licence not revoked"),
+    "order.licence_reinstated": ("คืนใบอนุญาตที่ถูกเพิกถอน", "licence reinstated"),
+    "order.reinstatement_withheld": (
+        "ใบอนุญาตถูกแก้ไขภายหลัง จึงไม่คืนโดยอัตโนมัติ",
+        "licence changed since, not reinstated",
+    ),
+    "order.revived": ("คำสั่งกลับมีผลใช้บังคับ", "in force again"),
     "order.superseded": ("มีคำสั่งใหม่แทน", "superseded"),
     "order.revoked": ("เพิกถอนคำสั่ง", "revoked"),
     "order.annulled": ("คำสั่งถูกเพิกถอนโดยคำวินิจฉัย", "annulled"),

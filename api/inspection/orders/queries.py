@@ -29,7 +29,7 @@ async def orders(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[Row]:
         select id, kind, state, basis, premises, licence, company, province, class, office, visit,
             follows, corrects, content, drafted_by, number, signed_by, signed_at,
             content_hash, signed_content, served_at, due_at, appeal_until, stay,
-            breach, ended_at, ended_why, document, data_key, version
+            breach, ended_at, ended_why, superseded_by, document, data_key, version
         from legal_order
         where id = any($1::uuid[]) and ($2::text[] is null or province = any($2))
             and ($3::smallint[] is null or class = any($3))
@@ -245,89 +245,6 @@ async def set_document(tx: Tx, order: UUID, document: UUID) -> None:
     await tx.run("update legal_order set document = $2 where id = $1", order, document)
 
 
-# --- moves --------------------------------------------------------------------------------------
-
-
-async def move(
-    tx: Tx, order: UUID, state: str, *, breach: str | None = None, why: str | None = None
-) -> None:
-    """A move without dates of its own; `why` ends the order, `breach` is the head's judgement."""
-    await tx.run(
-        """
-        update legal_order set state = $2, breach = coalesce($3::json, breach),
-            ended_at = case when $4::text is null then ended_at else $5 end,
-            ended_why = coalesce($4, ended_why), version = version + 1
-        where id = $1
-        """,
-        order,
-        state,
-        breach,
-        why,
-        tx.now,
-    )
-
-
-async def serve(
-    tx: Tx, order: UUID, served_at: datetime, due_at: datetime | None, appeal_until: datetime
-) -> None:
-    await tx.run(
-        """
-        update legal_order set state = 'served', served_at = $2, due_at = $3, appeal_until = $4,
-            version = version + 1
-        where id = $1
-        """,
-        order,
-        served_at,
-        due_at,
-        appeal_until,
-    )
-
-
-async def set_appeal_until(tx: Tx, order: UUID, until: datetime) -> None:
-    await tx.run(
-        "update legal_order set appeal_until = $2, version = version + 1 where id = $1",
-        order,
-        until,
-    )
-
-
-async def extend(tx: Tx, order: UUID, due_at: datetime) -> None:
-    await tx.run(
-        "update legal_order set state = 'served', due_at = $2, version = version + 1 where id = $1",
-        order,
-        due_at,
-    )
-
-
-async def insert_extension(
-    tx: Tx, order: UUID, before: datetime, after: datetime, reason: str, by: UUID
-) -> None:
-    await tx.run(
-        """
-        insert into order_extension (legal_order, number, due_before, due_after, reason,
-            granted_by, granted_at)
-        select $1, count(*) + 1, $2, $3, $4, $5, $6 from order_extension where legal_order = $1
-        """,
-        order,
-        before,
-        after,
-        reason,
-        by,
-        tx.now,
-    )
-
-
-async def set_stay(tx: Tx, order: UUID, stay: str | None, due_at: datetime | None) -> None:
-    await tx.run(
-        """
-        update legal_order set stay = $2::json, due_at = $3, version = version + 1 where id = $1
-        """,
-        order,
-        stay,
-        due_at,
-    )
-
-
 # --- lists --------------------------------------------------------------------------------------
 
 
@@ -380,7 +297,7 @@ async def of_companies(
         select id, kind, state, basis, premises, licence, company, province, class, office, visit,
             follows, corrects, content, drafted_by, number, signed_by, signed_at,
             content_hash, signed_content, served_at, due_at, appeal_until, stay,
-            breach, ended_at, ended_why, document, data_key, version
+            breach, ended_at, ended_why, superseded_by, document, data_key, version
         from legal_order
         where company = any($1::uuid[]) and state = any($2::text[]) and served_at is not null
             and ($3::uuid[] is null or id = any($3)) and ($4::uuid is null or id < $4)

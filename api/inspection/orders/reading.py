@@ -222,6 +222,7 @@ def _view(
         breach=None if r.breach is None else _breach.decode(r.breach),
         ended_at=r.ended_at,
         ended_why=r.ended_why,
+        superseded_by=r.superseded_by,
         document=r.document,
         attempts=[attempt_view(a) for a in attempts],
         notices=notices,

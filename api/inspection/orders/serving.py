@@ -17,7 +17,14 @@ from api.db import Tx
 from api.documents import queries as document_queries
 from api.documents import service as documents
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.orders import ending, outcome_queries, proofs, queries, reading, serving_queries
+from api.inspection.orders import (
+    move_queries,
+    outcome_queries,
+    proofs,
+    reading,
+    serving_queries,
+    succession,
+)
 from api.inspection.orders import subject_queries as subject
 from api.inspection.orders.model import (
     APPEAL_DAYS,
@@ -149,14 +156,14 @@ async def _postpone_ends(tx: Tx, row: Row, special: Mapping[date, bool]) -> None
     if row.due_at is not None and row.stay is None and row.state == OrderState.served:
         due = workdays.end_of(workdays.working_from(last_day(row.due_at), special))
         if due > row.due_at > tx.now:
-            await queries.extend(tx, row.id, due)
+            await move_queries.extend(tx, row.id, due)
             if row.kind in TIMED:
                 await deadlines.start(tx, DUE, row.id, due)
             await reading.tell(tx, row, "order.due_postponed", {"until": last_day(due)})
     if row.appeal_until is not None and row.appeal_until > tx.now and row.state in SHOWN:
         until = workdays.end_of(workdays.working_from(last_day(row.appeal_until), special))
         if until > row.appeal_until:
-            await queries.set_appeal_until(tx, row.id, until)
+            await move_queries.set_appeal_until(tx, row.id, until)
             if await outcome_queries.appeal(tx, row.id) is None:
                 await deadlines.start(tx, APPEAL, row.id, until)
             await reading.tell(tx, row, "order.appeal_postponed", {"until": last_day(until)})
@@ -193,7 +200,7 @@ async def _look(tx: Tx, row: Row) -> None:
     days = reading.content_of(row).days if row.kind in TIMED else None
     due = None if days is None else _end(day, days, special)
     until = _end(day, APPEAL_DAYS, special)
-    await queries.serve(tx, row.id, first.counts_at, due, until)
+    await move_queries.serve(tx, row.id, first.counts_at, due, until)
     if due is not None:
         await deadlines.start(tx, DUE, row.id, due)
     if await outcome_queries.appeal(tx, row.id) is None:
@@ -201,7 +208,7 @@ async def _look(tx: Tx, row: Row) -> None:
     for document in await document_queries.current(tx, "order", row.id):
         await documents.show(tx, document)
     await reading.tell(tx, row, "order.served", {"attempt": first.id})
-    await ending.after_service(tx, row)
+    await succession.after_service(tx, row)
 
 
 def _end(day: date, days: int, special: Mapping[date, bool]) -> datetime:

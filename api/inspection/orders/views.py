@@ -115,6 +115,7 @@ class Order(msgspec.Struct, kw_only=True):
     breach: Breach | None
     ended_at: datetime | None
     ended_why: str | None
+    superseded_by: UUID | None
     document: UUID | None
     attempts: list[Attempt]
     notices: int
