@@ -144,7 +144,12 @@ BODIES: dict[str, Body] = {
     },
     "sealing.ask": lambda t: {"machines": ["x"], "reason": "x"},
     "sealing.approve": lambda t: {"approved": True},
-    "sealing.seal": lambda t: {"at": now(), "seals": ["x"], "evidence": [ids.new()]},
+    "sealing.seal": lambda t: {
+        "at": now(),
+        "seals": [{"number": "x", "machine": "x"}],
+        "evidence": [ids.new()],
+    },
+    "sealing.lift": lambda t: {"at": now(), "seals": ["x"]},
     "company_order.correct": lambda t: {"note": "x"},
 }
 NOT_FOREIGN = {

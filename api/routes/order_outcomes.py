@@ -25,6 +25,7 @@ from api.inspection.orders.problems import (
     AppealExists,
     DateWrong,
     EvidenceForeign,
+    MachineSealed,
     NotForThisKind,
     NoticesMissing,
     NotLater,
@@ -32,10 +33,11 @@ from api.inspection.orders.problems import (
     OrderNotFound,
     OrderSealed,
     SealingNotFound,
+    SealsWrong,
     SubjectUnknown,
     WrongSealingState,
 )
-from api.inspection.orders.sealing import AskSealing, SealMachines
+from api.inspection.orders.sealing import AskSealing, LiftSeals, SealMachines
 from api.inspection.orders.views import CompanyOrder, Order
 from api.inspection.visits.model import VisitNotFound
 from api.problems import Stale
@@ -161,7 +163,10 @@ SEALED = [OrderNotFound, SealingNotFound, WrongSealingState, Stale]
 @put(
     "/v1/orders/{order:uuid}/sealings/{sealing_id:uuid}",
     verb="sealing.ask",
-    problems=[OrderNotFound, OrderSealed, OrderExists, NotForThisKind],
+    problems=[
+        *(OrderNotFound, OrderSealed, OrderExists, NotForThisKind),
+        *(SealsWrong, MachineSealed),
+    ],
 )
 async def ask_sealing(
     tx: InTx, order: FromPath[UUID], sealing_id: FromPath[UUID], data: JSONBody[AskSealing]
@@ -190,7 +195,7 @@ async def decide_sealing(
 @post(
     "/v1/orders/{order:uuid}/sealings/{sealing_id:uuid}/seal",
     verb="sealing.seal",
-    problems=[*SEALED, OrderSealed, EvidenceForeign],
+    problems=[*SEALED, OrderSealed, SealsWrong, MachineSealed, EvidenceForeign],
     status_code=200,
 )
 async def seal_machines(
@@ -200,7 +205,7 @@ async def seal_machines(
     sealing_id: FromPath[UUID],
     data: JSONBody[SealMachines],
 ) -> Order:
-    """The machines were sealed, with the seals' numbers and photographs."""
+    """Machines were sealed: each seal with its machine, and photographs."""
     return await sealing.seal(tx, order, sealing_id, if_match(request), data)
 
 
@@ -208,14 +213,18 @@ async def seal_machines(
     "/v1/orders/{order:uuid}/sealings/{sealing_id:uuid}/lift",
     verb="sealing.seal",
     operation="sealing.lift",
-    problems=SEALED,
+    problems=[*SEALED, SealsWrong, EvidenceForeign],
     status_code=200,
 )
 async def lift_seals(
-    request: AnyRequest, tx: InTx, order: FromPath[UUID], sealing_id: FromPath[UUID]
+    request: AnyRequest,
+    tx: InTx,
+    order: FromPath[UUID],
+    sealing_id: FromPath[UUID],
+    data: JSONBody[LiftSeals],
 ) -> Order:
-    """The seals were taken off."""
-    return await sealing.lift(tx, order, sealing_id, if_match(request))
+    """Seals were taken off; with the last one the sealing is lifted."""
+    return await sealing.lift(tx, order, sealing_id, if_match(request), data)
 
 
 # --- the company --------------------------------------------------------------------------------

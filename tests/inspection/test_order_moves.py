@@ -111,13 +111,24 @@ async def sealing(db: Database, order: UUID, state: SealingState) -> UUID:
             """
             insert into sealing (id, legal_order, state, machines, reason, requested_by,
                 requested_at, approved_by, authority)
-            select $1, $2, $3, '["x"]', 'x', drafted_by, now(), signed_by, authority
+            select $1, $2, $3, json_build_array($1::text), 'x', drafted_by, now(), signed_by,
+                authority
             from legal_order where id = $2
             """,
             id,
             order,
             state.value,
         )
+        if state in (SealingState.sealed, SealingState.lifted):
+            await tx.run(
+                """
+                insert into seal (sealing, number, machine, machine_key, lifted_at)
+                select $1, n, $1::text, $1::text, case when $2 then now() end
+                from unnest(array['1', '2']) as n
+                """,
+                id,
+                state is SealingState.lifted,
+            )
     return id
 
 
@@ -222,9 +233,11 @@ async def decide(
         body = encode({"approved": verb == "approve"})
         return await world.department.post(f"{path}/decide", content=body, version=1)
     if verb == "seal":
-        body = encode({"at": now(), "seals": ["1"], "evidence": [photo]})
+        seals = [{"number": "1", "machine": str(held)}]
+        body = encode({"at": now(), "seals": seals, "evidence": [photo]})
         return await world.inspector.post(f"{path}/seal", content=body, version=1)
-    return await world.inspector.post(f"{path}/lift", version=1)
+    body = encode({"at": now(), "seals": ["1", "2"] if verb == "lift" else ["2"]})
+    return await world.inspector.post(f"{path}/lift", content=body, version=1)
 
 
 @pytest.mark.parametrize("state", list(OrderState), ids=str)

@@ -63,6 +63,7 @@ EVENTS: Words = {
     "sealing.approved": ("อนุมัติผูกมัดประทับตรา", "sealing approved"),
     "sealing.refused": ("ไม่อนุมัติผูกมัดประทับตรา", "sealing refused"),
     "sealing.sealed": ("ผูกมัดประทับตรา", "machines sealed"),
+    "sealing.seals_removed": ("ถอดตราบางส่วน", "some seals taken off"),
     "sealing.lifted": ("ถอดตรา", "seals lifted"),
     "service_attempt.unsealed": ("เปิดดูชื่อผู้รับคำสั่ง", "who received it was opened"),
     "document.issued": ("ออกเอกสาร", "document issued"),

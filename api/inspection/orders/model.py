@@ -110,6 +110,7 @@ SEALING_MOVES: dict[tuple[str, SealingState], SealingState] = {
     ("approve", Z.requested): Z.approved,
     ("refuse", Z.requested): Z.refused,
     ("seal", Z.approved): Z.sealed,
+    ("lift_some", Z.sealed): Z.sealed,
     ("lift", Z.sealed): Z.lifted,
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,7 @@ from api.documents import queries as document_queries
 from api.documents import service as documents
 from api.documents.model import Force
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.orders import outcome_queries, queries, serving_queries
+from api.inspection.orders import outcome_queries, queries, sealing_queries, serving_queries
 from api.inspection.orders.model import (
     MOVES,
     NOTICES,
@@ -38,6 +38,7 @@ from api.inspection.orders.views import (
     CompanyOrder,
     Order,
     OrderFinding,
+    Seal,
     Sealing,
 )
 from api.inspection.visits.model import FindingState
@@ -139,7 +140,8 @@ async def orders(tx: Tx, ids: Sequence[UUID]) -> list[Order]:
 
 
 class _Part(Protocol):
-    legal_order: UUID
+    @property
+    def legal_order(self) -> UUID: ...
 
 
 P = TypeVar("P", bound=_Part)
@@ -159,7 +161,7 @@ async def _views(tx: Tx, rows: Sequence[Row]) -> list[Order]:
     attempts = _by_order(await serving_queries.attempts(tx, ids))
     notices = await serving_queries.notices(tx, ids)
     appeals = {a.legal_order: a for a in await outcome_queries.appeals(tx, ids)}
-    sealings = _by_order(await outcome_queries.sealings(tx, ids))
+    sealings = _by_order(await _sealings(tx, ids))
     claims = _by_order(await outcome_queries.claims(tx, ids))
     return [
         _view(
@@ -181,7 +183,7 @@ def _view(
     attempts: Sequence[serving_queries.AttemptRow],
     notices: int,
     appeal: outcome_queries.AppealRow | None,
-    sealings: Sequence[outcome_queries.SealingRow],
+    sealings: Sequence[_Sealing],
     claims: Sequence[outcome_queries.ClaimRow],
 ) -> Order:
     return Order(
@@ -228,7 +230,7 @@ def _view(
         notices=notices,
         notices_needed=NOTICES if r.kind in (OrderKind.stop, OrderKind.close) else 0,
         appeal=None if appeal is None else Appeal(**_fields(appeal)),
-        sealings=[_sealing_view(s) for s in sealings],
+        sealings=[s.view for s in sealings],
         claims=[Claim(**_fields(c)) for c in claims],
         version=r.version,
     )
@@ -244,9 +246,29 @@ def attempt_view(a: serving_queries.AttemptRow) -> Attempt:
     return Attempt(**_fields(a, "hash") | {"flags": _flags.decode(a.flags)})
 
 
-def _sealing_view(s: outcome_queries.SealingRow) -> Sealing:
-    lists = {"machines": _texts.decode(s.machines), "seals": _texts.decode(s.seals)}
-    return Sealing(**_fields(s) | lists)
+class _Sealing(NamedTuple):
+    legal_order: UUID
+    view: Sealing
+
+
+async def _sealings(tx: Tx, orders: Sequence[UUID]) -> list[_Sealing]:
+    rows = await sealing_queries.sealings(tx, orders)
+    seals = defaultdict[UUID, list[Seal]](list)
+    for s in await sealing_queries.seals(tx, [row.id for row in rows]):
+        seals[s.sealing].append(Seal(s.number, s.machine, s.lifted_at))
+    return [
+        _Sealing(
+            row.legal_order,
+            Sealing(
+                **_fields(row) | {"machines": machines_of(row), "seals": seals[row.id]},
+            ),
+        )
+        for row in rows
+    ]
+
+
+def machines_of(row: sealing_queries.SealingRow) -> list[str]:
+    return _texts.decode(row.machines)
 
 
 # --- the company's view -------------------------------------------------------------------------

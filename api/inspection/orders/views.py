@@ -72,6 +72,14 @@ class Appeal(msgspec.Struct):
     decision: str
 
 
+class Seal(msgspec.Struct):
+    """A seal on a machine, until it is taken off."""
+
+    number: str
+    machine: str
+    lifted_at: datetime | None
+
+
 class Sealing(msgspec.Struct, kw_only=True):
     """Machines that are to be, or were, tied and sealed."""
 
@@ -79,7 +87,7 @@ class Sealing(msgspec.Struct, kw_only=True):
     state: SealingState
     machines: list[str]
     reason: str
-    seals: list[str]
+    seals: list[Seal]
     evidence: list[UUID]
     requested_at: datetime
     approved_at: datetime | None

@@ -1,0 +1,36 @@
+-- What an order took can be given back; each seal is on one machine.
+
+-- Which order took the place of another.
+
+alter table legal_order add column superseded_by uuid
+    constraint legal_order_superseded_by references legal_order;
+create index legal_order_superseded_by_on on legal_order (superseded_by)
+    where superseded_by is not null;
+
+update legal_order o set superseded_by = n.id from legal_order n
+where o.state = 'superseded'
+    and ((n.corrects = o.id and o.ended_why = 'superseded by ' || n.id::text)
+        or (n.follows = o.id and n.kind = 'close' and o.ended_why = 'close ' || n.number));
+
+-- A seal on a machine, until it is taken off.
+create table seal (
+    sealing uuid not null constraint seal_sealing references sealing,
+    number text not null,
+    machine text not null,     -- as it was approved; '' where an earlier list did not say
+    machine_key text not null, -- as names are compared
+    lifted_at timestamptz,
+    lifted_by uuid references account,
+    constraint seal_pkey primary key (sealing, number)
+);
+create index seal_machine_on on seal (machine_key) where lifted_at is null;
+create index seal_lifted_by on seal (lifted_by) where lifted_by is not null;
+
+insert into seal (sealing, number, machine, machine_key, lifted_at, lifted_by)
+select distinct on (z.id, n) z.id, n, m, lower(m), z.lifted_at, z.lifted_by
+from sealing z cross join lateral json_array_elements_text(z.seals) as n
+    cross join lateral (select case when json_array_length(z.machines) = 1
+        then z.machines->>0 else '' end) as one(m);
+alter table sealing drop column seals;
+
+grant select, insert on seal to superapp_app;
+grant update (lifted_at, lifted_by) on seal to superapp_app;
