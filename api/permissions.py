@@ -165,9 +165,10 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "sync.push": _FIELD,
     "receipt.read": dict.fromkeys(_FIELD, Reach.own),
     # evidence
-    "evidence.upload": dict.fromkeys((*_OFFICERS, R.operator), Reach.own),
-    "evidence.read": _READERS | {R.operator: Reach.company},
-    "evidence.link": _OFFICERS | {R.ministry: Reach.all, R.operator: Reach.company},
+    "evidence.upload": dict.fromkeys((*_OFFICERS, R.local_officer, R.operator), Reach.own),
+    "evidence.read": _READERS | {R.local_officer: Reach.office, R.operator: Reach.company},
+    "evidence.link": _OFFICERS
+    | {R.local_officer: Reach.office, R.ministry: Reach.all, R.operator: Reach.company},
     # messages; the auditor writes nothing
     "message.read": _OWN,
     "message.mark_read": _OWN_WRITTEN,

@@ -10,6 +10,7 @@ import click
 from api import jobs, keys, sealed, terminal
 from api.db import Database
 from api.embedded import default_home
+from api.evidence import claims
 from api.keys import Keyring, Purpose
 from api.permissions import Worker
 
@@ -86,6 +87,24 @@ def rewrap() -> None:
     with terminal.explained():
         keys.use(_keyring())
     click.echo(f"{terminal.as_owner(work)} data keys wrapped again")
+
+
+@keyring.command("seal-evidence")
+def seal_evidence() -> None:
+    """Seal file names and positions of evidence that releases before 0017 stored openly."""
+
+    async def work(db: Database) -> int:
+        total = 0
+        while True:
+            async with db.begin(Worker("seal-evidence")) as tx:
+                done = await claims.seal_old(tx)
+            total += done
+            if not done:
+                return total
+
+    with terminal.explained():
+        keys.use(_keyring())
+    click.echo(f"{terminal.as_owner(work)} claims and positions sealed")
 
 
 def _keyring() -> Keyring:

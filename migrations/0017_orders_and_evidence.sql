@@ -34,3 +34,25 @@ alter table sealing drop column seals;
 
 grant select, insert on seal to superapp_app;
 grant update (lifted_at, lifted_by) on seal to superapp_app;
+
+-- Whose class decides who of the office may see it (s.11/1).
+alter table evidence_claim add column class smallint check (class between 1 and 3);
+update evidence_claim c set class = v.class from visit v
+where c.owner_kind = 'visit' and v.id = c.owner;
+update evidence_claim c set class = o.class
+from legal_order o join (
+    select id as part, id as legal_order from legal_order
+    union all select id, legal_order from service_attempt
+    union all select id, legal_order from order_notice
+    union all select id, legal_order from sealing
+    union all select id, legal_order from correction_claim
+) p on p.legal_order = o.id
+where p.part = c.owner;
+grant update (class) on evidence_claim to superapp_app;
+
+-- Where a sender was and how they named a file, sealed under their key. What stands openly from
+-- before is sealed by `superapp keys seal-evidence`; nothing is written there any more.
+alter table upload add column said bytea;
+alter table evidence add column said bytea;
+alter table evidence alter column filename set default '';
+alter table evidence_examined add column place bytea;

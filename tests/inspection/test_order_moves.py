@@ -111,8 +111,8 @@ async def sealing(db: Database, order: UUID, state: SealingState) -> UUID:
             """
             insert into sealing (id, legal_order, state, machines, reason, requested_by,
                 requested_at, approved_by, authority)
-            select $1, $2, $3, json_build_array($1::text), 'x', drafted_by, now(), signed_by,
-                authority
+            select $1::uuid, $2, $3, json_build_array($1::uuid::text), 'x', drafted_by, now(),
+                signed_by, authority
             from legal_order where id = $2
             """,
             id,
@@ -123,7 +123,7 @@ async def sealing(db: Database, order: UUID, state: SealingState) -> UUID:
             await tx.run(
                 """
                 insert into seal (sealing, number, machine, machine_key, lifted_at)
-                select $1, n, $1::text, $1::text, case when $2 then now() end
+                select $1::uuid, n, $1::uuid::text, $1::uuid::text, case when $2 then now() end
                 from unnest(array['1', '2']) as n
                 """,
                 id,

@@ -56,6 +56,7 @@ async def claim(
             owner_kind=owner_kind,
             owner=owner,
             province=row.province,
+            class_=row.class_,
             company=row.company if shown else None,
             visible_to_company=shown,
         )

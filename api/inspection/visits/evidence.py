@@ -103,6 +103,7 @@ class _Owner(TypedDict):
     owner_kind: str
     owner: UUID
     province: str
+    class_: int | None
     company: UUID | None
 
 
@@ -111,6 +112,7 @@ def _owner(visit: VisitRow, company: UUID | None = None) -> _Owner:
         "owner_kind": OWNER,
         "owner": visit.id,
         "province": visit.province,
+        "class_": visit.class_,
         "company": company or visit.company,
     }
 
@@ -165,7 +167,7 @@ async def compare(tx: Tx, job: Job) -> None:
 
 async def _compare(tx: Tx, visit: VisitRow, found: EvidenceRow) -> None:
     known = _flags.decode(visit.flags)
-    fresh = [flag for flag in _differences(visit, found) if flag not in known]
+    fresh = [flag for flag in await _differences(tx, visit, found) if flag not in known]
     for flag in fresh:
         await queries.flag_visit(tx, visit.id, flag)
     if fresh:
@@ -173,7 +175,7 @@ async def _compare(tx: Tx, visit: VisitRow, found: EvidenceRow) -> None:
         await _tell(tx, visit, "visit.evidence_flagged", {"evidence": found.id, "flags": codes})
 
 
-def _differences(visit: VisitRow, found: EvidenceRow) -> list[Flag]:
+async def _differences(tx: Tx, visit: VisitRow, found: EvidenceRow) -> list[Flag]:
     flags = []
     if found.made_at is not None and visit.started_at is not None:
         since = found.made_at - visit.started_at
@@ -181,9 +183,10 @@ def _differences(visit: VisitRow, found: EvidenceRow) -> list[Flag]:
             hours = round(since.total_seconds() / 3600)
             flags.append(Flag("photo.other_time", {"evidence": str(found.id), "hours": hours}))
     registered = _subject.decode(visit.subject).position
-    if found.made_where is not None and registered is not None:
-        metres = distance(*found.made_where, registered.lat, registered.lng)
-        if metres > settings.current().gate_distance_m + (found.accuracy_m or 0):
+    where, accuracy_m = await evidence.made_where(tx, found)
+    if where is not None and registered is not None:
+        metres = distance(*where, registered.lat, registered.lng)
+        if metres > settings.current().gate_distance_m + accuracy_m:
             flags.append(Flag("photo.far", {"evidence": str(found.id), "metres": round(metres)}))
     return flags
 
