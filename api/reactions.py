@@ -39,6 +39,7 @@ JOBS: dict[str, Handler] = {
     "tell.visit_review_overdue": Handler(inside=recipients.visit_review_overdue),
     "tell.order": Handler(inside=recipients.order),
     notify.PUSH_JOB: Handler(outside=notify.push, lease=timedelta(minutes=5)),
+    notify.EXPIRE_JOB: Handler(outside=notify.expire, lease=timedelta(minutes=10)),
     "notify.forget_devices": Handler(inside=notify.forget_devices),
     "orders.recount": Handler(inside=serving.recount),
 }

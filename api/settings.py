@@ -68,6 +68,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The same of a visit's record."""
     link_minutes: int = 10
     """How long a link to evidence is good."""
+    message_days: int = 3650
+    """So long a message stays in its inbox, read or not; case files list what is there."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:

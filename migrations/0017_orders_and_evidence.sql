@@ -1,4 +1,5 @@
--- What an order took can be given back; each seal is on one machine.
+-- What an order took can be given back; each seal is on one machine; what evidence tells of people is
+-- sealed; messages are forgotten when their time is over.
 
 -- Which order took the place of another.
 
@@ -56,3 +57,7 @@ alter table upload add column said bytea;
 alter table evidence add column said bytea;
 alter table evidence alter column filename set default '';
 alter table evidence_examined add column place bytea;
+
+-- A case file asks what was told about its records; a message is forgotten when its time is over.
+create index message_about on message (about);
+grant delete on message, pushed to superapp_app;
