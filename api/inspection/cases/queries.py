@@ -59,10 +59,12 @@ async def orders_on(tx: Tx, visits: Sequence[UUID]) -> list[UUID]:
     """Orders that rest on these visits or their findings, or were verified at one of them."""
     found: list[UUID] = await tx.values(
         """
-        select o.id from legal_order o
-        where o.visit = any($1::uuid[]) or exists (
-            select from order_finding f join finding g on g.id = f.finding
-            where f.legal_order = o.id and (g.visit = any($1) or f.verified_visit = any($1)))
+        select id from legal_order where visit = any($1::uuid[])
+        union
+        select f.legal_order from order_finding f join finding g on g.id = f.finding
+        where g.visit = any($1)
+        union
+        select legal_order from order_finding where verified_visit = any($1)
         """,
         list(visits),
     )
