@@ -565,7 +565,7 @@ async def test_an_operation_id_of_a_colleague_is_nobody_elses_to_know(world: Wor
     assert seen["status"] == "rejected"
     assert seen["problem"]["code"] == "sync/no-such-operation"
     assert "receipt" not in seen
-    assert str(now().year) not in json.dumps(seen)
+    assert str(now().year) not in json.dumps(seen).replace(str(op["id"]), "")
 
 
 def test_every_guarded_route_is_in_the_sweep(app: Litestar) -> None:

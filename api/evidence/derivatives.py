@@ -19,7 +19,7 @@ import msgspec
 from api import events, permissions, settings, storage
 from api.db import Database, Tx
 from api.evidence import claims, content, queries
-from api.evidence.model import USED_BEFORE, EvidenceRow, Flag, Place, Said
+from api.evidence.model import EvidenceRow, Flag, Place, Said
 from api.jobs import Job
 from api.permissions import Worker
 
@@ -83,11 +83,11 @@ async def _keep(tx: Tx, row: EvidenceRow, seen: Seen, kept: dict[str, str]) -> N
         flags += compared(row, await claims.said(tx, row), seen.exif)
     same = await queries.same_bytes(tx, row)
     if same is not None:
-        flags.append(Flag(USED_BEFORE, {"evidence": str(same), "same_bytes": True}))
+        flags.append(Flag("photo.used_before", {"evidence": str(same), "same_bytes": True}))
     elif seen.likeness is not None and _has_content(seen.likeness):
         like = await queries.like(tx, row, seen.likeness, LIKE)
         if like is not None:
-            flags.append(Flag(USED_BEFORE, {"evidence": str(like), "same_bytes": False}))
+            flags.append(Flag("photo.used_before", {"evidence": str(like), "same_bytes": False}))
     place = None
     if seen.exif.lat is not None and seen.exif.lng is not None:
         where = Place(seen.exif.lat, seen.exif.lng)

@@ -28,9 +28,6 @@ UPLOAD_MOVES: dict[tuple[str, UploadState], UploadState] = {
 }
 """Verified, an upload becomes evidence and is no upload any more."""
 
-USED_BEFORE = "photo.used_before"
-"""A flag that names other evidence, which is not everybody's to know of."""
-
 Form = Literal["original", "thumbnail", "screen"]
 
 

@@ -13,7 +13,6 @@ from api import clock, events, keys, permissions, settings, storage
 from api.db import Tx
 from api.evidence import claims, queries
 from api.evidence.model import (
-    USED_BEFORE,
     Bound,
     Evidence,
     EvidenceNotFound,
@@ -41,6 +40,8 @@ _SUFFIXES = {
     "video/quicktime": "mov",
 }
 _flags = msgspec.json.Decoder(list[Flag])
+USED_BEFORE = "photo.used_before"
+"""A flag that names other evidence, which is not everybody's to know of."""
 
 
 # --- for the features above ---------------------------------------------------------------------
