@@ -62,7 +62,9 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        db = database or await Database.connect(settings.database_url, size=settings.pool_size)
+        db = database or await Database.connect(
+            settings.database_url, size=settings.pool_size, statement_s=settings.statement_s
+        )
         app.state.db = db
         async with accounts.running(app.state):
             yield

@@ -33,6 +33,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: str = ""
     """Addresses whose X-Forwarded-For counts; empty: nobody's."""
     pool_size: int = 10
+    statement_s: float = 10.0
+    """A request's statement without an answer of the data base after this many seconds ends in
+    a 503."""
     max_body_bytes: int = 8 * 1024 * 1024
     """Of one request, after decompression."""
     review_working_days: int = 7
