@@ -16,6 +16,7 @@ from api.clock import bangkok_date
 from api.db import Tx
 from api.documents.model import Force
 from api.inspection.orders import (
+    counting,
     move_queries,
     outcome_queries,
     proofs,
@@ -67,7 +68,7 @@ LONGEST = timedelta(days=3650)
 
 
 class Extension(msgspec.Struct, forbid_unknown_fields=True):
-    """More time, until the end of the Bangkok day `until`."""
+    """More time, until the end of the Bangkok day `until`, or of the first working day after it."""
 
     until: date
     reason: Reason
@@ -107,7 +108,7 @@ async def run_out(tx: Tx, id: UUID) -> None:
     """The clock `order.due`: the time to correct is over. Whether that is a breach is judged."""
     row = await reading.row(tx, id, "order.read")
     to = MOVES.get(("run_out", row.state))
-    if to is None or row.stay is not None:
+    if to is None or row.stay is not None or await counting.postpone_due(tx, row):
         return
     row.state = to
     await move_queries.move(tx, id, to)
@@ -117,7 +118,8 @@ async def run_out(tx: Tx, id: UUID) -> None:
 async def appeal_over(tx: Tx, id: UUID) -> None:
     """The clock `order.appeal`: thirty days from knowing the order have passed."""
     row = await reading.row(tx, id, "order.read")
-    await reading.tell(tx, row, "order.appeal_time_over")
+    if not await counting.postpone_appeal(tx, row):
+        await reading.tell(tx, row, "order.appeal_time_over")
 
 
 async def extend(tx: Tx, id: UUID, version: int, wanted: Extension) -> Order:
@@ -126,7 +128,8 @@ async def extend(tx: Tx, id: UUID, version: int, wanted: Extension) -> Order:
     await _authority(tx, row)
     if wanted.until > bangkok_date(tx.now) + LONGEST:
         raise DateWrong(until=wanted.until)
-    due = workdays.end_of(wanted.until)
+    special = await workdays.special_days(tx, bangkok_date(tx.now))
+    due = workdays.end_of(workdays.working_from(wanted.until, special))
     if row.due_at is None or due <= max(row.due_at, tx.now):
         raise NotLater()
     if row.stay is not None:

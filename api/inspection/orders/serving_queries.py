@@ -111,14 +111,13 @@ async def postpone_attempt(tx: Tx, id: UUID, counts_at: datetime) -> int:
 
 
 async def waiting_orders(tx: Tx) -> list[UUID]:
-    """Posted orders whose five working days have not passed."""
+    """Posted orders that are not served yet."""
     return await tx.values(
         """
         select distinct o.id from legal_order o join service_attempt a on a.legal_order = o.id
-        where o.state = 'signed' and a.counts_at > $1 and a.counted_at is null
+        where o.state = 'signed' and a.counts_at is not null and a.counted_at is null
         order by o.id
-        """,
-        tx.now,
+        """
     )
 
 
