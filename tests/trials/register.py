@@ -121,7 +121,8 @@ async def reactions(connection: asyncpg.Connection, desks: Sequence[Desk]) -> di
     row: Any = await connection.fetchrow(
         """
         with told as (
-            select e.id::text as key, o.drafted_by from event e join legal_order o on o.id = e.record
+            select e.id::text as key, o.drafted_by
+            from event e join legal_order o on o.id = e.record
             where e.record = any($1::uuid[]) and e.name in ('order.signed', 'order.served')
         )
         select (select count(*) from told) as events,

@@ -37,9 +37,7 @@ async def test_a_statement_without_an_answer_costs_its_caller_a_bounded_time_and
     small = await Database.connect(conf.database_url, size=1, statement_s=0.3)
     try:
         with pytest.raises(Unreachable):
-            async with small.begin() as tx:
-                await tx.run("create temporary table left_behind (x int)")
-                await tx.value("select pg_sleep(30)")
+            await sleeps(small)
         async with small.read() as tx:
             assert await tx.value("select to_regclass('left_behind')") is None
             with pytest.raises(Unreachable):
@@ -48,3 +46,9 @@ async def test_a_statement_without_an_answer_costs_its_caller_a_bounded_time_and
             assert await tx.value("select 1") == 1
     finally:
         await small.close()
+
+
+async def sleeps(db: Database) -> None:
+    async with db.begin() as tx:
+        await tx.run("create temporary table left_behind (x int)")
+        await tx.value("select pg_sleep(30)")
