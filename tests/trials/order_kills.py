@@ -98,6 +98,7 @@ async def trial(
             "looked up": sum(desk.journal.lost for desk in made),
             "cuts": sum(file.cuts for desk in made for file in desk.journal.files),
             "workers killed": workers.killed,
+            "leases": sum(desk.journal.leases for desk in made),
         }
 
 
