@@ -7,8 +7,8 @@ from uuid import UUID
 
 import click
 
-from api import jobs, keys, sealed, terminal
-from api.db import Database
+from api import integrity, jobs, keys, sealed, terminal
+from api.db import Database, Tx
 from api.embedded import default_home
 from api.evidence import claims
 from api.keys import Keyring, Purpose
@@ -41,6 +41,27 @@ def requeue(ids: tuple[UUID, ...]) -> None:
     """Try failed jobs again: those of IDS, or all."""
     tried = terminal.in_one_transaction(lambda tx: jobs.requeue(tx, list(ids) or None))
     click.echo(f"{tried} jobs to be tried again")
+
+
+@click.command("verify-records")
+def verify_records() -> None:
+    """Hold the data base against what was signed: documents, orders, receipts, filed events.
+
+    Says which records were changed by other means than the server's, and exits 1 if one was.
+    """
+
+    async def ask(tx: Tx) -> int:
+        found = 0
+        async for wrong in integrity.tampered(tx):
+            found += 1
+            click.echo(f"{wrong.kind} {wrong.record}: ถูกแก้ไข / tampered with: {wrong.what}")
+        return found
+
+    with terminal.explained():
+        keys.use(_keyring())
+    if found := terminal.in_one_transaction(ask):
+        raise click.ClickException(f"{found} records are not what was signed")
+    click.echo("ทุกระเบียนตรงกับที่ลงนามไว้ / Every record is what was signed.")
 
 
 @keyring.command("list")
