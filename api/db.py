@@ -178,9 +178,12 @@ class _Transaction:
         try:
             if error is None:
                 await self._connection.execute("commit")
-            elif not self._connection.is_closed():
-                with contextlib.suppress(*Unreachable):  # then it is dropped; the error stands
-                    await self._connection.execute("rollback", timeout=GIVE_UP_S)
+            else:
+                # Lost, it may be taken from us already: then nothing is to be undone, and the
+                # error stands.
+                with contextlib.suppress(*Unreachable):
+                    if not self._connection.is_closed():
+                        await self._connection.execute("rollback", timeout=GIVE_UP_S)
         finally:
             await self._db.take_back(self._connection)
         if isinstance(error, Problem) and error.survivors:

@@ -365,6 +365,19 @@ async def slow(tx: InTx, data: JSONBody[Day]) -> str:
     return "x" * 5000
 
 
+@post("/try/lost", verb=PUBLIC, operation="try.lost", status_code=200)
+async def lost(tx: InTx, data: JSONBody[Day]) -> None:
+    """Loses its connection, as where PostgreSQL was killed; `day` says what it does then."""
+    if data.day == "survives":
+
+        async def never(later: Tx) -> None:
+            raise ConnectionRefusedError
+
+        raise Counted(step=1).surviving(never)
+    tx._connection.terminate()
+    await tx.value("select 1")
+
+
 @get("/try/who", verb=PUBLIC, operation="try.who")
 async def who(request: Request[Any, Any, Any]) -> str:
     """The address that the server believes."""
@@ -382,7 +395,7 @@ async def _declare(tx: Tx, day: str, name: str) -> None:
 @pytest_asyncio.fixture(scope="session")
 async def trial(db: Database) -> AsyncIterator[Litestar]:
     found = Litestar(
-        [survives, fault, slow, who],
+        [survives, fault, slow, lost, who],
         dependencies=DEPENDENCIES,
         exception_handlers=EXCEPTION_HANDLERS,
         guards=[admit],
@@ -439,6 +452,16 @@ async def test_a_fault_rolls_back_tells_nothing_and_logs_where(
     assert line["request_id"] == answer.headers["x-request-id"]
     assert any("test_edge.py" in frame for frame in line["trace"])
     assert "1999900000013" not in json.dumps(lines, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("how", ["lost", "survives"])
+async def test_a_data_base_that_is_lost_on_the_way_is_a_503_and_no_fault(
+    trial_http: httpx.AsyncClient, how: str
+) -> None:
+    """Also where a refusal's trace could not be kept: then nothing was refused yet."""
+    answer = await trial_http.post("/try/lost", json={"day": how})
+    is_problem(answer, 503, "ground/unavailable")
+    assert answer.headers["retry-after"].isdigit()
 
 
 async def test_the_commit_comes_before_the_first_byte(trial: Litestar, db: Database) -> None:
