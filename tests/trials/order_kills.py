@@ -65,8 +65,8 @@ class Team:
 
 
 @contextlib.asynccontextmanager
-async def team(house: House, dice: random.Random) -> AsyncIterator[Team]:
-    made = Team(house, 2, dice)
+async def team(house: House, size: int, dice: random.Random) -> AsyncIterator[Team]:
+    made = Team(house, size, dice)
     made.start()
     try:
         yield made
@@ -75,12 +75,20 @@ async def team(house: House, dice: random.Random) -> AsyncIterator[Team]:
 
 
 async def trial(
-    house: House, servers: Sequence[Server], kill: Kill, rounds: int, seed: int
+    house: House,
+    servers: Sequence[Server],
+    kill: Kill,
+    rounds: int,
+    seed: int,
+    workers_at_once: int = 2,
 ) -> dict[str, int]:
     """`rounds` times: orders are signed, `kill`, orders are signed again. Raises AssertionError."""
     dice = random.Random(seed)
     faults = [len(server.faults()) for server in servers]
-    async with offices.desks(house, servers, f"{seed}") as made, team(house, dice) as workers:
+    async with (
+        offices.desks(house, servers, f"{seed}") as made,
+        team(house, workers_at_once, dice) as workers,
+    ):
         async with offices.working(made):
             for n in range(rounds):
                 await offices.more(made, 2)
@@ -110,10 +118,10 @@ async def balance(
     try:
         async with house.owner() as connection:
             counted = await register.check(connection, made)
-            await workers.drain()
-            # What a killed worker held comes back after its lease: brought forward here.
-            await connection.execute("update job set due_at = now() where failed_at is null")
-            workers.start()
+            if workers.killed:  # what one held comes back after its lease: brought forward here
+                await workers.drain()
+                await connection.execute("update job set due_at = now() where failed_at is null")
+                workers.start()
             for _ in range(1200):
                 if not await connection.fetchval("select count(*) from job"):
                     break

@@ -13,11 +13,13 @@ async def test_no_signature_number_file_or_message_is_lost_or_doubled_when_the_a
     house: House, server: Server, second: Server
 ) -> None:
     both = [server, second]
-    print(await order_kills.trial(house, both, order_kills.of_api(both, 1), 2, seed=1))
+    kill = order_kills.of_api(both, 1)
+    print(await order_kills.trial(house, both, kill, 2, seed=1, workers_at_once=1))
 
 
 async def test_no_signature_number_file_or_message_is_lost_or_doubled_when_postgresql_is_killed(
     house: House, server: Server, second: Server
 ) -> None:
     both = [server, second]
-    print(await order_kills.trial(house, both, order_kills.of_postmaster(house, 2), 2, seed=2))
+    kill = order_kills.of_postmaster(house, 2)
+    print(await order_kills.trial(house, both, kill, 2, seed=2, workers_at_once=1))
