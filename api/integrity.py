@@ -12,9 +12,9 @@ import base64
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -42,6 +42,9 @@ FORCES = {
 """What became of an order's document where the order is in that state."""
 
 
+T = TypeVar("T", "Id", "SignedOrder", "Receipt")
+
+
 class Tampered(NamedTuple):
     """A record that is not what was signed; `what` says which part, in English."""
 
@@ -51,16 +54,18 @@ class Tampered(NamedTuple):
 
 
 async def tampered(tx: Tx) -> AsyncIterator[Tampered]:
-    """Every record that does not hold, of one moment: `tx` has done nothing before this."""
-    await tx.run("set transaction isolation level repeatable read, read only")
+    """Every record that does not hold. What seems not to is looked at again, for it may have been
+    moved by the server between two looks."""
     async for wrong in _documents(tx):
         yield wrong
     async for wrong in _orders(tx):
         yield wrong
-    for sql, kind, said in ((_OPERATIONS, "operation", _operation), (_EVIDENCE, "evidence", _file)):
-        async for row in _pages(tx, Receipt, sql):
-            if not _receipt_holds(row, said):
-                yield Tampered(kind, row.id, "its receipt")
+    async for receipt in _pages(tx, _operations):
+        if not _receipt_holds(receipt, _operation):
+            yield Tampered("operation", receipt.id, "its receipt")
+    async for receipt in _pages(tx, _evidence):
+        if not _receipt_holds(receipt, _file):
+            yield Tampered("evidence", receipt.id, "its receipt")
 
 
 class Id(msgspec.Struct):
@@ -94,33 +99,63 @@ class Happened(msgspec.Struct):
     record: UUID
 
 
-_DOCUMENTS = "select id from document where id > $1 order by id limit $2"
-_ORDERS = """
-    select o.id, state, number, signed_at, content_hash, signed_content, document,
-        o.served_at is null or exists (select from service_attempt a
-            where a.legal_order = o.id and a.counted_at is not null and a.counts_at = o.served_at)
-    from legal_order o where number is not null and o.id > $1 order by o.id limit $2
-"""
-_OPERATIONS = """
-    select id, hash, 0, received_at, receipt from operation where id > $1 order by id limit $2
-"""
-_EVIDENCE = """
-    select id, sha256, size, received_at, receipt from evidence where id > $1 order by id limit $2
-"""
+async def _document_ids(tx: Tx, after: UUID) -> list[Id]:
+    return await tx.all(
+        Id, "select id from document where id > $1 order by id limit $2", after, PAGE
+    )
 
 
-async def _pages(tx: Tx, kind: type[Any], sql: str) -> AsyncIterator[Any]:
+async def _signed_orders(tx: Tx, after: UUID) -> list[SignedOrder]:
+    return await tx.all(
+        SignedOrder,
+        """
+        select o.id, state, number, signed_at, content_hash, signed_content, document,
+            o.served_at is null or exists (select from service_attempt a
+                where a.legal_order = o.id and a.counted_at is not null
+                    and a.counts_at = o.served_at)
+        from legal_order o where number is not null and o.id > $1 order by o.id limit $2
+        """,
+        after,
+        PAGE,
+    )
+
+
+async def _operations(tx: Tx, after: UUID) -> list[Receipt]:
+    return await tx.all(
+        Receipt,
+        """
+        select id, hash, 0, received_at, receipt from operation
+        where id > $1 order by id limit $2
+        """,
+        after,
+        PAGE,
+    )
+
+
+async def _evidence(tx: Tx, after: UUID) -> list[Receipt]:
+    return await tx.all(
+        Receipt,
+        """
+        select id, sha256, size, received_at, receipt from evidence
+        where id > $1 order by id limit $2
+        """,
+        after,
+        PAGE,
+    )
+
+
+async def _pages(tx: Tx, page: Callable[[Tx, UUID], Awaitable[list[T]]]) -> AsyncIterator[T]:
     after = UUID(int=0)
-    while rows := await tx.all(kind, sql, after, PAGE):
+    while rows := await page(tx, after):
         for row in rows:
             yield row
         after = rows[-1].id
 
 
 async def _documents(tx: Tx) -> AsyncIterator[Tampered]:
-    async for row in _pages(tx, Id, _DOCUMENTS):
+    async for row in _pages(tx, _document_ids):
         try:
-            await document_service.summary(tx, row.id)
+            await _summary(tx, row.id)
         except RecordTampered:
             yield Tampered("document", row.id, "its row, or what became of it")
             continue
@@ -128,6 +163,13 @@ async def _documents(tx: Tx) -> AsyncIterator[Tampered]:
             continue
         async for wrong in _filed(tx, row.id):
             yield wrong
+
+
+async def _summary(tx: Tx, document: UUID) -> None:
+    try:
+        await document_service.summary(tx, document)
+    except RecordTampered:
+        await document_service.summary(tx, document)
 
 
 async def _filed(tx: Tx, document: UUID) -> AsyncIterator[Tampered]:
@@ -152,9 +194,11 @@ async def _filed(tx: Tx, document: UUID) -> AsyncIterator[Tampered]:
 
 
 async def _orders(tx: Tx) -> AsyncIterator[Tampered]:
-    async for order in _pages(tx, SignedOrder, _ORDERS):
-        if what := await _order(tx, order):
-            yield Tampered("order", order.id, what)
+    async for order in _pages(tx, _signed_orders):
+        if await _order(tx, order):
+            for now in await _signed_orders(tx, UUID(int=order.id.int - 1)):
+                if now.id == order.id and (what := await _order(tx, now)):
+                    yield Tampered("order", order.id, what)
 
 
 async def _order(tx: Tx, order: SignedOrder) -> str:

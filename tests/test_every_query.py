@@ -65,6 +65,10 @@ NOT_NULL_BY_CONDITION: dict[tuple[str, str], str] = {
     ("CaseOfficer", "account"): "it is one of those asked for",
     ("OfficerName", "account"): "it is one of those asked for",
     ("Part", "size"): "where size is not null",
+    ("SignedOrder", "number"): "where number is not null",
+    ("SignedOrder", "signed_at"): "legal_order_signed: with its number",
+    ("SignedOrder", "content_hash"): "legal_order_signed: with its number",
+    ("SignedOrder", "signed_content"): "legal_order_signed: with its number",
 }
 """(Struct, field) that a nullable column never leaves empty, and the condition that sees to it."""
 

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from api import integrity
-from api.db import Database
+from api.db import Database, Tx
 from api.permissions import Worker
 from api.settings import Settings
 from tests.documents.conftest import superuser
@@ -23,15 +23,30 @@ from tests.world import World
 __all__ = ["superuser"]
 
 
-async def wrong(db: Database) -> set[tuple[str, UUID, str]]:
-    async with db.begin(Worker("test")) as tx:
-        return {(w.kind, w.record, w.what) async for w in integrity.tampered(tx)}
+Wrong = set[tuple[str, UUID, str]]
 
 
-@pytest_asyncio.fixture
+async def wrong(connection: asyncpg.Connection) -> Wrong:
+    tx = Tx(connection, Worker("test"))
+    return {(w.kind, w.record, w.what) async for w in integrity.tampered(tx)}
+
+
+async def made_wrong(connection: asyncpg.Connection, sql: str, *args: Any) -> Wrong:
+    """What is told anew after `sql`, which is undone."""
+    before, change = await wrong(connection), connection.transaction()
+    await change.start()
+    try:
+        assert int((await connection.execute(sql, *args)).split()[-1]) >= 1
+        return await wrong(connection) - before
+    finally:
+        await change.rollback()
+
+
+@pytest_asyncio.fixture(scope="module")
 async def order(world: World, db: Database) -> dict[str, Any]:
     """A signed and served order with a photograph, and the case file of its matter."""
     order = await signed(world)
+    await proof(world.inspector, db)
     photo = await proof(world.inspector, db)
     assert (await serve(world, order, service(evidence=[photo]))).status_code == 200
     await world.work()
@@ -80,12 +95,10 @@ ORDER = {
 
 @pytest.mark.parametrize("change", ORDER)
 async def test_a_changed_order_is_told(
-    order: dict[str, Any], db: Database, superuser: asyncpg.Connection, change: str
+    order: dict[str, Any], superuser: asyncpg.Connection, change: str
 ) -> None:
-    before, id = await wrong(db), UUID(order["id"])
-    sql, what = ORDER[change]
-    assert await superuser.execute(sql, id) == "UPDATE 1"
-    assert await wrong(db) - before == {("order", id, what)}
+    id, (sql, what) = UUID(order["id"]), ORDER[change]
+    assert await made_wrong(superuser, sql, id) == {("order", id, what)}
 
 
 OTHERS = {
@@ -138,18 +151,11 @@ OTHERS = {
 
 @pytest.mark.parametrize("change", OTHERS)
 async def test_a_changed_event_receipt_or_document_is_told(
-    order: dict[str, Any],
-    world: World,
-    db: Database,
-    superuser: asyncpg.Connection,
-    change: str,
+    order: dict[str, Any], superuser: asyncpg.Connection, change: str
 ) -> None:
-    await proof(world.inspector, db)
-    before = await wrong(db)
     sql, of, kind = OTHERS[change]
-    assert int((await superuser.execute(sql, UUID(order[of]))).split()[-1]) >= 1
-    new = {(w[0], w[1]) for w in await wrong(db) - before}
-    assert new == {(kind, UUID(order[of]))}
+    told = await made_wrong(superuser, sql, UUID(order[of]))
+    assert {(k, record) for k, record, _ in told} == {(kind, UUID(order[of]))}
 
 
 @pytest.mark.parametrize(
@@ -162,18 +168,18 @@ async def test_a_changed_event_receipt_or_document_is_told(
     ],
 )
 async def test_a_changed_receipt_of_a_phones_operation_is_told(
-    world: World, db: Database, superuser: asyncpg.Connection, change: str
+    order: dict[str, Any], superuser: asyncpg.Connection, change: str
 ) -> None:
-    await world.begun()
-    before = await wrong(db)
     id = await superuser.fetchval("select id from operation order by id desc limit 1")
-    await superuser.execute(f"update operation set {change} where id = $1", id)
-    assert await wrong(db) - before == {("operation", id, "its receipt")}
+    told = await made_wrong(superuser, f"update operation set {change} where id = $1", id)
+    assert told == {("operation", id, "its receipt")}
 
 
-async def test_orders_of_every_fate_are_what_was_signed(world: World, db: Database) -> None:
+async def test_orders_of_every_fate_are_what_was_signed(
+    world: World, db: Database, superuser: asyncpg.Connection
+) -> None:
     """What the server itself does to an order is no tampering."""
-    before = await wrong(db)
+    before = await wrong(superuser)
     for verb, body in (
         ("revoke", {"why": "ผิดพลาด"}),
         ("stay", {"by": "minister", "reference": "1"}),
@@ -188,7 +194,7 @@ async def test_orders_of_every_fate_are_what_was_signed(world: World, db: Databa
                     UUID(order["id"]),
                 )
         assert (await act(world, order, verb, **body)).status_code == 200
-    assert await wrong(db) == before
+    assert await wrong(superuser) == before
 
 
 async def test_the_command_says_so_and_fails(
@@ -203,5 +209,6 @@ async def test_the_command_says_so_and_fails(
     id = UUID(order["id"])
     await superuser.execute("update legal_order set number = 'pio-11 8/2500' where id = $1", id)
     told = await asyncio.to_thread(command, variables, "verify-records", check=False)
+    await superuser.execute("update legal_order set number = $2 where id = $1", id, order["number"])
     assert told.returncode == 1
     assert f"order {id}: ถูกแก้ไข / tampered with: its number" in told.stdout
