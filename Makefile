@@ -15,8 +15,11 @@ up: .venv/.installed ## start everything on 127.0.0.1:8000 (PORT=8001 make up)
 demo: .venv/.installed ## play one inspection day against a throw-away server
 	@exec $(BIN)/python -m demo
 
+# Tests start many processes, which would each compile the code where none may keep it.
+test test-long: export PYTHONDONTWRITEBYTECODE :=
+
 test: .venv/.developer peers ## run every test but the long trials
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q -n auto $(ARGS)
 
 test-long: .venv/.developer peers ## run the long trials: kill -9, thousands of histories
 	$(BIN)/python -m pytest -q -m long $(ARGS)

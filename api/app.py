@@ -32,6 +32,7 @@ from api.routes import (
     oauth,
     order_outcomes,
     orders,
+    samples,
     sync,
     uploads,
 )
@@ -48,6 +49,7 @@ ROUTERS = [
     *notify.ROUTES,
     *orders.ROUTES,
     *order_outcomes.ROUTES,
+    *samples.ROUTES,
     *sync.ROUTES,
     *uploads.ROUTES,
     *evidence.ROUTES,
@@ -64,7 +66,9 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        db = database or await Database.connect(settings.database_url, size=settings.pool_size)
+        db = database or await Database.connect(
+            settings.database_url, size=settings.pool_size, statement_s=settings.statement_s
+        )
         app.state.db = db
         async with accounts.running(app.state):
             yield

@@ -212,6 +212,7 @@ def docs(check: bool) -> None:
 main.add_command(upkeep.keyring)
 upkeep.keyring.add_command(offline.public_keys)
 main.add_command(offline.verify)
+main.add_command(upkeep.verify_records)
 main.add_command(upkeep.work_list)
 
 

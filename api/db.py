@@ -8,6 +8,7 @@ the tests run the same verbs. A Struct is built by position: column order is fie
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -36,6 +37,8 @@ Unreachable = (
 )
 WAIT_S = 5.0
 """So long a request waits for a free connection before it is told to come back."""
+GIVE_UP_S = 2.0
+"""So long a connection has to end what failed or ran too long on it; after that it is dropped."""
 
 Unstorable = (asyncpg.DataError,)
 
@@ -146,7 +149,8 @@ class Tx:
         try:
             yield
         except BaseException:
-            await self._connection.execute("rollback to savepoint inside; release savepoint inside")
+            undo = "rollback to savepoint inside; release savepoint inside"
+            await self._connection.execute(undo, timeout=GIVE_UP_S)
             raise
         if not last:
             await self._connection.execute("release savepoint inside")
@@ -166,7 +170,7 @@ class _Transaction:
         try:
             await connection.execute("begin")
         except BaseException:
-            await self._db.pool.release(connection)
+            await self._db.take_back(connection)
             raise
         return Tx(connection, *self._of)
 
@@ -174,10 +178,14 @@ class _Transaction:
         try:
             if error is None:
                 await self._connection.execute("commit")
-            elif not self._connection.is_closed():
-                await self._connection.execute("rollback")
+            else:
+                # Lost, it may be taken from us already: then nothing is to be undone, and the
+                # error stands.
+                with contextlib.suppress(*Unreachable):
+                    if not self._connection.is_closed():
+                        await self._connection.execute("rollback", timeout=GIVE_UP_S)
         finally:
-            await self._db.pool.release(self._connection)
+            await self._db.take_back(self._connection)
         if isinstance(error, Problem) and error.survivors:
             async with self._db.begin(*self._of) as tx:
                 for act in error.survivors:
@@ -201,8 +209,18 @@ class Database:
         self.pool = pool
 
     @classmethod
-    async def connect(cls, url: str, *, size: int = 10, role: str = "superapp_app") -> Database:
-        """Opens the pool as `role`, which owns no table; raises `OSError` or `asyncpg` errors."""
+    async def connect(
+        cls,
+        url: str,
+        *,
+        size: int = 10,
+        role: str = "superapp_app",
+        statement_s: float = 60.0,
+    ) -> Database:
+        """Opens the pool as `role`, which owns no table; raises `OSError` or `asyncpg` errors.
+
+        A statement without an answer after `statement_s` is cancelled and raises TimeoutError.
+        """
         settings = {"application_name": "superapp", "timezone": "UTC", "lock_timeout": "5s"}
         if role:
             settings["role"] = role
@@ -214,7 +232,7 @@ class Database:
             statement_cache_size=512,
             max_inactive_connection_lifetime=0,
             server_settings=settings,
-            command_timeout=60,
+            command_timeout=statement_s,
         )
         return cls(pool)
 
@@ -222,6 +240,12 @@ class Database:
         """A connection of the pool; raises TimeoutError when none comes free in `WAIT_S`."""
         async with asyncio.timeout(WAIT_S):
             return await self.pool.acquire()
+
+    async def take_back(self, connection: Any) -> None:
+        """Returns a connection to the pool. One whose last statement was not answered has
+        `GIVE_UP_S` to acknowledge that it was cancelled; then it is dropped, not waited for."""
+        with contextlib.suppress(*Unreachable):
+            await self.pool.release(connection, timeout=GIVE_UP_S)
 
     async def close(self) -> None:
         try:
@@ -243,7 +267,7 @@ class Database:
         try:
             yield Tx(connection, actor, request_id)
         finally:
-            await self.pool.release(connection)
+            await self.take_back(connection)
 
     async def retrying(
         self, work: Callable[[Tx], Awaitable[T]], actor: Actor, request_id: str = ""

@@ -279,6 +279,16 @@ def _answer_unreachable(request: Request[Any, Any, Any], error: Exception) -> Re
     return answer_problem(request, Overloaded())
 
 
+def _answer_group(
+    request: Request[Any, Any, Any], errors: ExceptionGroup[Exception]
+) -> Response[bytes]:
+    """What ended a transaction that was ending with another error, as where something must survive
+    a Problem and the data base is lost."""
+    first = errors.exceptions[0]
+    lost = isinstance(first, (*Unreachable, *Retry))
+    return (_answer_unreachable if lost else _answer_fault)(request, first)
+
+
 def _answer_undecodable(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """What no reader caught: too deep, not UTF-8, or a value that PostgreSQL cannot hold."""
     reason = _UNDECODABLE.get(type(error), "a value is outside of what can be stored")
@@ -310,6 +320,7 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Callable[..., Response[bytes]]] 
     HTTPException: _answer_framework,
     **dict.fromkeys((*Unreachable, *Retry), _answer_unreachable),
     **dict.fromkeys((*_UNDECODABLE, *Unstorable), _answer_undecodable),
+    ExceptionGroup: _answer_group,
     Exception: _answer_fault,
 }
 DEPENDENCIES = {"tx": Provide(open_tx)}

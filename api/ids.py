@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID, uuid5
 
 from uuid_utils import compat
@@ -12,6 +13,11 @@ _NAMES = UUID("3f0c5f5e-6c2b-5a57-9a55-5d6c1f5f3a10")
 def new() -> UUID:
     """A fresh UUIDv7."""
     return compat.uuid7()
+
+
+def first_at(moment: datetime) -> UUID:
+    """The least that `new` can have given at `moment` (48 bits of milliseconds come first)."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def of_text(name: str) -> UUID:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from api.db import Database, Unreachable
+from api.db import Database, Tx, Unreachable
 from api.jobs import GiveUp, Handler, Job, Later, finish, take
 from api.permissions import Worker
 
@@ -23,7 +23,7 @@ DRAIN_S = 30.0
 async def run(db: Database, job: Job, handler: Handler) -> None:
     """Does one job. A failure is noted and comes again after a growing, jittered pause.
 
-    Raises where it cannot be noted, as when the data base is lost: then the lease runs out.
+    Raises where it cannot be noted, as when the data base is lost: `work` frees it afterwards.
     """
     try:
         if job.attempts > handler.attempts:
@@ -104,6 +104,7 @@ async def work(
     """
     taken: asyncio.Queue[Job] = asyncio.Queue()
     running: dict[UUID, Job] = {}
+    unnoted: list[Job] = []
     low = asyncio.Event()
 
     async def do() -> None:
@@ -112,17 +113,21 @@ async def work(
             if taken.qsize() < at_once:
                 low.set()
             running[job.id] = job
-            await _quietly(db, job, handlers[job.name])
+            if not await _quietly(db, job, handlers[job.name]):
+                unnoted.append(job)
             del running[job.id]
             taken.task_done()
 
     doing = [asyncio.create_task(do()) for _ in range(at_once)]
     try:
         while not stopping.is_set():
-            found = list[Job]()
+            found, again = list[Job](), list(unnoted)
             try:
                 async with db.begin(Worker("jobs")) as tx:
+                    if again:  # the data base is back: nobody waits for their leases
+                        await _free(tx, again, 0)
                     found = await take(tx, handlers, 4 * at_once)
+                del unnoted[: len(again)]
             except Unreachable as error:
                 facts = {"error": type(error).__name__}
                 log.warning("data base unreachable", extra={"facts": facts})
@@ -140,7 +145,7 @@ async def work(
         for task in doing:
             task.cancel()
         await asyncio.gather(*doing, return_exceptions=True)
-        await _give_back(db, list(running.values()))
+        await _give_back(db, [*running.values(), *unnoted])
 
 
 def _emptied(taken: asyncio.Queue[Job]) -> list[Job]:
@@ -157,26 +162,35 @@ async def _give_back(db: Database, jobs: list[Job]) -> None:
         return
     try:
         async with db.begin(Worker("jobs")) as tx:
-            await tx.run(
-                """
-                update job set due_at = $3, attempts = attempts - 1, turn = job.turn + 1
-                from unnest($1::uuid[], $2::integer[]) as held (id, turn)
-                where job.id = held.id and job.turn = held.turn
-                """,
-                [job.id for job in jobs],
-                [job.turn for job in jobs],
-                tx.now,
-            )
+            await _free(tx, jobs, 1)
     except Unreachable:
         return  # the leases run out by themselves
 
 
-async def _quietly(db: Database, job: Job, handler: Handler) -> None:
+async def _free(tx: Tx, jobs: list[Job], untried: int) -> None:
+    """Any worker may take them at once; `untried` attempts are not counted."""
+    await tx.run(
+        """
+        update job set due_at = $3, attempts = attempts - $4, turn = job.turn + 1
+        from unnest($1::uuid[], $2::integer[]) as held (id, turn)
+        where job.id = held.id and job.turn = held.turn
+        """,
+        [job.id for job in jobs],
+        [job.turn for job in jobs],
+        tx.now,
+        untried,
+    )
+
+
+async def _quietly(db: Database, job: Job, handler: Handler) -> bool:
+    """False where what became of the job could not be noted: the data base was lost."""
     try:
         await run(db, job, handler)
+        return True
     except Exception as error:  # of the data base: nobody else may be held up
         facts = {"job": str(job.id), "name": job.name, "error": type(error).__name__}
-        log.warning("job left to its lease", extra={"facts": facts})
+        log.warning("job left for later", extra={"facts": facts})
+        return False
 
 
 async def _either(*waits: Coroutine[Any, Any, Any]) -> None:

@@ -134,6 +134,8 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "visit.plan": _OFFICERS | {R.local_officer: Reach.office},
     "visit.record": _FIELD,
     "visit.settle": _FIELD,
+    "visit.sign": _FIELD,
+    "visit.take_sample": _FIELD,
     "visit.submit": _FIELD,
     "visit.review": {R.provincial_head: Reach.office, R.department: Reach.all},
     "visit.unseal": {
@@ -148,6 +150,8 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
         R.department: Reach.all,
     },
     "company_visit.read": {R.operator: Reach.company},
+    "sample.read": _READERS | {R.local_officer: Reach.office},
+    "sample.hand_over": _OFFICERS | {R.local_officer: Reach.office},
     # documents
     "visit_record.issue": {
         R.inspector: Reach.office,
@@ -180,9 +184,10 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "sync.push": _FIELD,
     "receipt.read": dict.fromkeys(_FIELD, Reach.own),
     # evidence
-    "evidence.upload": dict.fromkeys((*_OFFICERS, R.operator), Reach.own),
-    "evidence.read": _READERS | {R.operator: Reach.company},
-    "evidence.link": _OFFICERS | {R.ministry: Reach.all, R.operator: Reach.company},
+    "evidence.upload": dict.fromkeys((*_OFFICERS, R.local_officer, R.operator), Reach.own),
+    "evidence.read": _READERS | {R.local_officer: Reach.office, R.operator: Reach.company},
+    "evidence.link": _OFFICERS
+    | {R.local_officer: Reach.office, R.ministry: Reach.all, R.operator: Reach.company},
     # messages; the auditor writes nothing
     "message.read": _OWN,
     "message.mark_read": _OWN_WRITTEN,

@@ -33,6 +33,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: str = ""
     """Addresses whose X-Forwarded-For counts; empty: nobody's."""
     pool_size: int = 10
+    statement_s: float = 10.0
+    """A request's statement without an answer of the data base after this many seconds ends in
+    a 503."""
     max_body_bytes: int = 8 * 1024 * 1024
     """Of one request, after decompression."""
     review_working_days: int = 7
@@ -62,6 +65,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     image_max_bytes: int = 64 * 1024 * 1024
     image_max_pixels: int = 100_000_000
     """A larger picture is kept and flagged, not decoded."""
+    order_photographs: int = 12
+    """So many photographs an order's document shows; those beyond are listed by their hash."""
+    record_photographs: int = 60
+    """The same of a visit's record."""
     link_minutes: int = 10
     """How long a link to evidence is good."""
     acknowledge_working_days: int = 1
@@ -83,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """That one account, or one device, may send."""
     complaints_an_hour: int = 120
     """That one network may send: many people share an address of a mobile operator."""
+    message_days: int = 3650
+    """So long a message stays in its inbox, read or not; case files list what is there."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:

@@ -7,9 +7,10 @@ from uuid import UUID
 
 import click
 
-from api import jobs, keys, sealed, terminal
-from api.db import Database
+from api import integrity, jobs, keys, sealed, terminal
+from api.db import Database, Tx
 from api.embedded import default_home
+from api.evidence import claims
 from api.keys import Keyring, Purpose
 from api.permissions import Worker
 
@@ -40,6 +41,27 @@ def requeue(ids: tuple[UUID, ...]) -> None:
     """Try failed jobs again: those of IDS, or all."""
     tried = terminal.in_one_transaction(lambda tx: jobs.requeue(tx, list(ids) or None))
     click.echo(f"{tried} jobs to be tried again")
+
+
+@click.command("verify-records")
+def verify_records() -> None:
+    """Hold the data base against what was signed: documents, orders, receipts, filed events.
+
+    Says which records were changed by other means than the server's, and exits 1 if one was.
+    """
+
+    async def ask(tx: Tx) -> int:
+        found = 0
+        async for wrong in integrity.tampered(tx):
+            found += 1
+            click.echo(f"{wrong.kind} {wrong.record}: ถูกแก้ไข / tampered with: {wrong.what}")
+        return found
+
+    with terminal.explained():
+        keys.use(_keyring())
+    if found := terminal.in_one_transaction(ask):
+        raise click.ClickException(f"{found} records are not what was signed")
+    click.echo("ทุกระเบียนตรงกับที่ลงนามไว้ / Every record is what was signed.")
 
 
 @keyring.command("list")
@@ -86,6 +108,24 @@ def rewrap() -> None:
     with terminal.explained():
         keys.use(_keyring())
     click.echo(f"{terminal.as_owner(work)} data keys wrapped again")
+
+
+@keyring.command("seal-evidence")
+def seal_evidence() -> None:
+    """Seal file names and positions of evidence that releases before 0017 stored openly."""
+
+    async def work(db: Database) -> int:
+        total = 0
+        while True:
+            async with db.begin(Worker("seal-evidence")) as tx:
+                done = await claims.seal_old(tx)
+            total += done
+            if not done:
+                return total
+
+    with terminal.explained():
+        keys.use(_keyring())
+    click.echo(f"{terminal.as_owner(work)} claims and positions sealed")
 
 
 def _keyring() -> Keyring:

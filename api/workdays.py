@@ -1,5 +1,8 @@
 """Thai working days: the maintained `holidays` calendar and the table of special days over it.
 
+Of the calendar both what everyone has off and what the state's offices have off besides, such as
+the day of the Royal Ploughing Ceremony.
+
 A special day is declared by cabinet, often late: `working = false` adds a holiday, `true` takes
 one away.
 """
@@ -28,7 +31,9 @@ class SpecialDay(msgspec.Struct):
 
 @lru_cache(maxsize=64)
 def _holidays(year: int) -> frozenset[date]:
-    return frozenset(holidays.country_holidays("TH", years=year))
+    return frozenset(
+        holidays.country_holidays("TH", years=year, categories=("public", "government"))
+    )
 
 
 def is_working(day: date, special: Mapping[date, bool]) -> bool:
@@ -68,19 +73,28 @@ class DayEdit(msgspec.Struct, forbid_unknown_fields=True):
     name_en: str = ""
 
 
-async def special_day_list(tx: Tx, since: date) -> list[SpecialDay]:
+async def special_day_list(
+    tx: Tx, since: date, *, declared_before: datetime | None = None
+) -> list[SpecialDay]:
     return await tx.all(
         SpecialDay,
         """
-        select day, working, name_th, name_en from special_day where day >= $1 order by day
+        select day, working, name_th, name_en from special_day
+        where day >= $1 and ($2::timestamptz is null or declared_at < $2) order by day
         """,
         since,
+        declared_before,
     )
 
 
-async def special_days(tx: Tx, since: date) -> dict[date, bool]:
-    """The special days from `since` on: day → is it worked."""
-    return {item.day: item.working for item in await special_day_list(tx, since)}
+async def special_days(
+    tx: Tx, since: date, *, declared_before: datetime | None = None
+) -> dict[date, bool]:
+    """The special days from `since` on: day → is it worked. `declared_before`: as known then."""
+    return {
+        item.day: item.working
+        for item in await special_day_list(tx, since, declared_before=declared_before)
+    }
 
 
 async def declare(tx: Tx, day: date, edit: DayEdit) -> SpecialDay:

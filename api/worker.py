@@ -14,6 +14,7 @@ from api.accounts import session_queries as sessions
 from api.db import Database, Unreachable
 from api.evidence import uploads
 from api.notify import firebase
+from api.notify import service as notify
 from api.permissions import Worker
 from api.settings import Settings
 
@@ -33,6 +34,7 @@ async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S)
                     await limits.sweep(tx)
                     await sessions.sweep(tx)
                     await jobs.enqueue(tx, uploads.SWEEP, key="hourly")
+                    await jobs.enqueue(tx, notify.EXPIRE_JOB, key="hourly")
             rounds += 1
             if more:
                 continue

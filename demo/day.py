@@ -7,6 +7,7 @@ from typing import Any
 
 from api import ids
 from api.clock import BANGKOK, bangkok_date
+from demo import keeping
 from demo.callers import Caller, NotAsItShould
 from demo.filling import Checklist
 from demo.story import Story
@@ -28,6 +29,7 @@ def play(story: Story) -> None:
     _push_and_lose_the_answer(story)
     _colleague(story)
     _settle(story)
+    keeping.play(story)
     _submit(story)
 
 

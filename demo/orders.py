@@ -11,6 +11,8 @@ import msgspec
 
 from api import ids
 from api.clock import bangkok_date
+from demo.keeping import drawn
+from demo.photographs import uploaded
 from demo.story import Story
 
 
@@ -143,6 +145,10 @@ def _document(story: Story) -> None:
     )
     head, id = story.person("head"), story.facts["document"]
     document = head.get(f"/v1/documents/{id}")
+    shown = msgspec.json.decode(document["content"])["content"]["photographs"]
+    story.equal(
+        [p["evidence"] for p in shown], [story.facts["evidence"]], "the photographs it rests on"
+    )
     pdf = story.wait(lambda: _pdf(head, id), "the worker renders the PDF")
     public = httpx.Client(base_url=story.url, timeout=30)
     digest = hashlib.sha256(pdf).hexdigest()
@@ -152,7 +158,10 @@ def _document(story: Story) -> None:
     other = public.get(f"/v1/verify/{document['code']}", params={"sha256": changed}).json()
     story.expect(told != other, "a changed file is told from the true one", other)
     story.facts["code"] = document["code"]
-    story.came_back(f"{len(pdf) // 1000} kB, code {document['code']}", f"verified: {told}"[:300])
+    story.came_back(
+        f"{len(pdf) // 1000} kB, code {document['code']}, photograph {shown[0]['sha256'][:16]}…",
+        f"verified: {told}"[:300],
+    )
 
 
 def _pdf(head: Any, id: str) -> bytes | None:
@@ -179,7 +188,11 @@ def _serve(story: Story) -> None:
         "how": "personal",
         "at": now,
         "place": "ที่ตั้งโรงงาน",
-        "proof": {"type": "signature", "name": "นายตัวอย่าง ผู้จัดการโรงงาน"},
+        "proof": {
+            "type": "signature",
+            "name": "นายตัวอย่าง ผู้จัดการโรงงาน",
+            "evidence": uploaded(story, desk, drawn(3)),
+        },
     }
     second = desk.ask("PUT", f"/v1/orders/{order}/service/{ids.new()}", met)
     seen = desk.get(f"/v1/orders/{order}")
@@ -318,6 +331,9 @@ def _case_file(story: Story) -> None:
     wanted = {"visit.planned", "visit.accepted", "order.signed", "order.served", "order.complied"}
     story.expect(wanted <= names, "every station is in it", sorted(names))
     story.expect("ผู้จัดการโรงงาน" not in str(content), "who received the order is not named in it")
+    story.equal(len(content["signatures"]), 1, "the drawn signature of who received it")
+    (sample,) = content["samples"]
+    story.equal(len(sample["links"]), 2, "the chain of the sample")
     pdf = story.wait(lambda: _pdf(head, issued["id"]), "the worker renders the case file")
     story.came_back(
         f"{len(content['events'])} events, {len(content['clocks'])} clocks, "

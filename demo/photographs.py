@@ -33,8 +33,8 @@ def _upload(story: Story) -> None:
         "on where it stopped",
     )
     phone, visit = story.person("inspector-2"), story.facts["visit"]
-    picture = _picture()
-    sha256, id = hashlib.sha256(picture).hexdigest(), str(ids.new())
+    photograph = picture()
+    sha256, id = hashlib.sha256(photograph).hexdigest(), str(ids.new())
     claims = {
         "id": id,
         "sha256": sha256,
@@ -44,18 +44,18 @@ def _upload(story: Story) -> None:
         "taken_at": datetime.now(UTC).isoformat(),
         "filename": "ทางหนีไฟ.jpg",
     }
-    place = _create(phone, claims, len(picture))
-    half = len(picture) // 2
-    _append(phone, place, 0, picture[:half])
+    place = _create(phone, claims, len(photograph))
+    half = len(photograph) // 2
+    _append(phone, place, 0, photograph[:half])
     stored = int(_send(phone, "HEAD", place, 200).headers["Upload-Offset"])
     story.equal(stored, half, "how much the server holds after the cut")
-    _append(phone, place, stored, picture[stored:])
+    _append(phone, place, stored, photograph[stored:])
     found = story.wait(
         lambda: (e := phone.get(f"/v1/evidence/{id}"))["state"] == "stored" and e,
         "the server verifies the hash and signs for it",
     )
     story.expect(bool(found["receipt"]), "the receipt, after which the phone may delete", found)
-    again = _create(phone, claims, len(picture))
+    again = _create(phone, claims, len(photograph))
     story.equal(again, place, "the same file again is the same upload")
     other = _send(
         phone,
@@ -64,12 +64,23 @@ def _upload(story: Story) -> None:
         409,
         {"Upload-Length": "9", "Upload-Metadata": _metadata(claims | {"sha256": "0" * 64})},
     )
-    story.facts["evidence"], story.facts["picture"] = id, picture
+    story.facts["evidence"], story.facts["picture"] = id, photograph
     story.came_back(
-        f"{len(picture)} bytes, cut at {half}, gone on there",
+        f"{len(photograph)} bytes, cut at {half}, gone on there",
         f"stored, SHA-256 {sha256[:16]}…, receipt {found['receipt'][:16]}…",
         f"other bytes under its id: 409 {other.json()['code']}",
     )
+
+
+def uploaded(story: Story, phone: Caller, data: bytes, **claims: Any) -> str:
+    """The id of a file that was sent whole and that the server has signed for."""
+    id = str(claims.get("id") or ids.new())
+    claims |= {"id": id, "sha256": hashlib.sha256(data).hexdigest()}
+    _append(phone, _create(phone, claims, len(data)), 0, data)
+    story.wait(
+        lambda: phone.get(f"/v1/evidence/{id}")["state"] == "stored", "the server signs for it"
+    )
+    return id
 
 
 def _kept(story: Story) -> None:
@@ -99,7 +110,7 @@ def _kept(story: Story) -> None:
     )
 
 
-def _picture() -> bytes:
+def picture() -> bytes:
     """A picture of its own each time, with something in its metadata that must not be passed on."""
     dice = random.Random()
     image = Image.frombytes("RGB", (16, 12), dice.randbytes(16 * 12 * 3)).resize((1600, 1200))

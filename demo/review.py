@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api import ids
+from demo import keeping
 from demo.day import FAILED, answers_of, open_items
 from demo.filling import Checklist
 from demo.story import Story
 
 RETURNED = "A06"
-LABORATORY = "H06"
+LABORATORY = keeping.ITEM
 
 
 def play(story: Story) -> None:
@@ -20,6 +21,7 @@ def play(story: Story) -> None:
     _correct(story)
     _accept(story)
     _confirm(story)
+    keeping.hand_over(story)
     _laboratory(story)
 
 
@@ -153,7 +155,7 @@ def _laboratory(story: Story) -> None:
         "visit": visit,
         "item": LABORATORY,
         "value": 96,
-        "laboratory": "ห้องปฏิบัติการตัวอย่าง",
+        "laboratory": keeping.LABORATORY,
         "report_no": "W-1/2569",
         "reported_at": datetime.now(UTC),
     }

@@ -25,6 +25,8 @@ from api.permissions import Worker
 from api.settings import Settings
 from tests.world import World
 
+pytest_plugins = ["tests.workers"]
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
@@ -83,6 +85,13 @@ async def tx(db: Database) -> AsyncIterator[Tx]:
             raise _Undo
     except _Undo:
         pass
+
+
+@pytest_asyncio.fixture
+async def own_jobs(db: Database) -> None:
+    """What earlier tests left to be done is not for this one to wait for (tests/workers.py)."""
+    async with db.pool.acquire() as connection:
+        await connection.execute("delete from job")
 
 
 class _Undo(Exception):

@@ -18,7 +18,7 @@ import httpx
 from api.accounts import seed as accounts
 from api.accounts import tokens
 from api.db import Database
-from api.embedded import EmbeddedPostgres
+from api.embedded import CHECKOUT, EmbeddedPostgres
 from api.permissions import Worker
 
 PUBLIC_URL = "http://testserver"
@@ -57,13 +57,17 @@ async def serving(
         "SUPERAPP_KEYRING": str(keyring),
         "SUPERAPP_PUBLIC_URL": PUBLIC_URL,
     }
-    command = [str(Path(sys.executable).with_name("superapp")), "serve"]
-    command += ["--fd", str(listening.fileno())]
+    command = [sys.executable, "-m", "api.cli", "serve", "--fd", str(listening.fileno())]
     address = f"http://127.0.0.1:{listening.getsockname()[1]}"
     db = await Database.connect(url, size=2)
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, env=environment, pass_fds=[listening.fileno()], stdout=out, stderr=out
+            command,
+            env=environment,
+            cwd=CHECKOUT,
+            pass_fds=[listening.fileno()],
+            stdout=out,
+            stderr=out,
         )
         try:
             await _until_ready(address)

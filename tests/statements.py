@@ -8,11 +8,14 @@ import importlib
 import inspect
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from api.db import Tx
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDED = {"one", "maybe_one", "all"}
@@ -156,3 +159,30 @@ def _columns(messages: dict[bytes, bytes]) -> list[Column]:
         columns.append(Column(body[at:end].decode(), table, attribute, type_))
         at = end + 19
     return columns
+
+
+# --- what is run --------------------------------------------------------------------------------
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The SQL of each statement that any `Tx` runs inside, in its order."""
+    found: list[str] = []
+    methods = {name: getattr(Tx, name) for name in ("all", "maybe_one", "value", "values", "run")}
+
+    def noting(name: str) -> Any:
+        method, at = methods[name], 1 if name in KINDED else 0
+
+        async def noted(tx: Tx, *args: Any) -> Any:
+            found.append(args[at])
+            return await method(tx, *args)
+
+        return noted
+
+    try:
+        for name in methods:
+            setattr(Tx, name, noting(name))
+        yield found
+    finally:
+        for name, method in methods.items():
+            setattr(Tx, name, method)

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -131,10 +132,11 @@ def test_every_problem_is_told_by_some_route() -> None:
 
 def test_every_problem_is_raised_somewhere() -> None:
     said = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    called = Counter(re.findall(r"\b(\w+)\(", said))
     unused = [
         kind.__name__
         for kind in CATALOGUE.values()
-        if len(re.findall(rf"\b{kind.__name__}\(", said)) < 2  # its own definition is one
+        if called[kind.__name__] < 2  # its own definition is one
         and not _by_constraint(kind)
     ]
     assert not unused
@@ -185,6 +187,7 @@ CHECKED: dict[tuple[str, str], set[str]] = {
     ("visit", "reason"): set(get_args(operations.Reason)),
     ("visit", "outcome"): set(get_args(operations.Outcome)),
     ("visit", "representative"): set(get_args(operations.Presence)),
+    ("visit_signature", "who"): set(get_args(operations.Signer)),
     ("document", "kind"): set(contents.KINDS),
     ("document", "language"): set(get_args(contents.Language)),
     ("document_force", "force"): set(documents.Force),

@@ -191,7 +191,9 @@ async def authorities_of_officer(tx: Tx, account: UUID, power: Power, day: date)
 async def hold_authorities_of_officer(
     tx: Tx, account: UUID, power: Power, day: date
 ) -> list[Authority]:
-    """The same, and nobody revokes one of them before the transaction ends."""
+    """The same, and before the transaction ends nobody revokes one of them, nor takes the officer
+    off the list."""
+    await tx.value("select id from officer where account = $1 for share", account)
     return await tx.all(
         Authority, _AUTHORITY + _OF_OFFICER + "for share", account, power.value, day
     )

@@ -52,16 +52,23 @@ class Factory(_Part, kw_only=True):
 
 
 class Photo(_Part, kw_only=True):
-    """A photograph by its evidence id; `sha256` (hex) is that of the stored original."""
+    """A photograph by its evidence id; `sha256` (hex) is that of the stored original.
+
+    `taken_at` is the phone's claim. Not `shown`, or without a form that can be shown: listed.
+    """
 
     evidence: UUID
     sha256: str
     caption: str = ""
     taken_at: str = ""
+    shown: bool = True
 
 
 class Signature(_Part, kw_only=True):
-    """Who signed and how: `image` is the evidence of a signature drawn on a phone."""
+    """Who signed and how: `image` is the evidence of a signature drawn on a phone.
+
+    `sha256` (hex) is that of the stored original, of the image; `at` is a claim.
+    """
 
     role: str
     name: str = ""
@@ -69,6 +76,7 @@ class Signature(_Part, kw_only=True):
     at: str = ""
     how: str = ""
     image: UUID | None = None
+    sha256: str = ""
 
 
 class Law(_Part, kw_only=True):
@@ -108,6 +116,33 @@ class FindingPart(_Part, kw_only=True):
     noted: str = ""
 
 
+class CustodyLink(_Part, kw_only=True):
+    """One hand-over of a sample; `at` is claimed, `known_at` when it was written down here."""
+
+    at: str
+    known_at: str
+    giver: str
+    receiver: str
+    condition: str = ""
+    seal: str = ""
+
+
+class SamplePart(_Part, kw_only=True):
+    """A sample with its chain of custody; `breaks` says in words where the chain is broken."""
+
+    number: str
+    items: list[str]
+    what: str = ""
+    place: str = ""
+    taken_at: str = ""
+    by: str = ""
+    seal: str = ""
+    links: list[CustodyLink] = []
+    results: list[str] = []
+    breaks: list[str] = []
+    photographs: list[Photo] = []
+
+
 class VisitRecord(_Part, kw_only=True):
     """บันทึกผลการตรวจโรงงาน. `copy`: the office's own, or the factory's without what is not its."""
 
@@ -128,6 +163,7 @@ class VisitRecord(_Part, kw_only=True):
     sections: list[Section] = []
     findings: list[FindingPart] = []
     remarks: list[str] = []
+    samples: list[SamplePart] = []
     photographs: list[Photo] = []
     signatures: list[Signature] = []
     accepted: Person | None = None
@@ -245,6 +281,8 @@ class CaseFile(_Part, kw_only=True):
     messages: list[CaseMessage] = []
     documents: list[CaseDocument] = []
     evidence: list[CaseEvidence] = []
+    samples: list[SamplePart] = []
+    signatures: list[Signature] = []
     photographs: list[Photo] = []
 
 
@@ -272,8 +310,10 @@ def moment(value: datetime | None) -> str:
 
 
 def images(content: Any) -> Iterator[UUID]:
-    """The evidence ids of every image that `content` (builtins) names, in their order."""
+    """The evidence ids of every image that `content` (builtins) shows, in their order."""
     if isinstance(content, dict):
+        if content.get("shown") is False:
+            return
         for name, value in content.items():
             if name in ("evidence", "photo", "image") and isinstance(value, str):
                 yield UUID(value)

@@ -47,6 +47,7 @@ FORCE_MOVES: dict[tuple[str, Force], Force] = {
     ("fulfil", F.in_force): F.fulfilled,
     ("fulfil", F.stayed): F.fulfilled,
     ("annul", F.fulfilled): F.annulled,
+    ("revive", F.superseded): F.in_force,  # what stood in its place was undone
 }
 
 

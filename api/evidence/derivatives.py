@@ -18,8 +18,8 @@ import msgspec
 
 from api import events, permissions, settings, storage
 from api.db import Database, Tx
-from api.evidence import content, queries
-from api.evidence.model import EvidenceRow, Flag
+from api.evidence import claims, content, queries
+from api.evidence.model import EvidenceRow, Flag, Place, Said
 from api.jobs import Job
 from api.permissions import Worker
 
@@ -80,7 +80,7 @@ async def examine(db: Database, job: Job) -> None:
 async def _keep(tx: Tx, row: EvidenceRow, seen: Seen, kept: dict[str, str]) -> None:
     flags = [GUARDED[code] for code in seen.flags if code in GUARDED]
     if seen.likeness is not None:
-        flags += compared(row, seen.exif)
+        flags += compared(row, await claims.said(tx, row), seen.exif)
     same = await queries.same_bytes(tx, row)
     if same is not None:
         flags.append(Flag("photo.used_before", {"evidence": str(same), "same_bytes": True}))
@@ -88,14 +88,17 @@ async def _keep(tx: Tx, row: EvidenceRow, seen: Seen, kept: dict[str, str]) -> N
         like = await queries.like(tx, row, seen.likeness, LIKE)
         if like is not None:
             flags.append(Flag("photo.used_before", {"evidence": str(like), "same_bytes": False}))
+    place = None
+    if seen.exif.lat is not None and seen.exif.lng is not None:
+        where = Place(seen.exif.lat, seen.exif.lng)
+        place = await claims.seal_place(tx, row.account, row.id, where)
     fresh = await queries.insert_examined(
         tx,
         row.id,
         width=seen.width,
         height=seen.height,
         taken_at=seen.exif.taken_at,
-        lat=seen.exif.lat,
-        lng=seen.exif.lng,
+        place=place,
         likeness=seen.likeness,
         thumbnail=kept.get("thumbnail"),
         screen=kept.get("screen"),
@@ -118,7 +121,7 @@ def _has_content(likeness: int) -> bool:
     return 6 <= likeness.bit_count() <= 58
 
 
-def compared(row: EvidenceRow, exif: Exif) -> list[Flag]:
+def compared(row: EvidenceRow, said: Said, exif: Exif) -> list[Flag]:
     """EXIF against what the phone claimed; where either says nothing there is no difference."""
     flags = []
     if exif.taken_at is None and exif.lat is None:
@@ -127,9 +130,9 @@ def compared(row: EvidenceRow, exif: Exif) -> list[Flag]:
         apart = abs(exif.taken_at - row.taken_at)
         if apart > TIME_DIFFERS:
             flags.append(Flag("exif.time_differs", {"minutes": round(apart.total_seconds() / 60)}))
-    if None not in (exif.lat, exif.lng, row.lat, row.lng):
-        metres = _metres(exif.lat, exif.lng, row.lat, row.lng)  # type: ignore[arg-type]
-        if metres > POSITION_DIFFERS_M + (row.accuracy_m or 0):
+    if None not in (exif.lat, exif.lng, said.lat, said.lng):
+        metres = _metres(exif.lat, exif.lng, said.lat, said.lng)  # type: ignore[arg-type]
+        if metres > POSITION_DIFFERS_M + (said.accuracy_m or 0):
             flags.append(Flag("exif.position_differs", {"metres": round(metres)}))
     return flags
 

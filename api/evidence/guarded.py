@@ -45,7 +45,7 @@ def main() -> None:
                 raise Image.DecompressionBombError
             image.draft("RGB", (SIZES["screen"] * 2, SIZES["screen"] * 2))
             image.load()
-            plain = ImageOps.exif_transpose(image).convert("RGB")
+            plain = on_paper(Image, ImageOps.exif_transpose(image))
         if not data.rstrip(b"\0").endswith(_ENDS[kind]):
             said["flags"].append("image.trailing_bytes")
         said["likeness"] = likeness(plain)
@@ -67,6 +67,16 @@ def main() -> None:
         said.pop("lengths", None)
         pictures = []
     sys.stdout.buffer.write(json.dumps(said).encode() + b"\n" + b"".join(pictures))
+
+
+def on_paper(kind: Any, image: Any) -> Any:
+    """In RGB; what is transparent, as around a drawn signature, becomes white and not black."""
+    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
+        return image.convert("RGB")
+    drawn = image.convert("RGBA")
+    paper = kind.new("RGB", drawn.size, "white")
+    paper.paste(drawn, mask=drawn.getchannel("A"))
+    return paper
 
 
 def confine() -> None:

@@ -53,6 +53,25 @@ class Claims(msgspec.Struct, kw_only=True):
     flags: list[Flag] = []
 
 
+class Said(msgspec.Struct, omit_defaults=True):
+    """What of the claims tells about a person, kept sealed: where they were, how they named a file.
+
+    WGS 84 degrees and metres.
+    """
+
+    lat: float | None = None
+    lng: float | None = None
+    accuracy_m: float | None = None
+    filename: str = ""
+
+
+class Place(msgspec.Struct):
+    """Where the camera says that a picture was made (EXIF, WGS 84), kept sealed."""
+
+    lat: float
+    lng: float
+
+
 class Creation(msgspec.Struct, kw_only=True):
     """What is to be uploaded; `sha256` is 32 bytes."""
 
@@ -79,10 +98,7 @@ class UploadRow(msgspec.Struct):
     owner: UUID | None
     item: str | None
     taken_at: datetime | None
-    lat: float | None
-    lng: float | None
-    accuracy_m: float | None
-    filename: str
+    said: bytes | None
     media_claimed: str
     flags: str
     expires_at: datetime
@@ -106,7 +122,10 @@ class Opened(msgspec.Struct):
 
 
 class EvidenceRow(msgspec.Struct):
-    """Evidence as stored, with what was found out about it; `flags` and `found` are JSON lists."""
+    """Evidence as stored, with what was found out about it; `flags` and `found` are JSON lists.
+
+    `said` and `place` are sealed; `claims.py` opens them.
+    """
 
     id: UUID
     account: UUID
@@ -119,10 +138,7 @@ class EvidenceRow(msgspec.Struct):
     item: str | None
     claimed: bool
     taken_at: datetime | None
-    lat: float | None
-    lng: float | None
-    accuracy_m: float | None
-    filename: str
+    said: bytes | None
     receipt: str
     received_at: datetime
     flags: str
@@ -132,8 +148,7 @@ class EvidenceRow(msgspec.Struct):
     thumbnail: str | None
     screen: str | None
     exif_taken_at: datetime | None
-    exif_lat: float | None
-    exif_lng: float | None
+    place: bytes | None
 
     def all_flags(self) -> list[Flag]:
         return [*_flags.decode(self.flags), *(_flags.decode(self.found) if self.found else [])]
@@ -146,13 +161,6 @@ class EvidenceRow(msgspec.Struct):
     def made_at(self) -> datetime | None:
         """When the camera says that it was made; else when the phone says so."""
         return self.exif_taken_at or self.taken_at
-
-    @property
-    def made_where(self) -> tuple[float, float] | None:
-        """Where the camera says that it was made; else where the phone says so."""
-        if self.exif_lat is not None and self.exif_lng is not None:
-            return self.exif_lat, self.exif_lng
-        return None if self.lat is None or self.lng is None else (self.lat, self.lng)
 
     def key_of(self, form: Form) -> str | None:
         """Where the bytes of that form are; None where there is none (yet)."""

@@ -24,19 +24,30 @@ from api.permissions import Scope
 
 
 async def upload(tx: Tx, id: UUID) -> UploadRow | None:
-    return await tx.maybe_one(
+    found = await uploads(tx, [id])
+    return found[0] if found else None
+
+
+async def uploads(tx: Tx, ids: Sequence[UUID]) -> list[UploadRow]:
+    return await tx.all(
         UploadRow,
         """
         select id, account, state, size, received, sha256, parts, owner_kind, owner, item, taken_at,
-            lat, lng, accuracy_m, filename, media_claimed, flags, expires_at
-        from upload where id = $1
+            said, media_claimed, flags, expires_at
+        from upload where id = any($1::uuid[])
         """,
-        id,
+        list(ids),
     )
 
 
 async def insert_upload(
-    tx: Tx, account: UUID, creation: Creation, parts: UUID, expires_at: datetime, limit: int
+    tx: Tx,
+    account: UUID,
+    creation: Creation,
+    said: bytes | None,
+    parts: UUID,
+    expires_at: datetime,
+    limit: int,
 ) -> bool:
     """False when the id is an upload's or evidence already, or the account has `limit` of them."""
     claims = creation.claims
@@ -44,12 +55,10 @@ async def insert_upload(
         await tx.run(
             """
             insert into upload (id, account, state, size, sha256, parts, owner_kind, owner, item,
-                taken_at, lat, lng, accuracy_m, filename, media_claimed, flags, created_at,
-                expires_at)
-            select $1, $2, 'receiving', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-                $15::jsonb, $16, $17
+                taken_at, said, media_claimed, flags, created_at, expires_at)
+            select $1, $2, 'receiving', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14
             where not exists (select from evidence where id = $1)
-                and (select count(*) from upload where account = $2) < $18
+                and (select count(*) from upload where account = $2) < $15
             on conflict (id) do nothing
             """,
             creation.id,
@@ -61,10 +70,7 @@ async def insert_upload(
             claims.owner,
             claims.item,
             claims.taken_at,
-            claims.lat,
-            claims.lng,
-            claims.accuracy_m,
-            claims.filename,
+            said,
             claims.media,
             _json(claims.flags),
             tx.now,
@@ -204,8 +210,8 @@ async def insert_evidence(
     inserted = await tx.run(
         """
         insert into evidence (id, account, size, sha256, media, key, owner_kind, owner, item,
-            taken_at, lat, lng, accuracy_m, filename, flags, receipt, received_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15::jsonb, $16, $17)
+            taken_at, said, flags, receipt, received_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14)
         on conflict (id) do nothing
         """,
         up.id,
@@ -218,10 +224,7 @@ async def insert_evidence(
         up.owner,
         up.item,
         up.taken_at,
-        up.lat,
-        up.lng,
-        up.accuracy_m,
-        up.filename,
+        up.said,
         flags,
         receipt,
         tx.now,
@@ -237,17 +240,18 @@ async def evidence(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[EvidenceRo
         select e.id, e.account, e.size, e.sha256, e.media, e.key,
             coalesce(c.owner_kind, e.owner_kind) as owner_kind, coalesce(c.owner, e.owner) as owner,
             coalesce(c.item, e.item) as item, c.evidence is not null as claimed,
-            e.taken_at, e.lat, e.lng, e.accuracy_m, e.filename, e.receipt, e.received_at, e.flags,
-            x.flags as found, x.width, x.height, x.thumbnail, x.screen, x.exif_taken_at, x.exif_lat,
-            x.exif_lng
+            e.taken_at, e.said, e.receipt, e.received_at, e.flags, x.flags as found, x.width,
+            x.height, x.thumbnail, x.screen, x.exif_taken_at, x.place
         from evidence e left join evidence_claim c on c.evidence = e.id
             left join evidence_examined x on x.evidence = e.id
         where e.id = any($1::uuid[])
-            and ($2::text[] is null or c.province = any($2) or e.account = $3
-                or (c.visible_to_company and c.company = any($4::uuid[])))
+            and ($2::text[] is null or e.account = $4
+                or (c.province = any($2) and ($3::smallint[] is null or c.class = any($3)))
+                or (c.visible_to_company and c.company = any($5::uuid[])))
         """,
         list(ids),
         scope.provinces,
+        scope.classes,
         scope.account,
         list(scope.companies),
     )
@@ -261,6 +265,7 @@ async def insert_claim(
     owner: UUID,
     item: str | None,
     province: str,
+    class_: int | None,
     company: UUID | None,
     visible_to_company: bool,
 ) -> bool:
@@ -268,11 +273,12 @@ async def insert_claim(
     return bool(
         await tx.run(
             """
-            insert into evidence_claim (evidence, owner_kind, owner, item, province, company,
-                visible_to_company, claimed_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8)
+            insert into evidence_claim (evidence, owner_kind, owner, item, province, class,
+                company, visible_to_company, claimed_at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
             on conflict (evidence) do update set province = excluded.province,
-                company = excluded.company, visible_to_company = excluded.visible_to_company
+                class = excluded.class, company = excluded.company,
+                visible_to_company = excluded.visible_to_company
             where evidence_claim.owner = excluded.owner
                 and evidence_claim.owner_kind = excluded.owner_kind
             """,
@@ -281,6 +287,7 @@ async def insert_claim(
             owner,
             item,
             province,
+            class_,
             company,
             visible_to_company,
             tx.now,
@@ -366,8 +373,7 @@ async def insert_examined(
     width: int | None,
     height: int | None,
     taken_at: datetime | None,
-    lat: float | None,
-    lng: float | None,
+    place: bytes | None,
     likeness: int | None,
     thumbnail: str | None,
     screen: str | None,
@@ -377,18 +383,17 @@ async def insert_examined(
     return bool(
         await tx.run(
             """
-            insert into evidence_examined (evidence, width, height, exif_taken_at, exif_lat,
-                exif_lng, likeness, likeness_bands, thumbnail, screen, flags, examined_at)
-            values ($1, $2, $3, $4, $5, $6, $7::bigint::bit(64), $8::integer[], $9, $10, $11::jsonb,
-                $12)
+            insert into evidence_examined (evidence, width, height, exif_taken_at, place, likeness,
+                likeness_bands, thumbnail, screen, flags, examined_at)
+            values ($1, $2, $3, $4, $5, $6::bigint::bit(64), $7::integer[], $8, $9, $10::jsonb,
+                $11)
             on conflict (evidence) do nothing
             """,
             evidence,
             width,
             height,
             taken_at,
-            lat,
-            lng,
+            place,
             None if likeness is None else _signed(likeness),
             None if likeness is None else bands(likeness),
             thumbnail,

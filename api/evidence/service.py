@@ -11,7 +11,7 @@ import msgspec
 
 from api import clock, events, keys, permissions, settings, storage
 from api.db import Tx
-from api.evidence import queries
+from api.evidence import claims, queries
 from api.evidence.model import (
     Bound,
     Evidence,
@@ -25,8 +25,10 @@ from api.evidence.model import (
     Link,
     LinkInvalid,
     Position,
+    Said,
     UploadRow,
 )
+from api.permissions import Reach
 
 FORMS: tuple[Form, ...] = ("original", "thumbnail", "screen")
 _SUFFIXES = {
@@ -38,6 +40,8 @@ _SUFFIXES = {
     "video/quicktime": "mov",
 }
 _flags = msgspec.json.Decoder(list[Flag])
+USED_BEFORE = "photo.used_before"
+"""A flag that names other evidence, which is not everybody's to know of."""
 
 
 # --- for the features above ---------------------------------------------------------------------
@@ -52,11 +56,13 @@ async def claim(
     province: str,
     company: UUID | None,
     visible_to_company: bool,
+    class_: int | None = None,
     item: str | None = None,
 ) -> list[EvidenceRow]:
     """Binds finished evidence to its owner, and says who may see it; again it changes only that.
 
-    Without `item` the one that the sender named stays. The caller has checked that the sender may
+    `class_` is that of the factory; without one no local officer sees it. Without `item` the one
+    that the sender named stays. The caller has checked that the sender may
     add to the owner. Raises `EvidenceUnknown` and `EvidenceTaken`.
     """
     await tx.lock(evidence_ids)
@@ -71,6 +77,7 @@ async def claim(
             owner=owner,
             item=item or rows[id].item,
             province=province,
+            class_=class_,
             company=company,
             visible_to_company=visible_to_company,
         )
@@ -107,6 +114,14 @@ async def one(tx: Tx, id: UUID) -> EvidenceRow:
     return rows[0]
 
 
+async def made_where(tx: Tx, row: EvidenceRow) -> tuple[tuple[float, float] | None, float]:
+    """Where it was made, as (latitude, longitude), and by how many metres that may be wrong.
+
+    For comparing; who reads it is told by `read`.
+    """
+    return await claims.made_where(tx, row)
+
+
 async def seen_as(tx: Tx, id: UUID, form: Form) -> AsyncIterator[bytes]:
     """The bytes of a form, to be read after `tx` has ended.
 
@@ -131,12 +146,12 @@ async def read(tx: Tx, id: UUID) -> Evidence:
     scope = permissions.scope(tx.actor, "evidence.read")
     rows = await queries.evidence(tx, [id], scope)
     if rows:
-        return view(rows[0])
+        return await _view(tx, rows[0])
     held = await queries.upload(tx, id)
     mine = isinstance(tx.actor, permissions.Session) and held and held.account == tx.actor.account
     if held is None or not mine:
         raise EvidenceNotFound()
-    return upload_view(held)
+    return await _upload_view(tx, held)
 
 
 async def for_phones(tx: Tx, ids: Sequence[UUID]) -> list[Evidence]:
@@ -144,14 +159,23 @@ async def for_phones(tx: Tx, ids: Sequence[UUID]) -> list[Evidence]:
     assert isinstance(tx.actor, permissions.Session)
     rows = await queries.evidence(tx, ids, permissions.EVERYTHING)
     done = {row.id for row in rows}
-    held = [await queries.upload(tx, id) for id in ids if id not in done]
+    held = await queries.uploads(tx, [id for id in ids if id not in done])
     mine = tx.actor.account
-    return [view(row) for row in rows if row.account == mine] + [
-        upload_view(row) for row in held if row is not None and row.account == mine
+    return [await _view(tx, row) for row in rows if row.account == mine] + [
+        await _upload_view(tx, row) for row in held if row.account == mine
     ]
 
 
-def view(row: EvidenceRow) -> Evidence:
+async def _view(tx: Tx, row: EvidenceRow) -> Evidence:
+    """Where it was made is for the sender and for officers, and what other evidence it is like for
+    officers alone: a company sees neither of what is not its own."""
+    office = bool(permissions.reaches(tx.actor, "evidence.read") & {Reach.office, Reach.all})
+    mine = isinstance(tx.actor, permissions.Session) and row.account == tx.actor.account
+    said = Said()
+    if mine:
+        said = await claims.said(tx, row)
+    elif office:
+        said = await claims.said_to_reader(tx, row)
     return Evidence(
         id=row.id,
         state=EvidenceState.stored,
@@ -164,17 +188,17 @@ def view(row: EvidenceRow) -> Evidence:
         item=row.item,
         claimed=row.claimed,
         taken_at=row.taken_at,
-        position=_position(row),
+        position=_position(said),
         received_at=row.received_at,
         receipt=row.receipt,
-        flags=row.all_flags(),
+        flags=[flag for flag in row.all_flags() if office or flag.code != USED_BEFORE],
         width=row.width,
         height=row.height,
         forms=[form for form in FORMS if row.key_of(form)],
     )
 
 
-def upload_view(row: UploadRow) -> Evidence:
+async def _upload_view(tx: Tx, row: UploadRow) -> Evidence:
     return Evidence(
         id=row.id,
         state=EvidenceState(row.state),
@@ -185,15 +209,15 @@ def upload_view(row: UploadRow) -> Evidence:
         owner=row.owner,
         item=row.item,
         taken_at=row.taken_at,
-        position=_position(row),
+        position=_position(await claims.said(tx, row)),
         flags=_flags.decode(row.flags),
     )
 
 
-def _position(row: EvidenceRow | UploadRow) -> Position | None:
-    if row.lat is None or row.lng is None:
+def _position(said: Said) -> Position | None:
+    if said.lat is None or said.lng is None:
         return None
-    return Position(row.lat, row.lng, row.accuracy_m)
+    return Position(said.lat, said.lng, said.accuracy_m)
 
 
 # --- bytes --------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from api import events, ids, jobs, permissions, settings, storage
 from api.db import Tx
-from api.evidence import queries
+from api.evidence import claims, queries
 from api.evidence.metadata import Checksum
 from api.evidence.model import (
     UPLOAD_MOVES,
@@ -70,7 +70,8 @@ async def create(tx: Tx, creation: Creation) -> tuple[int, datetime | None]:
     if creation.size > conf.upload_max_bytes:
         raise UploadTooLarge(limit_bytes=conf.upload_max_bytes)
     until, many = _until(tx), conf.uploads_open
-    if await queries.insert_upload(tx, account, creation, ids.new(), until, many):
+    said = await claims.seal_said(tx, account, creation.id, creation.claims)
+    if await queries.insert_upload(tx, account, creation, said, ids.new(), until, many):
         return 0, until
     await tx.lock([creation.id])
     for done in await queries.evidence(tx, [creation.id], permissions.EVERYTHING):
@@ -84,7 +85,7 @@ async def create(tx: Tx, creation: Creation) -> tuple[int, datetime | None]:
             raise UploadNotFound()
         if held.size != creation.size or held.sha256 != creation.sha256:
             await queries.delete_upload(tx, held.id, held.parts)
-            await queries.insert_upload(tx, account, creation, ids.new(), until, many)
+            await queries.insert_upload(tx, account, creation, said, ids.new(), until, many)
             return 0, until
         await queries.begin_anew(tx, creation.id, ids.new(), until)
         return 0, until

@@ -302,6 +302,26 @@ async def version_licence(
     return version
 
 
+class Taken(msgspec.Struct):
+    """The state of a licence before and after an order closed it."""
+
+    before: str
+    after: str
+
+
+async def taken_by_order(tx: Tx, licence: UUID, order: UUID) -> Taken | None:
+    return await tx.maybe_one(
+        Taken,
+        """
+        select changed->'status'->>0, changed->'status'->>1 from licence_version
+        where licence_id = $1 and changed->'order'->>1 = $2
+        order by version desc limit 1
+        """,
+        licence,
+        str(order),
+    )
+
+
 async def renew_live(tx: Tx, premises: UUID) -> bool:
     """Whether the site is still in the lists, after a licence of it changed its status."""
     live: bool = await tx.value(

@@ -209,7 +209,27 @@ async def close_by_order(tx: Tx, licence: UUID, order: UUID) -> None:
     status = Status.struck_off if row.licence_class == 3 else Status.closed
     if row.status != status:
         changed = {"status": [row.status, status], "order": [None, str(order)]}
-        await _change(tx, row, site, status, row.operator_company, changed)
+        event = "licence.revoked" if status == Status.struck_off else "licence.closed"
+        await _change(tx, row, site, status, row.operator_company, changed, event)
+
+
+async def reinstate_by_order(tx: Tx, licence: UUID, order: UUID) -> bool | None:
+    """The closure `order` was undone: the licence is again what it was before.
+
+    None where the order took nothing; False where somebody changed the licence since, which stands.
+    """
+    row = await queries.lock_licence(tx, licence)
+    if row is None:
+        raise LicenceNotFound()
+    taken = await queries.taken_by_order(tx, licence, order)
+    if taken is None:
+        return None
+    if row.status != taken.after:
+        return False
+    (site,) = await queries.premises(tx, [row.premises_id])
+    changed = {"status": [row.status, taken.before], "order": [str(order), None]}
+    await _change(tx, row, site, taken.before, row.operator_company, changed, "licence.reinstated")
+    return True
 
 
 async def _change(
@@ -219,18 +239,19 @@ async def _change(
     status: str,
     company: UUID | None,
     changed: dict[str, Any],
+    event: str = "licence.corrected",
 ) -> None:
     await queries.change_licence(tx, row.id, status, company)
     await queries.version_licence(tx, row.id, _account(tx), changed)
     live = await queries.renew_live(tx, site.id)
-    await _tell_corrected(tx, row, site, live, sorted(changed))
+    await _tell_changed(tx, row, site, live, event, sorted(changed))
 
 
-async def _tell_corrected(
-    tx: Tx, row: LicenceRow, site: PremisesRow, live: bool, fields: list[str]
+async def _tell_changed(
+    tx: Tx, row: LicenceRow, site: PremisesRow, live: bool, event: str, fields: list[str]
 ) -> None:
     scopes = _scopes(site.province, await queries.licences_of(tx, [site.id]))
-    await events.record(tx, "licence.corrected", "licence", row.id, facts={"fields": fields})
+    await events.record(tx, event, "licence", row.id, facts={"fields": fields})
     former = [] if row.operator_company is None else [events.company(row.operator_company)]
     gone = [scope for scope in former if scope not in scopes]
     if not live:

@@ -96,6 +96,13 @@ class MessageRow(msgspec.Struct):
     read_at: datetime | None
 
 
+class Expired(msgspec.Struct, frozen=True):
+    """A message whose time is over."""
+
+    id: UUID
+    account: UUID
+
+
 class Target(msgspec.Struct, frozen=True):
     """A device that a message still has to be pushed to."""
 

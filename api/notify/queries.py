@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from api.db import Tx
-from api.notify.model import MessageRow, PushDevice, Target
+from api.notify.model import Expired, MessageRow, PushDevice, Target
 
 
 async def insert_message(
@@ -97,6 +97,24 @@ async def mark_read_up_to(tx: Tx, account: UUID, id: UUID) -> list[UUID]:
         tx.now,
     )
     return sorted(found)
+
+
+async def expired(tx: Tx, first: UUID, before: datetime, limit: int) -> list[Expired]:
+    """The oldest sent before `before`; `first`: the least id of that time, as ids go by time."""
+    return await tx.all(
+        Expired,
+        """
+        select id, account from message where id < $1 and sent_at < $2 order by id limit $3
+        """,
+        first,
+        before,
+        limit,
+    )
+
+
+async def delete_messages(tx: Tx, ids: list[UUID]) -> None:
+    await tx.run("delete from pushed where message = any($1::uuid[])", ids)
+    await tx.run("delete from message where id = any($1::uuid[])", ids)
 
 
 # --- devices ------------------------------------------------------------------------------------

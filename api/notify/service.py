@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from api import events, ids, jobs
+from api import events, ids, jobs, settings
 from api.db import Database, Tx
 from api.jobs import Job, Later
 from api.notify import firebase, queries, texts
@@ -32,7 +32,8 @@ from api.notify.model import (
 from api.permissions import Session, Worker
 
 log = logging.getLogger("superapp.notify")
-PUSH_JOB = "notify.push"
+PUSH_JOB, EXPIRE_JOB = "notify.push", "notify.expire"
+EXPIRE_AT_ONCE = 500
 PUSH_FOR = timedelta(hours=24)
 """A phone is not told of what is older; the inbox keeps it."""
 _facts = msgspec.json.Decoder(dict[str, Any])
@@ -122,6 +123,20 @@ async def mark_read_up_to(tx: Tx, id: UUID) -> Unread:
 async def pulled(tx: Tx, ids: Sequence[UUID]) -> list[PulledMessage]:
     """Messages of the caller as a phone pulls them."""
     return [_pulled(row) for row in await queries.messages(tx, _caller(tx).account, list(ids))]
+
+
+async def expire(db: Database, job: Job) -> None:
+    """Forgets messages whose time is over; the audit trail keeps that they were sent and read."""
+    while True:
+        async with db.begin(Worker(job.name)) as tx:
+            before = tx.now - timedelta(days=settings.current().message_days)
+            old = await queries.expired(tx, ids.first_at(before), before, EXPIRE_AT_ONCE)
+            await queries.delete_messages(tx, [message.id for message in old])
+            for message in old:
+                gone = [events.account(message.account)]
+                await events.record(tx, "message.expired", "message", message.id, gone=gone)
+        if len(old) < EXPIRE_AT_ONCE:
+            return
 
 
 def _message(row: MessageRow, language: Language) -> Message:

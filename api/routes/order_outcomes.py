@@ -25,6 +25,7 @@ from api.inspection.orders.problems import (
     AppealExists,
     DateWrong,
     EvidenceForeign,
+    MachineSealed,
     NotForThisKind,
     NoticesMissing,
     NotLater,
@@ -32,14 +33,15 @@ from api.inspection.orders.problems import (
     OrderNotFound,
     OrderSealed,
     SealingNotFound,
+    SealsWrong,
     SubjectUnknown,
     WrongSealingState,
 )
-from api.inspection.orders.sealing import AskSealing, SealMachines
+from api.inspection.orders.sealing import AskSealing, LiftSeals, SealMachines
 from api.inspection.orders.views import CompanyOrder, Order
 from api.inspection.visits.model import VisitNotFound
 from api.problems import Stale
-from api.routes.orders import MOVED, AnyRequest, Limit, Why
+from api.routes.orders import AnyRequest, Limit, Why, act
 
 
 class Decide(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,12 +53,11 @@ class Decide(msgspec.Struct, forbid_unknown_fields=True):
 # --- to the end ---------------------------------------------------------------------------------
 
 
-@post(
+@act(
     "/v1/orders/{order:uuid}/extend",
     verb="order.decide",
     operation="order.extend",
-    problems=[*MOVED, NotLater, DateWrong, AuthorityNeeded],
-    status_code=200,
+    problems=[NotLater, DateWrong, AuthorityNeeded],
 )
 async def extend_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Extension]
@@ -65,12 +66,11 @@ async def extend_order(
     return await ending.extend(tx, order, if_match(request), data)
 
 
-@post(
+@act(
     "/v1/orders/{order:uuid}/breach",
     verb="order.decide",
     operation="order.breach",
-    problems=[*MOVED, NotForThisKind, NoticesMissing],
-    status_code=200,
+    problems=[NotForThisKind, NoticesMissing],
 )
 async def find_breach(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Breach]
@@ -92,12 +92,11 @@ async def verify_finding(
     return await ending.verify(tx, order, finding, data)
 
 
-@post(
+@act(
     "/v1/orders/{order:uuid}/comply",
     verb="order.decide",
     operation="order.comply",
-    problems=[*MOVED, NotForThisKind],
-    status_code=200,
+    problems=[NotForThisKind],
 )
 async def comply_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Why]
@@ -106,12 +105,11 @@ async def comply_order(
     return await ending.comply(tx, order, if_match(request), data.why)
 
 
-@post(
+@act(
     "/v1/orders/{order:uuid}/revoke",
     verb="order.decide",
     operation="order.revoke",
-    problems=[*MOVED, AuthorityNeeded],
-    status_code=200,
+    problems=[AuthorityNeeded],
 )
 async def revoke_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Why]
@@ -120,13 +118,7 @@ async def revoke_order(
     return await ending.revoke(tx, order, if_match(request), data.why)
 
 
-@post(
-    "/v1/orders/{order:uuid}/stay",
-    verb="order.decide",
-    operation="order.stay",
-    problems=MOVED,
-    status_code=200,
-)
+@act("/v1/orders/{order:uuid}/stay", verb="order.decide", operation="order.stay")
 async def stay_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Stay]
 ) -> Order:
@@ -134,13 +126,7 @@ async def stay_order(
     return await ending.stay(tx, order, if_match(request), data)
 
 
-@post(
-    "/v1/orders/{order:uuid}/end-stay",
-    verb="order.decide",
-    operation="order.end_stay",
-    problems=MOVED,
-    status_code=200,
-)
+@act("/v1/orders/{order:uuid}/end-stay", verb="order.decide", operation="order.end_stay")
 async def end_stay(request: AnyRequest, tx: InTx, order: FromPath[UUID]) -> Order:
     """The stay is over; what was left of the time runs on."""
     return await ending.end_stay(tx, order, if_match(request))
@@ -156,12 +142,11 @@ async def file_appeal(tx: InTx, order: FromPath[UUID], data: JSONBody[FileAppeal
     return await ending.file_appeal(tx, order, data)
 
 
-@post(
+@act(
     "/v1/orders/{order:uuid}/appeal/decide",
     verb="order.decide",
     operation="order.decide_appeal",
-    problems=[*MOVED, DateWrong],
-    status_code=200,
+    problems=[DateWrong],
 )
 async def decide_appeal(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[DecideAppeal]
@@ -178,7 +163,10 @@ SEALED = [OrderNotFound, SealingNotFound, WrongSealingState, Stale]
 @put(
     "/v1/orders/{order:uuid}/sealings/{sealing_id:uuid}",
     verb="sealing.ask",
-    problems=[OrderNotFound, OrderSealed, OrderExists, NotForThisKind],
+    problems=[
+        *(OrderNotFound, OrderSealed, OrderExists, NotForThisKind),
+        *(SealsWrong, MachineSealed),
+    ],
 )
 async def ask_sealing(
     tx: InTx, order: FromPath[UUID], sealing_id: FromPath[UUID], data: JSONBody[AskSealing]
@@ -207,7 +195,7 @@ async def decide_sealing(
 @post(
     "/v1/orders/{order:uuid}/sealings/{sealing_id:uuid}/seal",
     verb="sealing.seal",
-    problems=[*SEALED, OrderSealed, EvidenceForeign],
+    problems=[*SEALED, OrderSealed, SealsWrong, MachineSealed, EvidenceForeign],
     status_code=200,
 )
 async def seal_machines(
@@ -217,7 +205,7 @@ async def seal_machines(
     sealing_id: FromPath[UUID],
     data: JSONBody[SealMachines],
 ) -> Order:
-    """The machines were sealed, with the seals' numbers and photographs."""
+    """Machines were sealed: each seal with its machine, and photographs."""
     return await sealing.seal(tx, order, sealing_id, if_match(request), data)
 
 
@@ -225,14 +213,18 @@ async def seal_machines(
     "/v1/orders/{order:uuid}/sealings/{sealing_id:uuid}/lift",
     verb="sealing.seal",
     operation="sealing.lift",
-    problems=SEALED,
+    problems=[*SEALED, SealsWrong, EvidenceForeign],
     status_code=200,
 )
 async def lift_seals(
-    request: AnyRequest, tx: InTx, order: FromPath[UUID], sealing_id: FromPath[UUID]
+    request: AnyRequest,
+    tx: InTx,
+    order: FromPath[UUID],
+    sealing_id: FromPath[UUID],
+    data: JSONBody[LiftSeals],
 ) -> Order:
-    """The seals were taken off."""
-    return await sealing.lift(tx, order, sealing_id, if_match(request))
+    """Seals were taken off; with the last one the sealing is lifted."""
+    return await sealing.lift(tx, order, sealing_id, if_match(request), data)
 
 
 # --- the company --------------------------------------------------------------------------------

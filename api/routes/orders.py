@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,12 +15,10 @@ from api.accounts import fresh_model
 from api.accounts.model import AccountSuspended, AuthorityNeeded, NoOfficer
 from api.documents.contents import Language
 from api.documents.model import Document
-from api.edge import InTx, Page, get, if_match, post, put
+from api.edge import Declare, InTx, Page, get, if_match, post, put
 from api.inspection.cases import service as cases
 from api.inspection.orders import drafting, queries, reading, serving
-from api.inspection.orders.ending import (
-    Reason,
-)
+from api.inspection.orders.ending import Reason
 from api.inspection.orders.model import (
     DraftOrder,
     OrderContent,
@@ -41,12 +40,23 @@ from api.inspection.orders.problems import (
 from api.inspection.orders.serving import Notice, ProofOpened
 from api.inspection.orders.views import Attempt, Order, OrderLine, SigningView
 from api.inspection.visits.model import VisitNotFound
-from api.problems import Stale
+from api.problems import Problem, Stale
 from api.sealed import Erased
 
 AnyRequest = Request[Any, Any, Any]
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
-MOVED = [OrderNotFound, OrderSealed, Stale]
+MOVED = (OrderNotFound, OrderSealed, Stale)
+
+
+def act(path: str, *, verb: str, operation: str, problems: Sequence[type[Problem]] = ()) -> Declare:
+    """A verb on an order as it stands: If-Match carries its version, and the order comes back."""
+    return post(
+        path,
+        verb=verb,
+        operation=operation,
+        problems=[*MOVED, *problems],
+        status_code=200,
+    )
 
 
 class Why(msgspec.Struct, forbid_unknown_fields=True):
@@ -87,13 +97,7 @@ async def redraft_order(
     return await drafting.redraft(tx, order, if_match(request), data)
 
 
-@post(
-    "/v1/orders/{order:uuid}/discard",
-    verb="order.draft",
-    operation="order.discard",
-    problems=MOVED,
-    status_code=200,
-)
+@act("/v1/orders/{order:uuid}/discard", verb="order.draft", operation="order.discard")
 async def discard_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Why]
 ) -> Order:
@@ -112,17 +116,15 @@ async def read_signing(tx: InTx, order: FromPath[UUID]) -> SigningView:
     return await drafting.signing_view(tx, order)
 
 
-@post(
+@act(
     "/v1/orders/{order:uuid}/sign",
     verb="order.sign",
+    operation="order.sign",
     problems=[
-        *MOVED,
-        *(OrderIncomplete, OrderDiffers, VisitNotFound),
+        *(OrderIncomplete, OrderDiffers, VisitNotFound, EvidenceForeign),
         *(AuthorityNeeded, NoOfficer, AccountSuspended),
         *fresh_model.PROBLEMS,
-        EvidenceForeign,
     ],
-    status_code=200,
 )
 async def sign_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Sign]

@@ -26,16 +26,18 @@ from api import keys, permissions, sealed
 from api.cursors import Place
 from api.db import Retry, Tx, Unreachable
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import field
-from api.inspection.visits.field import Applied
+from api.inspection.visits import field, samples, signing
 from api.inspection.visits.model import Held
 from api.inspection.visits.operations import (
     AddResult,
     FieldOperation,
     RecordVisit,
     SettleAnswer,
+    SignVisit,
     SubmitVisit,
+    TakeSample,
 )
+from api.inspection.visits.steps import Applied
 from api.permissions import Session
 from api.problems import Problem
 from api.sync import queries, unpacking
@@ -63,6 +65,8 @@ VERBS: dict[str, tuple[type[FieldOperation], Verb]] = {
     "visit.settle": (SettleAnswer, field.settle_answer),
     "visit.submit": (SubmitVisit, field.submit_visit),
     "visit.add_result": (AddResult, field.add_result),
+    "visit.sign": (SignVisit, signing.sign_visit),
+    "visit.take_sample": (TakeSample, samples.take_sample),
 }
 
 _result = msgspec.json.Decoder(Result)

@@ -78,10 +78,29 @@ def visit_record(entries: int = 8, sections: str = "ABC") -> c.VisitRecord:
             )
         ],
         remarks=[MARKUP],
+        samples=[custody(), c.SamplePart(number="W-2", items=[])],
         photographs=photos(),
         signatures=[c.Signature(role="ผู้แทนโรงงาน", image=PHOTOS[0]), c.Signature(role="พยาน")],
         accepted=c.Person(name="นางตัวอย่าง หัวหน้า", position="อุตสาหกรรมจังหวัด"),
         accepted_at="2026-11-23T09:00:00+07:00",
+    )
+
+
+def custody() -> c.SamplePart:
+    at = "2026-11-22T10:30:00+07:00"
+    link = c.CustodyLink(at=at, known_at=at, giver="สำนักงาน (นายตัวอย่าง)", receiver="ห้องปฏิบัติการ")
+    return c.SamplePart(
+        number="W-1",
+        items=["H04", "H05"],
+        what="น้ำทิ้ง 2 ลิตร",
+        place="บ่อพักสุดท้าย",
+        taken_at=at,
+        by="นายตัวอย่าง ผู้ตรวจ",
+        seal="S-0001",
+        links=[link, link],
+        results=["H05 · ห้องปฏิบัติการตัวอย่าง · W-1/2569"],
+        breaks=["ตราผนึกไม่อยู่ในสภาพเดิม (ครั้งที่ 2)", HARD],
+        photographs=photos()[:2],
     )
 
 
@@ -137,6 +156,8 @@ def case_file() -> c.CaseFile:
             c.CaseDocument(kind="คำสั่ง", number="1", date="2026-11-23", code="0", sha256="a" * 64)
         ],
         evidence=[c.CaseEvidence(what="ภาพถ่าย", sha256="cd" * 32, received_at=at)],
+        samples=[custody()],
+        signatures=[c.Signature(role="ผู้รับคำสั่งที่ 1/2569", image=PHOTOS[1], sha256="ef" * 32)],
         photographs=photos()[:1],
     )
 

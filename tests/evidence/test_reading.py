@@ -143,7 +143,7 @@ async def test_evidence_is_claimed_once_and_by_one_owner(
     phone: Phone, work: Work, db: Database
 ) -> None:
     id, owner = await phone.send(noise(600)), ids.new()
-    order: dict[str, Any] = {"owner_kind": "order", "province": "11", "company": None}
+    order: dict[str, Any] = {"owner_kind": "order", "province": "11", "class_": 3, "company": None}
     async with db.begin(Worker("test")) as tx:
         with pytest.raises(EvidenceUnknown):  # not verified yet
             await service.claim(tx, [id], owner=owner, visible_to_company=False, **order)
@@ -174,6 +174,7 @@ async def test_office_company_and_sender_see_evidence_and_nobody_else(
         "owner_kind": "order",
         "owner": ids.new(),
         "province": "11",
+        "class_": 3,
         "company": company,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gzip
 import io
 import json
@@ -28,6 +29,7 @@ from api.permissions import PUBLIC, Worker
 from api.problems import CATALOGUE, Conflict, Problem
 from tests.world import Person, World, encode, now, record
 
+packed = functools.partial(gzip.compress, mtime=0)  # the same name of a test in every worker
 GZIP = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
 JSON = {"Content-Type": "application/json"}
 
@@ -92,7 +94,7 @@ async def test_a_wrong_method_is_told_the_right_ones(world: World) -> None:
     ("path", "methods"),
     [
         ("/v1/sync", "GET, OPTIONS, POST"),
-        (f"/v1/visits/{ids.new()}", "GET, OPTIONS, PUT"),
+        ("/v1/visits/01980000-0000-7000-8000-000000000000", "GET, OPTIONS, PUT"),
         ("/v1/visits", "GET, OPTIONS"),
         ("/problems/inspection/not-lead", "GET, OPTIONS"),
         ("/", "GET, OPTIONS"),
@@ -215,12 +217,12 @@ async def test_a_body_exactly_at_the_limit_is_read(world: World) -> None:
     ("content", "said"),
     [
         (b"this is not gzip", "damaged"),
-        (gzip.compress(b'{"operations": []}')[:-9], "cut"),
-        (gzip.compress(b'{"operations": []}') + b"more", "follows"),
-        (gzip.compress(b'{"operations"') + gzip.compress(b": []}"), "follows"),
-        (gzip.compress(b'{"operations": []}' * 99)[:40], "cut"),
+        (packed(b'{"operations": []}')[:-9], "cut"),
+        (packed(b'{"operations": []}') + b"more", "follows"),
+        (packed(b'{"operations"') + packed(b": []}"), "follows"),
+        (packed(b'{"operations": []}' * 99)[:40], "cut"),
         (b"", "cut"),
-        (gzip.compress(b"x" * 999)[:-8] + b"\0" * 8, "damaged"),
+        (packed(b"x" * 999)[:-8] + b"\0" * 8, "damaged"),
         (zlib.compress(b'{"operations": []}'), "damaged"),
     ],
 )
@@ -363,6 +365,19 @@ async def slow(tx: InTx, data: JSONBody[Day]) -> str:
     return "x" * 5000
 
 
+@post("/try/lost", verb=PUBLIC, operation="try.lost", status_code=200)
+async def lost(tx: InTx, data: JSONBody[Day]) -> None:
+    """Loses its connection, as where PostgreSQL was killed; `day` says what it does then."""
+    if data.day == "survives":
+
+        async def never(later: Tx) -> None:
+            raise ConnectionRefusedError
+
+        raise Counted(step=1).surviving(never)
+    tx._connection.terminate()
+    await tx.value("select 1")
+
+
 @get("/try/who", verb=PUBLIC, operation="try.who")
 async def who(request: Request[Any, Any, Any]) -> str:
     """The address that the server believes."""
@@ -380,7 +395,7 @@ async def _declare(tx: Tx, day: str, name: str) -> None:
 @pytest_asyncio.fixture(scope="session")
 async def trial(db: Database) -> AsyncIterator[Litestar]:
     found = Litestar(
-        [survives, fault, slow, who],
+        [survives, fault, slow, lost, who],
         dependencies=DEPENDENCIES,
         exception_handlers=EXCEPTION_HANDLERS,
         before_request=admit,
@@ -437,6 +452,16 @@ async def test_a_fault_rolls_back_tells_nothing_and_logs_where(
     assert line["request_id"] == answer.headers["x-request-id"]
     assert any("test_edge.py" in frame for frame in line["trace"])
     assert "1999900000013" not in json.dumps(lines, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("how", ["lost", "survives"])
+async def test_a_data_base_that_is_lost_on_the_way_is_a_503_and_no_fault(
+    trial_http: httpx.AsyncClient, how: str
+) -> None:
+    """Also where a refusal's trace could not be kept: then nothing was refused yet."""
+    answer = await trial_http.post("/try/lost", json={"day": how})
+    is_problem(answer, 503, "ground/unavailable")
+    assert answer.headers["retry-after"].isdigit()
 
 
 async def test_the_commit_comes_before_the_first_byte(trial: Litestar, db: Database) -> None:

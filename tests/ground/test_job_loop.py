@@ -6,7 +6,9 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
+import asyncpg
 import httpx
+import pytest
 
 from api import clock, ids, job_loop, jobs
 from api.db import Database, Tx
@@ -206,15 +208,41 @@ async def test_a_lost_data_base_is_waited_for(
         )
         await connection.execute("set role superapp_app")
     assert thrown
+    watching = await asyncpg.connect(url)  # the pool may not have noticed yet that it is thrown out
     for _ in range(1500):
-        async with db.pool.acquire() as connection:
-            if not await connection.fetchval("select count(*) from job"):
-                break
+        if not await watching.fetchval("select count(*) from job"):
+            break
         await asyncio.sleep(0.02)
+    await watching.close()
     stopping.set()
     await asyncio.wait_for(loop, 10)
     assert await own.effects() == 100
     await db.close()
+
+
+async def test_a_job_whose_failure_could_not_be_noted_does_not_wait_for_its_lease(
+    labour: Labour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when PostgreSQL is killed under it: once it is back, the job is anybody's."""
+    done, stopping, note = asyncio.Event(), asyncio.Event(), job_loop._again
+
+    async def lost(db: Database, job: Job) -> None:
+        if not done.is_set():
+            done.set()
+            raise ConnectionResetError
+        stopping.set()
+
+    async def unnoted(*_: object) -> None:
+        monkeypatch.setattr(job_loop, "_again", note)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(job_loop, "_again", unnoted)
+    await labour.enqueue()
+    handler = Handler(outside=lost, lease=timedelta(minutes=10))
+    await asyncio.wait_for(
+        job_loop.work(labour.db, {labour.name: handler}, stopping, pause_s=0.05), 5
+    )
+    assert await labour.rows() == []
 
 
 async def test_the_backlog_tells_what_is_open_how_old_and_what_was_given_up(labour: Labour) -> None:

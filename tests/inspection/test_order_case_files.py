@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 from api.accounts.model import Power
 from api.db import Database
 from tests.inspection.orders import accepted, allow, draft, read, served, sign
 from tests.inspection.test_orders import breached, s39
-from tests.world import World
+from tests.world import World, encode
 
 
-async def case_file(world: World, order: dict[str, Any]) -> dict[str, Any]:
-    issued = await world.head.post(f"/v1/orders/{order['id']}/case-file")
+async def case_file(world: World, about: dict[str, Any], of: str = "orders") -> dict[str, Any]:
+    issued = await world.head.post(f"/v1/{of}/{about['id']}/case-file")
     assert issued.status_code == 201, issued.text
     found: dict[str, Any] = issued.json()
     assert found["kind"] == "case_file"
@@ -49,6 +50,26 @@ async def test_a_case_file_follows_the_chain_of_orders_both_ways_and_no_further(
         assert {first["id"], stop.json()["id"]} <= records
         assert other["id"] not in records
         assert len([d for d in content["documents"] if d["kind"].startswith("คำสั่ง")]) == 2
+
+
+async def test_the_file_of_a_visit_that_only_verified_an_order_tells_its_whole_matter(
+    world: World,
+) -> None:
+    visit = await accepted(world)
+    order = await served(world, visit)
+    later = await world.begun(UUID(visit["premises"]))
+    verified = await world.inspector.post(
+        f"/v1/orders/{order['id']}/findings/{order['findings'][0]['finding']}/verify",
+        content=encode({"visit": later, "corrected": True}),
+    )
+    assert verified.status_code == 200, verified.text
+    stranger = await served(world)
+    content = await case_file(world, {"id": later}, "visits")
+    records = {e["record"] for e in content["events"]}
+    assert {str(later), order["id"], visit["id"]} <= records
+    assert stranger["id"] not in records
+    of_order = await case_file(world, order)
+    assert {e["record"] for e in of_order["events"]} == records
 
 
 async def test_who_received_an_order_is_not_named_in_the_case_file(world: World) -> None:

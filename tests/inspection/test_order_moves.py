@@ -13,7 +13,7 @@ import pytest_asyncio
 from api import ids
 from api.accounts.model import Power
 from api.db import Database
-from api.inspection.orders import drafting, ending
+from api.inspection.orders import ending, succession
 from api.inspection.orders.model import MOVES, SEALING_MOVES, OrderState, SealingState
 from api.inspection.orders.problems import OrderSealed
 from api.permissions import Worker
@@ -111,13 +111,24 @@ async def sealing(db: Database, order: UUID, state: SealingState) -> UUID:
             """
             insert into sealing (id, legal_order, state, machines, reason, requested_by,
                 requested_at, approved_by, authority)
-            select $1, $2, $3, '["x"]', 'x', drafted_by, now(), signed_by, authority
+            select $1::uuid, $2, $3, json_build_array($1::uuid::text), 'x', drafted_by, now(),
+                signed_by, authority
             from legal_order where id = $2
             """,
             id,
             order,
             state.value,
         )
+        if state in (SealingState.sealed, SealingState.lifted):
+            await tx.run(
+                """
+                insert into seal (sealing, number, machine, machine_key, lifted_at)
+                select $1::uuid, n, $1::uuid::text, $1::uuid::text, case when $2 then now() end
+                from unnest(array['1', '2']) as n
+                """,
+                id,
+                state is SealingState.lifted,
+            )
     return id
 
 
@@ -153,10 +164,18 @@ async def play(
         case "supersede":
             try:
                 async with db.begin(Worker("test")) as tx:
-                    await drafting.supersede(tx, order, ids.new())
+                    await succession.correct(tx, order, UUID(base["id"]))
             except OrderSealed:
                 return False
             return True
+        case "revive":
+            async with db.begin(Worker("test")) as tx:
+                await tx.run(
+                    "update legal_order set superseded_by = $2 where id = $1",
+                    order,
+                    UUID(base["id"]),
+                )
+                return await succession.revive(tx, order, UUID(base["id"]))
         case "redraft":
             body = content(base["seen"])
             return await world.inspector.put(
@@ -214,9 +233,11 @@ async def decide(
         body = encode({"approved": verb == "approve"})
         return await world.department.post(f"{path}/decide", content=body, version=1)
     if verb == "seal":
-        body = encode({"at": now(), "seals": ["1"], "evidence": [photo]})
+        seals = [{"number": "1", "machine": str(held)}]
+        body = encode({"at": now(), "seals": seals, "evidence": [photo]})
         return await world.inspector.post(f"{path}/seal", content=body, version=1)
-    return await world.inspector.post(f"{path}/lift", version=1)
+    body = encode({"at": now(), "seals": ["1", "2"] if verb == "lift" else ["2"]})
+    return await world.inspector.post(f"{path}/lift", content=body, version=1)
 
 
 @pytest.mark.parametrize("state", list(OrderState), ids=str)

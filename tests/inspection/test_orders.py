@@ -20,7 +20,6 @@ from tests.inspection.orders import (
     allow,
     content,
     draft,
-    proof,
     read,
     serve,
     served,
@@ -525,30 +524,6 @@ async def test_a_special_holiday_declared_late_postpones_what_has_not_counted(
 
 
 # --- sealing, company, insight ------------------------------------------------------------------
-
-
-async def test_machines_are_sealed_only_after_approval_by_one_with_authority(
-    world: World, db: Database
-) -> None:
-    order = await served(world)
-    path = f"/v1/orders/{order['id']}/sealings/{ids.new()}"
-    asked = await world.inspector.put(
-        path, content=encode({"machines": ["เครื่องปั๊ม 3"], "reason": "ไม่มีการ์ด"})
-    )
-    assert asked.status_code == 200, asked.text
-    photo = await proof(world.inspector, db)
-    done = {"at": now(), "seals": ["S-001"], "evidence": [photo]}
-    early = await world.inspector.post(f"{path}/seal", content=encode(done), version=1)
-    assert early.json()["code"] == "inspection/sealing-state"
-    yes = encode({"approved": True})
-    assert (await world.ministry.post(f"{path}/decide", content=yes, version=1)).status_code == 403
-    await allow(world, world.ministry, Power.approve_sealing)
-    approved = await world.ministry.post(f"{path}/decide", content=yes, version=1)
-    assert approved.status_code == 200, approved.text
-    sealed = await world.inspector.post(f"{path}/seal", content=encode(done), version=2)
-    assert sealed.json()["sealings"][0]["state"] == "sealed", sealed.text
-    lifted = await world.inspector.post(f"{path}/lift", version=3)
-    assert lifted.json()["sealings"][0]["state"] == "lifted"
 
 
 async def test_the_company_sees_its_order_from_service_on_and_says_it_has_corrected(

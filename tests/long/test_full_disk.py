@@ -110,7 +110,7 @@ async def test_nothing_acknowledged_is_lost_when_the_disk_fills_up_and_postgresq
 ) -> None:
     """PostgreSQL cannot go on without room for its log: it ends, and starts when there is room."""
     with (
-        small(700) as place,
+        small(1000) as place,
         House(Path(os.environ["SUPERAPP_KEYRING"]), throwaway=False, home=place / "data") as house,
     ):
         server = house.server()

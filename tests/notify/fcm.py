@@ -63,6 +63,7 @@ ANSWERS: dict[str, tuple[int, dict[str, Any]]] = {
     "down": (500, error(500, "INTERNAL", "Internal error", fcm("INTERNAL"))),
     "busy": (503, error(503, "UNAVAILABLE", "Unavailable", fcm("UNAVAILABLE"))),
     "nobody": (401, error(401, "UNAUTHENTICATED", "Bad credentials")),
+    "proxy": (502, {}),  # a page of something in between, in HTML
     "noproject": (404, error(404, "NOT_FOUND", "Project not found")),
 }
 
@@ -104,6 +105,10 @@ class Fcm:
 
     def tried(self, token: str) -> int:
         return sum(1 for message in self.requests if message["token"] == token)
+
+    def lost(self, token: str) -> bool:
+        """Whether the line is cut before the answer; the message was taken."""
+        return token.startswith("cut") and token not in self.healed
 
     def issue(self, assertion: str) -> tuple[int, dict[str, Any]]:
         """Verifies the signed assertion of the service account (RFC 7523)."""
@@ -151,7 +156,10 @@ def running() -> Iterator[Fcm]:
             else:
                 bearer = self.headers.get("Authorization", "")
                 status, answer = fake.push(self.path, bearer, json.loads(body))
-            content = json.dumps(answer).encode()
+            if self.path != "/token" and fake.lost(json.loads(body)["message"]["token"]):
+                self.close_connection = True
+                return
+            content = json.dumps(answer).encode() if answer else b"<html>Bad Gateway</html>"
             try:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from api import ids, job_loop, jobs, reactions
+from api import events, ids, job_loop, jobs, reactions, settings
 from api.db import Tx
 from api.inspection.visits import service as visits
 from api.jobs import Handler, Job
@@ -16,7 +17,8 @@ from api.notify import service
 from api.notify.service import PUSH_JOB
 from api.permissions import Worker
 from tests.notify.conftest import Post
-from tests.world import Person, answer, encode, submit
+from tests.sync.test_pull import pull
+from tests.world import Person, answer, encode, now, submit
 from tests.world import record as recorded
 
 
@@ -300,3 +302,54 @@ def test_every_told_event_has_a_template() -> None:
     told -= telling.COMPLAINANTS - set(telling.OFFICERS)
     told |= {f"own_{event}" for event in telling.COMPLAINANTS}
     assert told <= set(texts.templates())
+
+
+# --- the end of a message -----------------------------------------------------------------------
+
+
+async def _of_age(post: Post, person: Person, days: int) -> UUID:
+    """A message to `person` that was sent, and pushed to a device, so many days ago."""
+    at = now() - timedelta(days=days)
+    id = UUID(int=ids.first_at(at).int | ids.new().int & (1 << 62) - 1)
+    async with post.db.begin(Worker("test")) as tx:
+        await tx.run(
+            """
+            insert into message (id, account, template, facts, about_kind, about, key, sent_at)
+            values ($1::uuid, $2, 'visit.submitted', '{"factory": "x"}', 'visit', $1::uuid,
+                $1::uuid::text, $3)
+            """,
+            id,
+            person.account,
+            at,
+        )
+        await tx.run("insert into pushed (message, device, at) values ($1, $1, $2)", id, at)
+        scopes = [events.account(person.account or ids.new())]
+        await events.record(tx, "message.sent", "message", id, scopes=scopes)
+    return id
+
+
+async def test_a_message_whose_time_is_over_leaves_inbox_and_phone_and_a_younger_one_stays(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "EXPIRE_AT_ONCE", 2)  # several rounds
+    person, keep = post.world.inspector, settings.current().message_days
+    old = [await _of_age(post, person, keep + n) for n in (1, 2, 3, 4, 5)]
+    young = await _of_age(post, person, keep - 1)
+    phone = {str(id) for id in (*old, young)}
+    changes, cursor = await pull(person, kinds="message")
+    assert phone <= {c["id"] for c in changes}
+    async with post.db.begin(Worker("test")) as tx:
+        await jobs.enqueue(tx, service.EXPIRE_JOB, key="hourly")
+    await post.world.work()
+    changes, _ = await pull(person, cursor, kinds="message")
+    assert {c["id"] for c in changes if c.get("gone")} == {str(id) for id in old}
+    async with post.db.read() as tx:
+        both = [*old, young]
+        left = await tx.values("select id from message where id = any($1)", both)
+        pushed = await tx.values("select message from pushed where message = any($1)", both)
+        told = await tx.values("select name from event where record = $1 order by id", old[0])
+    assert (left, pushed) == ([young], [young])
+    assert told == ["message.sent", "message.expired"], "the audit trail keeps what happened"
+    async with post.db.begin() as tx:
+        await tx.run("delete from pushed where message = $1", young)
+        await tx.run("delete from message where id = $1", young)

@@ -64,7 +64,9 @@ async def test_a_push_that_is_refused_costs_no_device_and_is_not_tried_again(pos
     assert "InvalidArgumentError" in found
 
 
-@pytest.mark.parametrize("token", ["down-1", "busy-1", "sleep-1", "nobody-1", "noproject-1"])
+@pytest.mark.parametrize(
+    "token", ["down-1", "busy-1", "proxy-1", "sleep-1", "nobody-1", "noproject-1"]
+)
 async def test_what_may_pass_is_tried_again_and_only_there(post: Post, token: str) -> None:
     post.fcm.sleep_s = 1.2
     await post.device(token)
@@ -80,6 +82,30 @@ async def test_what_may_pass_is_tried_again_and_only_there(post: Post, token: st
     assert (post.fcm.told(token), post.fcm.told("ok-1")) == (1, 1)
     assert await post.left() == []
     assert await post.tokens() == {"ok-1", token}
+
+
+async def test_an_answer_that_is_lost_pushes_once_more_under_the_same_tag(post: Post) -> None:
+    """FCM took it and the line was cut: a second push of the tag takes the place of the first."""
+    phone = await post.device("cut-1")
+    message = await post.send(phone)
+    await post.work(PUSH_JOB)
+    (line,) = await post.left()
+    assert (line.error, post.fcm.told("cut-1")) == ("NotPushed", 1)
+    post.fcm.healed.add("cut-1")
+    with clock.travel(LATER):
+        await post.work(PUSH_JOB)
+    tags = [m["android"]["notification"]["tag"] for m in post.fcm.accepted]
+    assert tags == [str(message)] * 2
+    assert await post.left() == []
+
+
+async def test_too_many_without_a_time_waits_a_minute(post: Post) -> None:
+    phone = await post.device("quota-1")
+    await post.send(phone)
+    await post.work(PUSH_JOB)
+    (line,) = await post.left()
+    assert timedelta(seconds=58) < line.due_at - clock.now() <= timedelta(seconds=91)
+    assert await post.tokens() == {"quota-1"}
 
 
 async def test_too_many_waits_as_long_as_it_is_told(post: Post) -> None:

@@ -55,19 +55,16 @@ async def chain(tx: Tx, visit: UUID) -> list[UUID]:
     return found
 
 
-async def orders(tx: Tx, visits: Sequence[UUID]) -> list[UUID]:
-    """Orders on these visits or their findings, with those that follow or correct them."""
+async def orders_on(tx: Tx, visits: Sequence[UUID]) -> list[UUID]:
+    """Orders that rest on these visits or their findings, or were verified at one of them."""
     found: list[UUID] = await tx.values(
         """
-        with recursive of as (
-            select o.id from legal_order o
-            where o.visit = any($1::uuid[]) or exists (
-                select from order_finding f join finding g on g.id = f.finding
-                where f.legal_order = o.id and g.visit = any($1))
-            union
-            select o.id from legal_order o join of on of.id in (o.follows, o.corrects)
-        )
-        select id from of order by id
+        select id from legal_order where visit = any($1::uuid[])
+        union
+        select f.legal_order from order_finding f join finding g on g.id = f.finding
+        where g.visit = any($1)
+        union
+        select legal_order from order_finding where verified_visit = any($1)
         """,
         list(visits),
     )
@@ -81,13 +78,13 @@ class OrderMatter(msgspec.Struct):
     visits: list[UUID]
 
 
-async def order_matter(tx: Tx, order: UUID) -> OrderMatter:
-    """All that hangs together by follows and corrects, both ways, with the visits of each."""
+async def order_matter(tx: Tx, orders: Sequence[UUID]) -> OrderMatter:
+    """All that hangs together with `orders` by follows and corrects, both ways, and its visits."""
     return await tx.one(
         OrderMatter,
         """
         with recursive chain (id) as (
-            select $1::uuid
+            select unnest($1::uuid[])
             union
             select case when o.id = c.id then e.other else o.id end
             from chain c
@@ -102,10 +99,10 @@ async def order_matter(tx: Tx, order: UUID) -> OrderMatter:
             select f.visit from finding f join order_finding l on l.finding = f.id
                 join chain c on c.id = l.legal_order
         )
-        select (select array_agg(id order by id) from chain),
+        select coalesce((select array_agg(id order by id) from chain), '{}'),
             coalesce((select array_agg(id order by id) from seen where id is not null), '{}')
         """,
-        order,
+        list(orders),
     )
 
 
@@ -121,6 +118,30 @@ async def proofs(tx: Tx, orders: Sequence[UUID]) -> list[UUID]:
         list(orders),
     )
     return found
+
+
+class Acknowledgement(msgspec.Struct):
+    """A service that someone signed for; who it was is sealed."""
+
+    number: str | None
+    how: str
+    at: datetime
+    proof_evidence: UUID | None
+
+
+async def acknowledgements(tx: Tx, orders: Sequence[UUID]) -> list[Acknowledgement]:
+    """Those of `orders` with a signature on file, in the order of their arrival."""
+    return await tx.all(
+        Acknowledgement,
+        """
+        select o.number, a.how, a.at, a.proof_evidence
+        from service_attempt a join legal_order o on o.id = a.legal_order
+        where o.id = any($1::uuid[]) and a.how in ('personal', 'adult')
+            and a.proof_evidence is not null
+        order by a.received_at, a.id
+        """,
+        list(orders),
+    )
 
 
 async def messages(tx: Tx, records: Sequence[UUID]) -> list[MessageRow]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -15,21 +16,30 @@ from api.documents import contents as c
 from api.documents import queries as documents
 from api.documents import service as documents_service
 from api.documents.model import FORCE_WORDS, Document, DocumentLine, RecordTampered
+from api.evidence import content as content_types
 from api.evidence import service as evidence
 from api.evidence.model import EvidenceRow
 from api.inspection.cases import queries, words
-from api.inspection.cases.queries import CaseOfficer, ClockRow, EventRow
+from api.inspection.cases.queries import Acknowledgement, CaseOfficer, ClockRow, EventRow
 from api.inspection.orders import papers
 from api.inspection.orders import reading as orders
-from api.inspection.orders.model import OrderKind
+from api.inspection.orders.model import OrderKind, Row
+from api.inspection.visits import (
+    chains,
+    record,
+    record_evidence,
+    record_queries,
+    sample_queries,
+    wording,
+)
 from api.inspection.visits import queries as visits
-from api.inspection.visits import record, record_queries, wording
-from api.inspection.visits.model import VisitNotFound
+from api.inspection.visits.custody import Bearers, Sample
+from api.inspection.visits.model import VisitNotFound, VisitRow
 from api.notify import texts
 from api.notify.model import Language, MessageRow
 
 KIND = "case_file"
-OWNER_KINDS = ("visit", "order", "service", "notice", "seal", "correction", "signature")
+OWNER_KINDS = ("visit", "order", "service", "notice", "seal", "correction", "signature", "sample")
 
 
 class Matter(NamedTuple):
@@ -42,10 +52,13 @@ class Matter(NamedTuple):
     licence: UUID | None
     records: list[UUID]
     owners: list[UUID]
+    orders: list[UUID]
+    visits: list[UUID]
 
 
 async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
-    """The case file of a visit's matter, with the visits that it follows and that follow it.
+    """The case file of a visit's matter, with the visits that it follows and that follow it, the
+    orders on them, and what those hang together with.
 
     A later one takes the place of the one before. Raises `VisitNotFound`.
     """
@@ -54,17 +67,9 @@ async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
         raise VisitNotFound(visit=visit)
     row, chain = rows[0], await queries.chain(tx, visit)
     title = "Inspection of the factory" if language == "en" else "การตรวจโรงงาน"
-    shown = [v.shown_as for v in await visits.visits(tx, chain, permissions.EVERYTHING)]
-    on_it = await queries.orders(tx, chain)
-    matter = Matter(
-        chain[0],
-        title,
-        row.province,
-        row.premises,
-        row.licence,
-        [*chain, *shown, *on_it],
-        [*chain, *on_it, *await queries.proofs(tx, on_it)],
-    )
+    found = await queries.order_matter(tx, await queries.orders_on(tx, chain))
+    found.visits = list(dict.fromkeys([*chain, *found.visits]))
+    matter = await _matter(tx, chain[0], title, row, found)
     return await issue(tx, matter, language)
 
 
@@ -72,29 +77,33 @@ async def of_order(tx: Tx, order: UUID, language: c.Language) -> Document:
     """The case file of an order: with the orders that it follows, corrects or leads to, and the
     visits that they rest on or that verified them. Raises `OrderNotFound`."""
     row = await orders.row(tx, order, "case_file.issue")
-    found = await queries.order_matter(tx, order)
+    found = await queries.order_matter(tx, [order])
     title = (papers.TITLE_EN if language == "en" else papers.TITLE_TH)[OrderKind(row.kind)]
+    matter = await _matter(tx, found.orders[0], title, row, found)
+    return await issue(tx, matter, language)
+
+
+async def _matter(
+    tx: Tx, subject: UUID, title: str, at: VisitRow | Row, found: queries.OrderMatter
+) -> Matter:
     shown = [v.shown_as for v in await visits.visits(tx, found.visits, permissions.EVERYTHING)]
     proofs = await queries.proofs(tx, found.orders)
-    matter = Matter(
-        found.orders[0],
-        title,
-        row.province,
-        row.premises,
-        row.licence,
-        [*found.visits, *shown, *found.orders, *proofs],
-        [*found.visits, *found.orders, *proofs],
-    )
-    return await issue(tx, matter, language)
+    records = [*found.visits, *shown, *found.orders, *proofs]
+    owners = [*found.visits, *found.orders, *proofs]
+    where = (at.province, at.premises, at.licence)
+    return Matter(subject, title, *where, records, owners, found.orders, found.visits)
 
 
 async def issue(tx: Tx, matter: Matter, language: c.Language) -> Document:
     """Gathers events, clocks, documents, evidence and officers of `matter` and signs them."""
     before = await documents.latest(tx, KIND, matter.subject, None, language)
+    chained = await chains.of_visits(tx, matter.visits)
+    samples = [s for visit in matter.visits for s in chained[visit].samples]
+    owners = [*matter.owners, *(s.id for s in samples)]
     held = [
         await evidence.one(tx, bound.id)
         for kind in OWNER_KINDS
-        for found in (await evidence.bound(tx, kind, matter.owners)).values()
+        for found in (await evidence.bound(tx, kind, owners)).values()
         for bound in found
     ]
     papers = [d for d in await documents.of_subjects(tx, matter.records) if d.kind != KIND]
@@ -120,6 +129,11 @@ async def issue(tx: Tx, matter: Matter, language: c.Language) -> Document:
         messages=[_message(m, officers, language) for m in told],
         documents=[await _document(tx, d, language) for d in papers],
         evidence=[_evidence(e) for e in held],
+        samples=await _samples(tx, samples, {e.id: e for e in held}, language),
+        signatures=[
+            _acknowledgement(a, {e.id: e for e in held}, language)
+            for a in await queries.acknowledgements(tx, matter.orders)
+        ],
     )
     return await documents_service.issue(
         tx,
@@ -202,6 +216,34 @@ async def _document(tx: Tx, line: DocumentLine, language: c.Language) -> c.CaseD
         code=code,
         sha256=found.sha256,
         force=FORCE_WORDS[found.force][english],
+    )
+
+
+async def _samples(
+    tx: Tx, found: Sequence[Sample], held: Mapping[UUID, EvidenceRow], language: c.Language
+) -> list[c.SamplePart]:
+    """With their chains and those who gave and took them; opening their seals is an event."""
+    named = dict[UUID, Bearers]()
+    for visit in sorted({s.visit for s in found}):
+        links = await sample_queries.handovers(tx, [visit])
+        with contextlib.suppress(sealed.Erased):
+            named |= {b.handover: b for b in await chains.people(tx, links, "case_file")}
+    takers = [s.taken_by for s in found if s.taken_by]
+    officers = {o.account: o for o in await record_queries.officers(tx, takers)}
+    return record_evidence.samples(found, officers, named, held, language)
+
+
+def _acknowledgement(
+    found: Acknowledgement, held: Mapping[UUID, EvidenceRow], language: c.Language
+) -> c.Signature:
+    """Without the name, which is opened elsewhere and by few."""
+    image = held.get(found.proof_evidence) if found.proof_evidence else None
+    return c.Signature(
+        role=f"{words.RECEIVED[language == 'en']} {found.number or ''}".strip(),
+        at=c.moment(found.at),
+        how=wording.word(words.SERVED, found.how, language),
+        image=image.id if image and image.media in content_types.PICTURES else None,
+        sha256=image.sha256.hex() if image else "",
     )
 
 

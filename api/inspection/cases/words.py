@@ -11,6 +11,9 @@ EVENTS: Words = {
     "visit.submitted": ("ส่งผลการตรวจ", "visit submitted"),
     "visit.settled": ("ชี้ขาดคำตอบที่ขัดแย้ง", "conflicting answers settled"),
     "visit.result_added": ("เพิ่มผลห้องปฏิบัติการ", "laboratory result added"),
+    "visit.signed": ("ลงลายมือชื่อในบันทึก", "signature for the record"),
+    "visit.sample_taken": ("เก็บตัวอย่าง", "sample taken"),
+    "visit.sample_handed_over": ("ส่งมอบตัวอย่าง", "sample handed over"),
     "visit.evidence_added": ("เพิ่มพยานหลักฐาน", "evidence added"),
     "visit.review_begun": ("รับเรื่องพิจารณา", "review begun"),
     "visit.review_overdue": ("พ้นกำหนดพิจารณา", "review overdue"),
@@ -44,6 +47,12 @@ EVENTS: Words = {
     "order.breached": ("ฝ่าฝืนคำสั่ง", "order breached"),
     "order.complied": ("ปฏิบัติครบถ้วน", "complied with"),
     "order.closure_withheld": ("ใบอนุญาตเปลี่ยนผู้ประกอบการ จึงไม่เพิกถอน", "licence not revoked"),
+    "order.licence_reinstated": ("คืนใบอนุญาตที่ถูกเพิกถอน", "licence reinstated"),
+    "order.reinstatement_withheld": (
+        "ใบอนุญาตถูกแก้ไขภายหลัง จึงไม่คืนโดยอัตโนมัติ",
+        "licence changed since, not reinstated",
+    ),
+    "order.revived": ("คำสั่งกลับมีผลใช้บังคับ", "in force again"),
     "order.superseded": ("มีคำสั่งใหม่แทน", "superseded"),
     "order.revoked": ("เพิกถอนคำสั่ง", "revoked"),
     "order.annulled": ("คำสั่งถูกเพิกถอนโดยคำวินิจฉัย", "annulled"),
@@ -54,6 +63,7 @@ EVENTS: Words = {
     "sealing.approved": ("อนุมัติผูกมัดประทับตรา", "sealing approved"),
     "sealing.refused": ("ไม่อนุมัติผูกมัดประทับตรา", "sealing refused"),
     "sealing.sealed": ("ผูกมัดประทับตรา", "machines sealed"),
+    "sealing.seals_removed": ("ถอดตราบางส่วน", "some seals taken off"),
     "sealing.lifted": ("ถอดตรา", "seals lifted"),
     "service_attempt.unsealed": ("เปิดดูชื่อผู้รับคำสั่ง", "who received it was opened"),
     "document.issued": ("ออกเอกสาร", "document issued"),
@@ -69,6 +79,11 @@ CLOCKS: Words = {
     "order.service": ("ถือว่าได้รับคำสั่ง", "service counts"),
     "visit.review": ("พิจารณาผลการตรวจ", "review of the visit"),
 }
+SERVED: Words = {
+    "personal": ("รับด้วยตนเอง", "received in person"),
+    "adult": ("ผู้อยู่หรือทำงาน ณ ที่นั้นรับแทน", "received by an adult living or working there"),
+}
+RECEIVED = ("ผู้รับคำสั่งที่", "For order no.")
 SYSTEM = ("ระบบ", "the system")
 OUTSIDE = ("ผู้ประกอบกิจการ", "the operator's side")
 TAMPERED = ("ข้อมูลถูกแก้ไขภายหลัง เชื่อถือไม่ได้", "tampered with")

@@ -16,7 +16,7 @@ from api.db import Tx
 from api.documents import service as documents
 from api.documents.contents import Language
 from api.documents.model import Document, Force
-from api.inspection.orders import papers, proofs, queries, reading
+from api.inspection.orders import move_queries, papers, proofs, queries, reading, succession
 from api.inspection.orders import subject_queries as subject
 from api.inspection.orders.model import (
     IN_FORCE,
@@ -143,7 +143,7 @@ async def redraft(tx: Tx, id: UUID, version: int, content: OrderContent) -> Orde
 async def discard(tx: Tx, id: UUID, version: int, why: str) -> Order:
     """The draft will not be signed; it stays on file."""
     row = await reading.moving(tx, id, version, "discard", "order.draft")
-    await queries.move(tx, id, row.state, why=why)
+    await move_queries.move(tx, id, row.state, why=why)
     return await reading.told(tx, row, "order.discarded")
 
 
@@ -198,7 +198,7 @@ async def sign(tx: Tx, id: UUID, version: int, signature: Signature) -> Order:
             [r.required for r in situation.content.required],
         )
     if row.corrects is not None:
-        await supersede(tx, row.corrects, id)
+        await succession.correct(tx, row.corrects, id)
     year = buddhist_year(bangkok_date(tx.now))
     running = await queries.next_number(tx, row.office, year)
     await queries.sign(
@@ -217,20 +217,6 @@ async def sign(tx: Tx, id: UUID, version: int, signature: Signature) -> Order:
     row = await reading.row(tx, id, "order.read")
     await queries.set_document(tx, id, (await papers.issue(tx, row, wet_ink)).id)
     return await reading.told(tx, row, "order.signed", {"number": row.number, "kind": row.kind})
-
-
-async def supersede(tx: Tx, earlier: UUID, by: UUID) -> None:
-    """A corrected order takes the place of an earlier one."""
-    await tx.lock([earlier])
-    row = await reading.row(tx, earlier, "order.read")
-    to = MOVES.get(("supersede", row.state))
-    if to is None:
-        raise OrderSealed(state=row.state)
-    row.state = to
-    await queries.move(tx, earlier, to, why=f"superseded by {by}")
-    await reading.stop_clocks(tx, earlier, appeal=True)
-    await reading.set_force(tx, row, Force.corrected, "order.superseded")
-    await reading.tell(tx, row, "order.superseded", {"by": by})
 
 
 async def _situation(tx: Tx, row: Row) -> Situation:
@@ -252,6 +238,7 @@ async def _situation(tx: Tx, row: Row) -> Situation:
     )
     visit = None if row.visit is None else await visits.row(tx, row.visit, "visit.read")
     ids = [r.finding for r in content.required]
+    findings = await subject.findings(tx, ids, everywhere)
     return Situation(
         kind=row.kind,
         basis=row.basis,
@@ -263,7 +250,8 @@ async def _situation(tx: Tx, row: Row) -> Situation:
         signer_name=signer.name_th,
         signer_position=signer.position_th,
         visit_state=None if visit is None else visit.state,
-        findings=await subject.findings(tx, ids, everywhere),
+        findings=findings,
+        photographs=await proofs.photographs(tx, findings),
         earlier=earlier,
         corrects=row.corrects,
         corrected=corrected,

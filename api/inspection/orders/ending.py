@@ -15,8 +15,16 @@ from api.accounts.model import Power
 from api.clock import bangkok_date
 from api.db import Tx
 from api.documents.model import Force
-from api.factories import service as factories
-from api.inspection.orders import outcome_queries, proofs, queries, reading, serving_queries
+from api.inspection.orders import (
+    counting,
+    move_queries,
+    outcome_queries,
+    proofs,
+    queries,
+    reading,
+    serving_queries,
+    succession,
+)
 from api.inspection.orders import subject_queries as subject
 from api.inspection.orders.model import (
     MOVES,
@@ -60,7 +68,7 @@ LONGEST = timedelta(days=3650)
 
 
 class Extension(msgspec.Struct, forbid_unknown_fields=True):
-    """More time, until the end of the Bangkok day `until`."""
+    """More time, until the end of the Bangkok day `until`, or of the first working day after it."""
 
     until: date
     reason: Reason
@@ -100,17 +108,18 @@ async def run_out(tx: Tx, id: UUID) -> None:
     """The clock `order.due`: the time to correct is over. Whether that is a breach is judged."""
     row = await reading.row(tx, id, "order.read")
     to = MOVES.get(("run_out", row.state))
-    if to is None or row.stay is not None:
+    if to is None or row.stay is not None or await counting.postpone_due(tx, row):
         return
     row.state = to
-    await queries.move(tx, id, to)
+    await move_queries.move(tx, id, to)
     await reading.tell(tx, row, "order.overdue")
 
 
 async def appeal_over(tx: Tx, id: UUID) -> None:
     """The clock `order.appeal`: thirty days from knowing the order have passed."""
     row = await reading.row(tx, id, "order.read")
-    await reading.tell(tx, row, "order.appeal_time_over")
+    if not await counting.postpone_appeal(tx, row):
+        await reading.tell(tx, row, "order.appeal_time_over")
 
 
 async def extend(tx: Tx, id: UUID, version: int, wanted: Extension) -> Order:
@@ -119,13 +128,14 @@ async def extend(tx: Tx, id: UUID, version: int, wanted: Extension) -> Order:
     await _authority(tx, row)
     if wanted.until > bangkok_date(tx.now) + LONGEST:
         raise DateWrong(until=wanted.until)
-    due = workdays.end_of(wanted.until)
+    special = await workdays.special_days(tx, bangkok_date(tx.now))
+    due = workdays.end_of(workdays.working_from(wanted.until, special))
     if row.due_at is None or due <= max(row.due_at, tx.now):
         raise NotLater()
     if row.stay is not None:
         raise OrderSealed(state="stayed")
-    await queries.insert_extension(tx, id, row.due_at, due, wanted.reason, reading.account(tx))
-    await queries.extend(tx, id, due)
+    await move_queries.insert_extension(tx, id, row.due_at, due, wanted.reason, reading.account(tx))
+    await move_queries.extend(tx, id, due)
     await deadlines.start(tx, DUE, id, due)
     return await reading.told(tx, row, "order.extended", {"until": wanted.until})
 
@@ -144,7 +154,7 @@ async def find_breach(tx: Tx, id: UUID, version: int, judged: Breach) -> Order:
         raise OrderSealed(state="stayed")
     await _need_notices(tx, row)
     judged.penalty = PENALTY[row.kind]
-    await queries.move(tx, id, row.state, breach=msgspec.json.encode(judged).decode())
+    await move_queries.move(tx, id, row.state, breach=msgspec.json.encode(judged).decode())
     facts = {"wilful": judged.wilful, "serious_danger": judged.serious_danger}
     return await reading.told(tx, row, "order.breached", facts)
 
@@ -152,7 +162,7 @@ async def find_breach(tx: Tx, id: UUID, version: int, judged: Breach) -> Order:
 async def _need_notices(tx: Tx, row: Row) -> None:
     """s.40: nobody disobeys a stop or closure that was not posted where everyone sees it."""
     if row.kind in (OrderKind.stop, OrderKind.close):
-        posted = await serving_queries.notices(tx, row.id)
+        posted = (await serving_queries.notices(tx, [row.id])).get(row.id, 0)
         if posted < NOTICES:
             raise NoticesMissing(needed=NOTICES, posted=posted)
 
@@ -162,7 +172,7 @@ async def verify(tx: Tx, id: UUID, finding: UUID, seen: Verification) -> Order:
     complied with. Raises `SubjectUnknown` for another site's visit or another order's finding."""
     await tx.lock([id])
     row = await reading.row(tx, id, "order.verify")
-    held = {f.finding: f for f in await queries.findings_of(tx, id)}
+    held = {f.finding: f for f in await queries.findings_of(tx, [id])}
     before = held.get(finding)
     if before and before.corrected and seen.corrected and before.verified_visit == seen.visit:
         return await reading.order(tx, id)  # sent again
@@ -189,7 +199,7 @@ async def verify(tx: Tx, id: UUID, finding: UUID, seen: Verification) -> Order:
     await reading.tell(tx, row, "order.verified", facts)
     # A stop ends by an order to resume, a closure not at all.
     if row.kind == OrderKind.correct and all(
-        f.corrected for f in await queries.findings_of(tx, id)
+        f.corrected for f in await queries.findings_of(tx, [id])
     ):
         await _complied(tx, row, "all findings were verified as corrected")
     return await reading.order(tx, id)
@@ -225,7 +235,7 @@ async def comply(tx: Tx, id: UUID, version: int, why: str) -> Order:
     row = await reading.moving(tx, id, version, "comply", "order.decide")
     if row.kind in (OrderKind.stop, OrderKind.close):
         raise NotForThisKind(kind=row.kind)
-    if not all(f.corrected for f in await queries.findings_of(tx, id)):
+    if not all(f.corrected for f in await queries.findings_of(tx, [id])):
         raise OrderSealed(state=row.state, reason="findings are not verified")
     await _complied(tx, row, why)
     return await reading.order(tx, id)
@@ -233,7 +243,7 @@ async def comply(tx: Tx, id: UUID, version: int, why: str) -> Order:
 
 async def _complied(tx: Tx, row: Row, why: str) -> None:
     row.state = OrderState.complied
-    await queries.move(tx, row.id, row.state, why=why)
+    await move_queries.move(tx, row.id, row.state, why=why)
     await reading.stop_clocks(tx, row.id)
     await reading.set_force(tx, row, Force.fulfilled, "order.complied")
     await reading.tell(tx, row, "order.complied")
@@ -243,33 +253,12 @@ async def revoke(tx: Tx, id: UUID, version: int, why: str) -> Order:
     """The order is withdrawn by the office itself (Administrative Procedure Act s.49–50)."""
     row = await reading.moving(tx, id, version, "revoke", "order.decide")
     await _authority(tx, row)
-    await queries.move(tx, id, row.state, why=why)
+    await move_queries.move(tx, id, row.state, why=why)
     await reading.stop_clocks(tx, id, appeal=True)
     await reading.set_force(tx, row, Force.revoked, "order.revoked")
-    return await reading.told(tx, row, "order.revoked")
-
-
-async def after_service(tx: Tx, row: Row) -> None:
-    """A resumption or closure that was served ends the stop before it; a closure of a class 3
-    revokes the licence (s.39)."""
-    if row.follows is None or row.kind not in (OrderKind.resume, OrderKind.close):
-        return
-    await tx.lock([row.follows])
-    stop = await reading.row(tx, row.follows, "order.read")
-    resumed = row.kind == OrderKind.resume
-    if (to := MOVES.get(("comply" if resumed else "supersede", stop.state))) is not None:
-        stop.state = to
-        await queries.move(tx, stop.id, to, why=f"{row.kind} {row.number}")
-        await reading.stop_clocks(tx, stop.id)
-        force = Force.fulfilled if resumed else Force.superseded
-        event = "order.complied" if resumed else "order.superseded"
-        await reading.set_force(tx, stop, force, event)
-        await reading.tell(tx, stop, event)
-    if row.kind == OrderKind.close and row.licence is not None:
-        if await subject.operator(tx, row.licence) == row.company:
-            await factories.close_by_order(tx, row.licence, row.id)
-        else:  # nobody loses a licence by an order addressed to somebody else
-            await reading.tell(tx, row, "order.closure_withheld", {"licence": row.licence})
+    await reading.tell(tx, row, "order.revoked")
+    await succession.undo(tx, row)
+    return await reading.order(tx, id)
 
 
 # --- stay and appeal (s.41) ---------------------------------------------------------------------
@@ -284,7 +273,7 @@ async def stay(tx: Tx, id: UUID, version: int, wanted: Stay) -> Order:
     wanted.left_s = None
     if row.due_at is not None:
         wanted.left_s = max((row.due_at - tx.now).total_seconds(), 0)
-    await queries.set_stay(tx, id, msgspec.json.encode(wanted).decode(), row.due_at)
+    await move_queries.set_stay(tx, id, msgspec.json.encode(wanted).decode(), row.due_at)
     await deadlines.meet(tx, DUE, id)
     await reading.set_force(tx, row, Force.stayed, "order.stayed")
     return await reading.told(tx, row, "order.stayed", {"by": wanted.by})
@@ -306,7 +295,7 @@ async def end_stay(tx: Tx, id: UUID, version: int) -> Order:
             due = workdays.end_of(workdays.working_from(bangkok_date(end), special))
         if due is not None and row.kind in TIMED and row.state == OrderState.served:
             await deadlines.start(tx, DUE, id, due)
-    await queries.set_stay(tx, id, None, due)
+    await move_queries.set_stay(tx, id, None, due)
     await reading.set_force(tx, row, Force.in_force, "order.stay_ended")
     return await reading.told(tx, row, "order.stay_ended")
 
@@ -344,10 +333,13 @@ async def decide_appeal(tx: Tx, id: UUID, version: int, wanted: DecideAppeal) ->
     ):
         raise OrderSealed(state=row.state, reason="no appeal is open")
     if wanted.annulled:
-        await queries.move(tx, id, row.state, why=wanted.decision)
+        await move_queries.move(tx, id, row.state, why=wanted.decision)
         await reading.stop_clocks(tx, id, appeal=True)
         await reading.set_force(tx, row, Force.annulled, "order.annulled")
-    return await reading.told(tx, row, f"order.{outcome}")
+    await reading.tell(tx, row, f"order.{outcome}")
+    if wanted.annulled:
+        await succession.undo(tx, row)
+    return await reading.order(tx, id)
 
 
 # --- the company --------------------------------------------------------------------------------

@@ -59,6 +59,8 @@ MOVES: dict[tuple[str, OrderState], OrderState] = {
     ("serve", S.signed): S.served,
     ("revoke", S.signed): S.revoked,
     ("supersede", S.signed): S.superseded,
+    # Only a closure that is undone gives back the stop before it, which was judged disobeyed.
+    ("revive", S.superseded): S.breached,
     ("run_out", S.served): S.overdue,
     ("extend", S.served): S.served,
     ("extend", S.overdue): S.served,
@@ -108,6 +110,7 @@ SEALING_MOVES: dict[tuple[str, SealingState], SealingState] = {
     ("approve", Z.requested): Z.approved,
     ("refuse", Z.requested): Z.refused,
     ("seal", Z.approved): Z.sealed,
+    ("lift_some", Z.sealed): Z.sealed,
     ("lift", Z.sealed): Z.lifted,
 }
 
@@ -306,6 +309,7 @@ class Row(msgspec.Struct):
     breach: str | None
     ended_at: datetime | None
     ended_why: str | None
+    superseded_by: UUID | None
     document: UUID | None
     data_key: UUID
     version: int

@@ -9,7 +9,6 @@ from uuid import UUID
 import msgspec
 
 from api.db import Tx
-from api.inspection.orders.views import Claim
 
 
 async def insert_claim(
@@ -43,14 +42,23 @@ async def same_claim(tx: Tx, id: UUID, order: UUID, note: str, evidence: Sequenc
     return found
 
 
-async def claims(tx: Tx, order: UUID) -> list[Claim]:
+class ClaimRow(msgspec.Struct):
+    legal_order: UUID
+    id: UUID
+    claimed_at: datetime
+    note: str
+    evidence: list[UUID]
+
+
+async def claims(tx: Tx, orders: Sequence[UUID]) -> list[ClaimRow]:
+    """What was claimed under `orders`, the first first."""
     return await tx.all(
-        Claim,
+        ClaimRow,
         """
-        select id, claimed_at, note, evidence from correction_claim
-        where legal_order = $1 order by claimed_at, id
+        select legal_order, id, claimed_at, note, evidence from correction_claim
+        where legal_order = any($1::uuid[]) order by claimed_at, id
         """,
-        order,
+        list(orders),
     )
 
 
@@ -58,6 +66,7 @@ async def claims(tx: Tx, order: UUID) -> list[Claim]:
 
 
 class AppealRow(msgspec.Struct):
+    legal_order: UUID
     filed_on: date
     late: bool
     grounds: str
@@ -67,13 +76,19 @@ class AppealRow(msgspec.Struct):
 
 
 async def appeal(tx: Tx, order: UUID) -> AppealRow | None:
-    return await tx.maybe_one(
+    found = await appeals(tx, [order])
+    return found[0] if found else None
+
+
+async def appeals(tx: Tx, orders: Sequence[UUID]) -> list[AppealRow]:
+    """At most one of each of `orders`."""
+    return await tx.all(
         AppealRow,
         """
-        select filed_on, late, grounds, outcome, decided_on, decision
-        from appeal where legal_order = $1
+        select legal_order, filed_on, late, grounds, outcome, decided_on, decision
+        from appeal where legal_order = any($1::uuid[])
         """,
-        order,
+        list(orders),
     )
 
 
@@ -106,111 +121,5 @@ async def decide_appeal(
         outcome,
         on,
         decision,
-        by,
-    )
-
-
-# --- sealing ------------------------------------------------------------------------------------
-
-
-class SealingRow(msgspec.Struct):
-    """A sealing as stored; lists as JSON text."""
-
-    id: UUID
-    legal_order: UUID
-    state: str
-    machines: str
-    reason: str
-    seals: str
-    evidence: list[UUID]
-    requested_at: datetime
-    approved_at: datetime | None
-    sealed_at: datetime | None
-    lifted_at: datetime | None
-    version: int
-
-
-async def sealings(tx: Tx, order: UUID) -> list[SealingRow]:
-    return await tx.all(
-        SealingRow,
-        """
-        select id, legal_order, state, machines, reason, seals, evidence, requested_at,
-            approved_at, sealed_at, lifted_at, version
-        from sealing where legal_order = $1 order by id
-        """,
-        order,
-    )
-
-
-async def same_sealing(tx: Tx, id: UUID, order: UUID, machines: str, reason: str) -> bool:
-    found: bool = await tx.value(
-        """
-        select legal_order = $2 and machines::text = $3 and reason = $4 from sealing where id = $1
-        """,
-        id,
-        order,
-        machines,
-        reason,
-    )
-    return found
-
-
-async def insert_sealing(
-    tx: Tx, id: UUID, order: UUID, machines: str, reason: str, by: UUID
-) -> int:
-    return await tx.run(
-        """
-        insert into sealing (id, legal_order, state, machines, reason, requested_by, requested_at)
-        values ($1, $2, 'requested', $3::json, $4, $5, $6) on conflict do nothing
-        """,
-        id,
-        order,
-        machines,
-        reason,
-        by,
-        tx.now,
-    )
-
-
-async def decide_sealing(tx: Tx, id: UUID, state: str, by: UUID, authority: UUID) -> None:
-    await tx.run(
-        """
-        update sealing set state = $2, approved_by = $3, approved_at = $4, authority = $5,
-            version = version + 1
-        where id = $1
-        """,
-        id,
-        state,
-        by,
-        tx.now,
-        authority,
-    )
-
-
-async def seal_machines(
-    tx: Tx, id: UUID, seals: str, evidence: Sequence[UUID], at: datetime, by: UUID
-) -> None:
-    await tx.run(
-        """
-        update sealing set state = 'sealed', seals = $2::json, evidence = $3, sealed_at = $4,
-            sealed_by = $5, version = version + 1
-        where id = $1
-        """,
-        id,
-        seals,
-        list(evidence),
-        at,
-        by,
-    )
-
-
-async def lift_seals(tx: Tx, id: UUID, by: UUID) -> None:
-    await tx.run(
-        """
-        update sealing set state = 'lifted', lifted_at = $2, lifted_by = $3, version = version + 1
-        where id = $1
-        """,
-        id,
-        tx.now,
         by,
     )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from api import settings
 from api.clock import bangkok_date
 from api.db import Tx
 from api.documents import contents
@@ -67,6 +68,15 @@ def words(row: Row, s: Situation) -> str:
             for r in c.required
             if r.finding in items
         ],
+        "photographs": [
+            {
+                "evidence": photo.id,
+                "sha256": photo.sha256.hex(),
+                "item": photo.item,
+                "taken_at": contents.moment(photo.taken_at),
+            }
+            for photo in s.photographs
+        ],
         "measures": c.measures,
         "part": c.part,
         "days": c.days,
@@ -93,6 +103,7 @@ async def issue(
     english = language == "en"
     said = msgspec.json.decode(row.signed_content or "{}")
     assert row.signed_at is not None and row.number is not None
+    shown = settings.current().order_photographs
     how = (_ANEW if wet_ink is None else _ON_PAPER)[english]
     hearing = said["hearing"] or {}
     heard = hearing.get("said") or hearing.get("urgent") or ""
@@ -128,6 +139,16 @@ async def issue(
         ],
         heard=heard,
         appeal=said["appeal"],
+        photographs=[
+            contents.Photo(
+                evidence=photo["evidence"],
+                sha256=photo["sha256"],
+                caption=_caption(photo["item"], english),
+                taken_at=photo["taken_at"],
+                shown=place < shown,
+            )
+            for place, photo in enumerate(said.get("photographs", ()))
+        ],
         signer=contents.Signature(
             role="Issued by" if english else "ผู้ออกคำสั่ง",
             name=said["signer"]["name"],
@@ -148,6 +169,10 @@ async def issue(
         content=content,
         supersedes=await document_queries.latest(tx, "order", row.id, row.company, language),
     )
+
+
+def _caption(item: str, english: bool) -> str:
+    return f"of {item}" if english else f"ข้อ {item}"
 
 
 def _under(signer: dict[str, str]) -> str:

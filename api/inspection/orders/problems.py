@@ -143,6 +143,25 @@ class SealingNotFound(
     """No sealing of that id on this order."""
 
 
+class SealsWrong(
+    Invalid,
+    code="inspection/seals-wrong",
+    th="รายการตราหรือเครื่องจักรไม่ถูกต้อง: {which}",
+    en="The list of seals or machines is wrong: {which}",
+):
+    """A machine or a seal stands twice in the list, a seal names a machine that was not approved,
+    or one is to be taken off that is not on."""
+
+
+class MachineSealed(
+    Conflict,
+    code="inspection/machine-sealed",
+    th="เครื่องจักรถูกผูกมัดประทับตราอยู่แล้ว: {which}",
+    en="Under seal already: {which}",
+):
+    """A machine of one site is sealed once at a time; take the seals off first."""
+
+
 class WrongSealingState(
     Conflict,
     code="inspection/sealing-state",

@@ -7,10 +7,12 @@ from uuid import UUID
 
 from api.db import Tx
 from api.evidence import service as evidence
-from api.evidence.model import EvidenceTaken, EvidenceUnknown
+from api.evidence.model import EvidenceRow, EvidenceTaken, EvidenceUnknown
 from api.inspection.orders import subject_queries as subject
 from api.inspection.orders.model import Row, ServeOrder
 from api.inspection.orders.problems import EvidenceForeign
+from api.inspection.orders.subject_queries import FindingOf
+from api.inspection.visits import evidence as visit_evidence
 from api.permissions import Role, Session
 
 
@@ -18,6 +20,17 @@ def of_attempt(wanted: ServeOrder) -> list[UUID]:
     """All that an attempt to serve names: its photographs, and the scan that proves it."""
     proof = None if wanted.proof is None else wanted.proof.evidence
     return [*wanted.evidence, *([] if proof is None else [proof])]
+
+
+async def photographs(tx: Tx, findings: Sequence[FindingOf]) -> list[EvidenceRow]:
+    """The photographs of `findings`, by item and time: what was sent for the item at its visit."""
+    found = [
+        photo
+        for visit in sorted({f.visit for f in findings})
+        for photo in await visit_evidence.photographs(tx, visit)
+        if any((f.visit, f.item) == (visit, photo.item) for f in findings)
+    ]
+    return sorted(found, key=visit_evidence.place)
 
 
 async def claim(
@@ -43,6 +56,7 @@ async def claim(
             owner_kind=owner_kind,
             owner=owner,
             province=row.province,
+            class_=row.class_,
             company=row.company if shown else None,
             visible_to_company=shown,
         )

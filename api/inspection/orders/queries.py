@@ -17,18 +17,24 @@ from api.permissions import Scope
 
 
 async def order(tx: Tx, id: UUID, scope: Scope) -> Row | None:
-    return await tx.maybe_one(
+    found = await orders(tx, [id], scope)
+    return found[0] if found else None
+
+
+async def orders(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[Row]:
+    """Those of `ids` that lie in `scope`."""
+    return await tx.all(
         Row,
         """
         select id, kind, state, basis, premises, licence, company, province, class, office, visit,
             follows, corrects, content, drafted_by, number, signed_by, signed_at,
             content_hash, signed_content, served_at, due_at, appeal_until, stay,
-            breach, ended_at, ended_why, document, data_key, version
+            breach, ended_at, ended_why, superseded_by, document, data_key, version
         from legal_order
-        where id = $1 and ($2::text[] is null or province = any($2))
+        where id = any($1::uuid[]) and ($2::text[] is null or province = any($2))
             and ($3::smallint[] is null or class = any($3))
         """,
-        id,
+        list(ids),
         scope.provinces,
         scope.classes,
     )
@@ -115,6 +121,7 @@ async def first_words(tx: Tx, order: UUID) -> str:
 class Verified(msgspec.Struct):
     """What an order requires about a finding, and whether it was seen to be done."""
 
+    legal_order: UUID
     finding: UUID
     item: str
     state: str
@@ -128,16 +135,17 @@ class Verified(msgspec.Struct):
     visit: UUID
 
 
-async def findings_of(tx: Tx, order: UUID) -> list[Verified]:
+async def findings_of(tx: Tx, orders: Sequence[UUID]) -> list[Verified]:
+    """What each of `orders` is about, in the order of the checklist."""
     return await tx.all(
         Verified,
         """
-        select o.finding, f.item, f.state, f.severity, f.legal_ref, f.ref_status, o.required,
-            o.verified_at, o.corrected, o.verified_visit, f.visit
+        select o.legal_order, o.finding, f.item, f.state, f.severity, f.legal_ref, f.ref_status,
+            o.required, o.verified_at, o.corrected, o.verified_visit, f.visit
         from order_finding o join finding f on f.id = o.finding
-        where o.legal_order = $1 order by f.item
+        where o.legal_order = any($1::uuid[]) order by f.item
         """,
-        order,
+        list(orders),
     )
 
 
@@ -237,89 +245,6 @@ async def set_document(tx: Tx, order: UUID, document: UUID) -> None:
     await tx.run("update legal_order set document = $2 where id = $1", order, document)
 
 
-# --- moves --------------------------------------------------------------------------------------
-
-
-async def move(
-    tx: Tx, order: UUID, state: str, *, breach: str | None = None, why: str | None = None
-) -> None:
-    """A move without dates of its own; `why` ends the order, `breach` is the head's judgement."""
-    await tx.run(
-        """
-        update legal_order set state = $2, breach = coalesce($3::json, breach),
-            ended_at = case when $4::text is null then ended_at else $5 end,
-            ended_why = coalesce($4, ended_why), version = version + 1
-        where id = $1
-        """,
-        order,
-        state,
-        breach,
-        why,
-        tx.now,
-    )
-
-
-async def serve(
-    tx: Tx, order: UUID, served_at: datetime, due_at: datetime | None, appeal_until: datetime
-) -> None:
-    await tx.run(
-        """
-        update legal_order set state = 'served', served_at = $2, due_at = $3, appeal_until = $4,
-            version = version + 1
-        where id = $1
-        """,
-        order,
-        served_at,
-        due_at,
-        appeal_until,
-    )
-
-
-async def set_appeal_until(tx: Tx, order: UUID, until: datetime) -> None:
-    await tx.run(
-        "update legal_order set appeal_until = $2, version = version + 1 where id = $1",
-        order,
-        until,
-    )
-
-
-async def extend(tx: Tx, order: UUID, due_at: datetime) -> None:
-    await tx.run(
-        "update legal_order set state = 'served', due_at = $2, version = version + 1 where id = $1",
-        order,
-        due_at,
-    )
-
-
-async def insert_extension(
-    tx: Tx, order: UUID, before: datetime, after: datetime, reason: str, by: UUID
-) -> None:
-    await tx.run(
-        """
-        insert into order_extension (legal_order, number, due_before, due_after, reason,
-            granted_by, granted_at)
-        select $1, count(*) + 1, $2, $3, $4, $5, $6 from order_extension where legal_order = $1
-        """,
-        order,
-        before,
-        after,
-        reason,
-        by,
-        tx.now,
-    )
-
-
-async def set_stay(tx: Tx, order: UUID, stay: str | None, due_at: datetime | None) -> None:
-    await tx.run(
-        """
-        update legal_order set stay = $2::json, due_at = $3, version = version + 1 where id = $1
-        """,
-        order,
-        stay,
-        due_at,
-    )
-
-
 # --- lists --------------------------------------------------------------------------------------
 
 
@@ -372,7 +297,7 @@ async def of_companies(
         select id, kind, state, basis, premises, licence, company, province, class, office, visit,
             follows, corrects, content, drafted_by, number, signed_by, signed_at,
             content_hash, signed_content, served_at, due_at, appeal_until, stay,
-            breach, ended_at, ended_why, document, data_key, version
+            breach, ended_at, ended_why, superseded_by, document, data_key, version
         from legal_order
         where company = any($1::uuid[]) and state = any($2::text[]) and served_at is not null
             and ($3::uuid[] is null or id = any($3)) and ($4::uuid is null or id < $4)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -14,7 +15,7 @@ from api.documents import queries as document_queries
 from api.documents import service as documents
 from api.documents.model import Force
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.orders import outcome_queries, queries, serving_queries
+from api.inspection.orders import outcome_queries, queries, sealing_queries, serving_queries
 from api.inspection.orders.model import (
     MOVES,
     NOTICES,
@@ -32,10 +33,12 @@ from api.inspection.orders.problems import (
 from api.inspection.orders.views import (
     Appeal,
     Attempt,
+    Claim,
     CompanyFindingOfOrder,
     CompanyOrder,
     Order,
     OrderFinding,
+    Seal,
     Sealing,
 )
 from api.inspection.visits.model import FindingState
@@ -120,28 +123,69 @@ async def set_force(tx: Tx, row: Row, force: Force, because: str) -> None:
 
 async def order(tx: Tx, id: UUID) -> Order:
     """One order for its officers; the caller's verb must have let them to it already."""
-    found = await queries.order(tx, id, permissions.Scope(provinces=None))
-    assert found is not None
-    return await _view(tx, found)
+    (found,) = await _views(tx, await queries.orders(tx, [id], permissions.EVERYTHING))
+    return found
 
 
 async def read(tx: Tx, id: UUID) -> Order:
-    return await _view(tx, await row(tx, id, "order.read"))
+    (found,) = await _views(tx, [await row(tx, id, "order.read")])
+    return found
 
 
 async def orders(tx: Tx, ids: Sequence[UUID]) -> list[Order]:
     """For the feed: those of `ids` that the caller's scope has."""
-    scope, found = permissions.scope(tx.actor, "order.read"), list[Order]()
-    for id in ids:
-        row = await queries.order(tx, id, scope)
-        if row is not None:
-            found.append(await _view(tx, row))
+    return await _views(
+        tx, await queries.orders(tx, ids, permissions.scope(tx.actor, "order.read"))
+    )
+
+
+class _Part(Protocol):
+    @property
+    def legal_order(self) -> UUID: ...
+
+
+P = TypeVar("P", bound=_Part)
+
+
+def _by_order(parts: Iterable[P]) -> defaultdict[UUID, list[P]]:
+    found = defaultdict[UUID, list[P]](list)
+    for part in parts:
+        found[part.legal_order].append(part)
     return found
 
 
-async def _view(tx: Tx, r: Row) -> Order:
-    findings = await queries.findings_of(tx, r.id)
-    appeal = await outcome_queries.appeal(tx, r.id)
+async def _views(tx: Tx, rows: Sequence[Row]) -> list[Order]:
+    """A statement for each kind of part, however many orders there are."""
+    ids = [r.id for r in rows]
+    findings = _by_order(await queries.findings_of(tx, ids))
+    attempts = _by_order(await serving_queries.attempts(tx, ids))
+    notices = await serving_queries.notices(tx, ids)
+    appeals = {a.legal_order: a for a in await outcome_queries.appeals(tx, ids)}
+    sealings = _by_order(await _sealings(tx, ids))
+    claims = _by_order(await outcome_queries.claims(tx, ids))
+    return [
+        _view(
+            r,
+            findings[r.id],
+            attempts[r.id],
+            notices.get(r.id, 0),
+            appeals.get(r.id),
+            sealings[r.id],
+            claims[r.id],
+        )
+        for r in rows
+    ]
+
+
+def _view(
+    r: Row,
+    findings: Sequence[queries.Verified],
+    attempts: Sequence[serving_queries.AttemptRow],
+    notices: int,
+    appeal: outcome_queries.AppealRow | None,
+    sealings: Sequence[_Sealing],
+    claims: Sequence[outcome_queries.ClaimRow],
+) -> Order:
     return Order(
         id=r.id,
         kind=r.kind,
@@ -180,29 +224,51 @@ async def _view(tx: Tx, r: Row) -> Order:
         breach=None if r.breach is None else _breach.decode(r.breach),
         ended_at=r.ended_at,
         ended_why=r.ended_why,
+        superseded_by=r.superseded_by,
         document=r.document,
-        attempts=[attempt_view(a) for a in await serving_queries.attempts(tx, r.id)],
-        notices=await serving_queries.notices(tx, r.id),
+        attempts=[attempt_view(a) for a in attempts],
+        notices=notices,
         notices_needed=NOTICES if r.kind in (OrderKind.stop, OrderKind.close) else 0,
-        appeal=None if appeal is None else Appeal(**msgspec.structs.asdict(appeal)),
-        sealings=[sealing_view(s) for s in await outcome_queries.sealings(tx, r.id)],
-        claims=await outcome_queries.claims(tx, r.id),
+        appeal=None if appeal is None else Appeal(**_fields(appeal)),
+        sealings=[s.view for s in sealings],
+        claims=[Claim(**_fields(c)) for c in claims],
         version=r.version,
     )
 
 
+def _fields(part: Any, *but: str) -> dict[str, Any]:
+    """What a row of a part shows: all but its order, and `but`."""
+    shown = msgspec.structs.asdict(part)
+    return {name: value for name, value in shown.items() if name not in ("legal_order", *but)}
+
+
 def attempt_view(a: serving_queries.AttemptRow) -> Attempt:
-    fields = msgspec.structs.asdict(a)
-    del fields["legal_order"], fields["hash"]
-    return Attempt(**fields | {"flags": _flags.decode(a.flags)})
+    return Attempt(**_fields(a, "hash") | {"flags": _flags.decode(a.flags)})
 
 
-def sealing_view(s: outcome_queries.SealingRow) -> Sealing:
-    fields = msgspec.structs.asdict(s)
-    del fields["legal_order"]
-    return Sealing(
-        **fields | {"machines": _texts.decode(s.machines), "seals": _texts.decode(s.seals)}
-    )
+class _Sealing(NamedTuple):
+    legal_order: UUID
+    view: Sealing
+
+
+async def _sealings(tx: Tx, orders: Sequence[UUID]) -> list[_Sealing]:
+    rows = await sealing_queries.sealings(tx, orders)
+    seals = defaultdict[UUID, list[Seal]](list)
+    for s in await sealing_queries.seals(tx, [row.id for row in rows]):
+        seals[s.sealing].append(Seal(s.number, s.machine, s.lifted_at))
+    return [
+        _Sealing(
+            row.legal_order,
+            Sealing(
+                **_fields(row) | {"machines": machines_of(row), "seals": seals[row.id]},
+            ),
+        )
+        for row in rows
+    ]
+
+
+def machines_of(row: sealing_queries.SealingRow) -> list[str]:
+    return _texts.decode(row.machines)
 
 
 # --- the company's view -------------------------------------------------------------------------
@@ -217,7 +283,10 @@ async def company_orders(
     rows = await queries.of_companies(
         tx, tx.actor.companies, SHOWN, ids=ids, before=before, limit=limit
     )
-    return [await _company_view(tx, r) for r in rows]
+    shown = [r.id for r in rows]
+    findings = _by_order(await queries.findings_of(tx, shown))
+    claims = _by_order(await outcome_queries.claims(tx, shown))
+    return [_company_view(r, findings[r.id], claims[r.id]) for r in rows]
 
 
 async def company_order(tx: Tx, id: UUID) -> CompanyOrder:
@@ -227,7 +296,9 @@ async def company_order(tx: Tx, id: UUID) -> CompanyOrder:
     return found[0]
 
 
-async def _company_view(tx: Tx, r: Row) -> CompanyOrder:
+def _company_view(
+    r: Row, findings: Sequence[queries.Verified], claims: Sequence[outcome_queries.ClaimRow]
+) -> CompanyOrder:
     c = content_of(r)
     assert r.number is not None and r.signed_at is not None
     return CompanyOrder(
@@ -248,12 +319,12 @@ async def _company_view(tx: Tx, r: Row) -> CompanyOrder:
             CompanyFindingOfOrder(
                 f.finding, f.item, f.legal_ref, f.required, f.verified_at, f.corrected
             )
-            for f in await queries.findings_of(tx, r.id)
+            for f in findings
         ],
         served_at=r.served_at,
         due_at=r.due_at,
         appeal_until=r.appeal_until,
         stayed=r.stay is not None,
         document=r.document,
-        claims=await outcome_queries.claims(tx, r.id),
+        claims=[Claim(**_fields(c)) for c in claims],
     )

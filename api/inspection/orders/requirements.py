@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from api.evidence.model import EvidenceRow
 from api.inspection.orders.model import (
     MOVES,
     TIMED,
@@ -41,6 +42,7 @@ class Situation(msgspec.Struct, kw_only=True):
     signer_position: str
     visit_state: VisitState | None
     findings: Sequence[FindingOf]
+    photographs: Sequence[EvidenceRow]
     earlier: Row | None
     corrects: UUID | None
     corrected: Row | None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,20 +16,25 @@ from api.db import Tx
 from api.documents import queries as document_queries
 from api.documents import service as documents
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.orders import ending, outcome_queries, proofs, queries, reading, serving_queries
+from api.inspection.orders import (
+    counting,
+    move_queries,
+    outcome_queries,
+    proofs,
+    reading,
+    serving_queries,
+    succession,
+)
 from api.inspection.orders import subject_queries as subject
 from api.inspection.orders.model import (
     APPEAL_DAYS,
     MOVES,
     PROOF_OF,
-    SHOWN,
     TIMED,
-    WAIT_WORKING_DAYS,
     WAITS,
     Evidence,
     Moment,
     OrderKind,
-    OrderState,
     Row,
     Said,
     ServeOrder,
@@ -47,6 +51,9 @@ from api.inspection.orders.views import Attempt, Order
 from api.inspection.visits import entry
 from api.inspection.visits.operations import Position, Start
 from api.jobs import Job
+
+LATE = timedelta(days=14)
+"""So far back the recount looks for times whose end no worker has seen yet."""
 
 
 async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
@@ -72,11 +79,12 @@ async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
         kind is not None and not isinstance(wanted.proof, kind)
     ):
         raise ProofWrong(how=wanted.how)
-    at = effective(row, wanted.at, tx.now)
+    at = counting.effective(row, wanted.at, tx.now)
     flags = await _odd(tx, row, wanted)
     counts_at: datetime | None = None
     if wanted.how in WAITS:
-        counts_at = await _deemed(tx, bangkok_date(at))
+        posted = bangkok_date(at)
+        counts_at = counting.deemed(posted, await workdays.special_days(tx, posted))
     elif wanted.how != "not_found":
         counts_at = at
     if counts_at is not None and row.served_at is not None and counts_at < row.served_at:
@@ -97,6 +105,7 @@ async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
         place=wanted.place,
         position=_text(wanted.position),
         proof=proof,
+        proof_evidence=None if wanted.proof is None else wanted.proof.evidence,
         evidence=wanted.evidence,
         flags=msgspec.json.encode(flags).decode(),
         counts_at=counts_at,
@@ -111,59 +120,31 @@ async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
     return reading.attempt_view(found)
 
 
-def effective(row: Row, claimed: datetime, now: datetime) -> datetime:
-    """When an attempt took place, for the law: nothing is served in the future, nor unsigned."""
-    assert row.signed_at is not None
-    return max(min(claimed, now), row.signed_at)
-
-
 async def counts_now(tx: Tx, order: UUID) -> None:
     """The clock `order.service` ran out: five working days have passed since it was posted."""
-    await _look(tx, await reading.row(tx, order, "order.serve"))
+    row = await reading.row(tx, order, "order.serve")
+    await _recount_services(tx, row)
+    await _look(tx, row)
+
+
+async def _recount_services(tx: Tx, row: Row) -> None:
+    if await counting.postpone_services(tx, row):
+        await reading.tell(tx, row, "order.service_postponed")
 
 
 async def recount(tx: Tx, job: Job) -> None:
-    """After cabinet declared a special day: moves what has not ended yet, and only to later."""
+    """After cabinet declared a special day: moves what had not ended yet, and only to later."""
     for order in await serving_queries.waiting_orders(tx):
         await tx.lock([order])
         row = await reading.row(tx, order, "order.serve")
-        moved = False
-        for waiting in await serving_queries.attempts(tx, order):
-            if row.state == OrderState.signed and waiting.how in WAITS:
-                at = effective(row, waiting.at, waiting.received_at)
-                day = await _deemed(tx, bangkok_date(at))
-                moved |= bool(await serving_queries.postpone_attempt(tx, waiting.id, day))
-        if moved:
-            await reading.tell(tx, row, "order.service_postponed")
-            await _look(tx, row)
-    special = await workdays.special_days(tx, bangkok_date(tx.now))
+        await _recount_services(tx, row)
+        await _look(tx, row)
+    special = await workdays.special_days(tx, bangkok_date(tx.now) - LATE)
     ends = [workdays.end_of(day) for day, working in special.items() if not working]
     for order in await serving_queries.ending_at(tx, ends):
         await tx.lock([order])
-        await _postpone_ends(tx, await reading.row(tx, order, "order.serve"), special)
-
-
-async def _postpone_ends(tx: Tx, row: Row, special: Mapping[date, bool]) -> None:
-    """A time to act that ends on a day which is no working day any more ends on the next one."""
-    if row.due_at is not None and row.stay is None and row.state == OrderState.served:
-        due = workdays.end_of(workdays.working_from(last_day(row.due_at), special))
-        if due > row.due_at > tx.now:
-            await queries.extend(tx, row.id, due)
-            if row.kind in TIMED:
-                await deadlines.start(tx, DUE, row.id, due)
-            await reading.tell(tx, row, "order.due_postponed", {"until": last_day(due)})
-    if row.appeal_until is not None and row.appeal_until > tx.now and row.state in SHOWN:
-        until = workdays.end_of(workdays.working_from(last_day(row.appeal_until), special))
-        if until > row.appeal_until:
-            await queries.set_appeal_until(tx, row.id, until)
-            if await outcome_queries.appeal(tx, row.id) is None:
-                await deadlines.start(tx, APPEAL, row.id, until)
-            await reading.tell(tx, row, "order.appeal_postponed", {"until": last_day(until)})
-
-
-def last_day(end: datetime) -> date:
-    """The Bangkok day that ends at `end`."""
-    return bangkok_date(end - timedelta(microseconds=1))
+        await counting.postpone_due(tx, await reading.row(tx, order, "order.serve"))
+        await counting.postpone_appeal(tx, await reading.row(tx, order, "order.serve"))
 
 
 async def _look(tx: Tx, row: Row) -> None:
@@ -176,7 +157,7 @@ async def _look(tx: Tx, row: Row) -> None:
     to = MOVES.get(("serve", row.state))
     if to is None:
         return
-    able = [a for a in await serving_queries.attempts(tx, row.id) if a.counts_at is not None]
+    able = [a for a in await serving_queries.attempts(tx, [row.id]) if a.counts_at is not None]
     if not able:
         return
     first = min(able, key=lambda a: (a.counts_at, a.received_at))
@@ -190,9 +171,9 @@ async def _look(tx: Tx, row: Row) -> None:
     day = bangkok_date(first.counts_at)
     special = await workdays.special_days(tx, day)
     days = reading.content_of(row).days if row.kind in TIMED else None
-    due = None if days is None else _end(day, days, special)
-    until = _end(day, APPEAL_DAYS, special)
-    await queries.serve(tx, row.id, first.counts_at, due, until)
+    due = None if days is None else counting.end_of_time(day, days, special)
+    until = counting.end_of_time(day, APPEAL_DAYS, special)
+    await move_queries.serve(tx, row.id, first.counts_at, due, until)
     if due is not None:
         await deadlines.start(tx, DUE, row.id, due)
     if await outcome_queries.appeal(tx, row.id) is None:
@@ -200,17 +181,7 @@ async def _look(tx: Tx, row: Row) -> None:
     for document in await document_queries.current(tx, "order", row.id):
         await documents.show(tx, document)
     await reading.tell(tx, row, "order.served", {"attempt": first.id})
-    await ending.after_service(tx, row)
-
-
-def _end(day: date, days: int, special: Mapping[date, bool]) -> datetime:
-    """The end of the time of `days`, the first day not counted, and never on a holiday."""
-    return workdays.end_of(workdays.working_from(day + timedelta(days=days), special))
-
-
-async def _deemed(tx: Tx, posted: date) -> datetime:
-    special: Mapping[date, bool] = await workdays.special_days(tx, posted)
-    return workdays.end_of(workdays.after(posted, WAIT_WORKING_DAYS, special))
+    await succession.after_service(tx, row)
 
 
 async def _odd(tx: Tx, row: Row, wanted: ServeOrder) -> list[Flag]:

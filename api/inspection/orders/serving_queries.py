@@ -22,6 +22,7 @@ class AttemptRow(msgspec.Struct):
     officer: UUID
     place: str
     evidence: list[UUID]
+    proof_evidence: UUID | None
     flags: str
     counts_at: datetime | None
     counted_at: datetime | None
@@ -32,23 +33,24 @@ async def attempt(tx: Tx, id: UUID) -> AttemptRow | None:
     return await tx.maybe_one(
         AttemptRow,
         """
-        select id, legal_order, how, at, received_at, officer, place, evidence, flags, counts_at,
-            counted_at, hash
+        select id, legal_order, how, at, received_at, officer, place, evidence, proof_evidence,
+            flags, counts_at, counted_at, hash
         from service_attempt where id = $1
         """,
         id,
     )
 
 
-async def attempts(tx: Tx, order: UUID) -> list[AttemptRow]:
+async def attempts(tx: Tx, orders: Sequence[UUID]) -> list[AttemptRow]:
+    """Every attempt to serve `orders`, as they arrived."""
     return await tx.all(
         AttemptRow,
         """
-        select id, legal_order, how, at, received_at, officer, place, evidence, flags, counts_at,
-            counted_at, hash
-        from service_attempt where legal_order = $1 order by received_at, id
+        select id, legal_order, how, at, received_at, officer, place, evidence, proof_evidence,
+            flags, counts_at, counted_at, hash
+        from service_attempt where legal_order = any($1::uuid[]) order by received_at, id
         """,
-        order,
+        list(orders),
     )
 
 
@@ -63,6 +65,7 @@ async def insert_attempt(
     place: str,
     position: str | None,
     proof: bytes | None,
+    proof_evidence: UUID | None,
     evidence: Sequence[UUID],
     flags: str,
     counts_at: datetime | None,
@@ -71,8 +74,8 @@ async def insert_attempt(
     await tx.run(
         """
         insert into service_attempt (id, legal_order, how, at, received_at, officer, place,
-            position, proof, evidence, flags, counts_at, hash)
-        values ($1, $2, $3, $4, $5, $6, $7, $8::json, $9, $10, $11::json, $12, $13)
+            position, proof, evidence, flags, counts_at, hash, proof_evidence)
+        values ($1, $2, $3, $4, $5, $6, $7, $8::json, $9, $10, $11::json, $12, $13, $14)
         """,
         id,
         order,
@@ -87,6 +90,7 @@ async def insert_attempt(
         flags,
         counts_at,
         digest,
+        proof_evidence,
     )
 
 
@@ -107,14 +111,13 @@ async def postpone_attempt(tx: Tx, id: UUID, counts_at: datetime) -> int:
 
 
 async def waiting_orders(tx: Tx) -> list[UUID]:
-    """Posted orders whose five working days have not passed."""
+    """Posted orders that are not served yet."""
     return await tx.values(
         """
         select distinct o.id from legal_order o join service_attempt a on a.legal_order = o.id
-        where o.state = 'signed' and a.counts_at > $1 and a.counted_at is null
+        where o.state = 'signed' and a.counts_at is not null and a.counted_at is null
         order by o.id
-        """,
-        tx.now,
+        """
     )
 
 
@@ -157,12 +160,22 @@ async def insert_notice(
     )
 
 
-async def notices(tx: Tx, order: UUID) -> int:
-    """In how many different places the order was posted."""
-    found: int = await tx.value(
-        "select count(distinct lower(place)) from order_notice where legal_order = $1", order
+class Posted(msgspec.Struct):
+    legal_order: UUID
+    places: int
+
+
+async def notices(tx: Tx, orders: Sequence[UUID]) -> dict[UUID, int]:
+    """Order → in how many different places it was posted, where it was."""
+    found = await tx.all(
+        Posted,
+        """
+        select legal_order, count(distinct lower(place)) from order_notice
+        where legal_order = any($1::uuid[]) group by legal_order
+        """,
+        list(orders),
     )
-    return found
+    return {posted.legal_order: posted.places for posted in found}
 
 
 async def same_notice(tx: Tx, id: UUID, order: UUID, place: str, at: datetime) -> bool:

@@ -20,7 +20,10 @@ from api.inspection.visits.model import FindingState, Severity
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """An attempt as officers see it; who received or witnessed it is sealed."""
+    """An attempt as officers see it; who received or witnessed it is sealed.
+
+    `proof_evidence`: the drawn signature of who received it, or the scan of another proof.
+    """
 
     id: UUID
     how: str
@@ -29,6 +32,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     officer: UUID
     place: str
     evidence: list[UUID]
+    proof_evidence: UUID | None = None
     flags: list[Any]
     counts_at: datetime | None
     counted_at: datetime | None
@@ -68,6 +72,14 @@ class Appeal(msgspec.Struct):
     decision: str
 
 
+class Seal(msgspec.Struct):
+    """A seal on a machine, until it is taken off."""
+
+    number: str
+    machine: str
+    lifted_at: datetime | None
+
+
 class Sealing(msgspec.Struct, kw_only=True):
     """Machines that are to be, or were, tied and sealed."""
 
@@ -75,7 +87,7 @@ class Sealing(msgspec.Struct, kw_only=True):
     state: SealingState
     machines: list[str]
     reason: str
-    seals: list[str]
+    seals: list[Seal]
     evidence: list[UUID]
     requested_at: datetime
     approved_at: datetime | None
@@ -111,6 +123,7 @@ class Order(msgspec.Struct, kw_only=True):
     breach: Breach | None
     ended_at: datetime | None
     ended_why: str | None
+    superseded_by: UUID | None
     document: UUID | None
     attempts: list[Attempt]
     notices: int

@@ -6,7 +6,7 @@ unclaimed: it is its sender's alone.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypedDict
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from api.evidence import service as evidence
 from api.evidence.model import EvidenceRow, EvidenceTaken
 from api.factories.earth import distance
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import queries, reading, service
+from api.inspection.visits import queries, reading, sample_queries, service, signature_queries
 from api.inspection.visits.model import FindingState, VisitRow
 from api.jobs import Job
 from api.permissions import EVERYTHING
@@ -31,16 +31,42 @@ BEFORE, AFTER = timedelta(hours=1), timedelta(hours=24)
 
 
 async def claim_completed(tx: Tx, job: Job) -> None:
-    """Evidence is complete: if it names a visit that is here, it becomes that visit's."""
+    """Evidence is complete: if it names a visit that is here, it becomes that visit's; if it names
+    nothing, that of the visit whose signature or sample it shows.
+    """
     found = await evidence.one(tx, UUID(job.args["record"]))
-    if found.owner_kind == OWNER and found.owner is not None and not found.claimed:
-        await claim_all(tx, found.owner, [found.id])
+    if found.claimed:
+        return
+    owner = found.owner if found.owner_kind == OWNER else None
+    if owner is None and found.owner_kind is None:
+        owner = await signature_queries.naming(tx, found.id)
+        owner = owner or await sample_queries.naming(tx, found.id)
+    if owner is not None:
+        await claim_all(tx, owner, [found.id])
+
+
+async def claim_soon(tx: Tx, id: UUID) -> None:
+    """Evidence that a visit's operation names, and that did not name the visit itself."""
+    await jobs.enqueue(tx, CLAIM, {"record": id})
 
 
 async def claim_waiting(tx: Tx, job: Job) -> None:
     """A visit is here: evidence that came before it becomes its own."""
     visit = UUID(job.args["record"])
     await claim_all(tx, visit, await evidence.waiting(tx, OWNER, visit))
+
+
+async def photographs(tx: Tx, visit: UUID) -> list[EvidenceRow]:
+    """The visit's still pictures, also those that nothing can show (HEIC, broken); a drawn
+    signature is none of them."""
+    drawn = {row.evidence for row in await signature_queries.signatures(tx, [visit])}
+    found = await evidence.of(tx, OWNER, visit)
+    return [row for row in found if row.media.startswith("image/") and row.id not in drawn]
+
+
+def place(photo: EvidenceRow) -> tuple[bool, str, datetime, UUID]:
+    """By item, then by time; what belongs to no item comes last."""
+    return photo.item is None, photo.item or "", photo.taken_at or photo.received_at, photo.id
 
 
 async def expect(tx: Tx, visit: UUID) -> None:
@@ -77,6 +103,7 @@ class _Owner(TypedDict):
     owner_kind: str
     owner: UUID
     province: str
+    class_: int | None
     company: UUID | None
 
 
@@ -85,6 +112,7 @@ def _owner(visit: VisitRow, company: UUID | None = None) -> _Owner:
         "owner_kind": OWNER,
         "owner": visit.id,
         "province": visit.province,
+        "class_": visit.class_,
         "company": company or visit.company,
     }
 
@@ -139,7 +167,7 @@ async def compare(tx: Tx, job: Job) -> None:
 
 async def _compare(tx: Tx, visit: VisitRow, found: EvidenceRow) -> None:
     known = _flags.decode(visit.flags)
-    fresh = [flag for flag in _differences(visit, found) if flag not in known]
+    fresh = [flag for flag in await _differences(tx, visit, found) if flag not in known]
     for flag in fresh:
         await queries.flag_visit(tx, visit.id, flag)
     if fresh:
@@ -147,7 +175,7 @@ async def _compare(tx: Tx, visit: VisitRow, found: EvidenceRow) -> None:
         await _tell(tx, visit, "visit.evidence_flagged", {"evidence": found.id, "flags": codes})
 
 
-def _differences(visit: VisitRow, found: EvidenceRow) -> list[Flag]:
+async def _differences(tx: Tx, visit: VisitRow, found: EvidenceRow) -> list[Flag]:
     flags = []
     if found.made_at is not None and visit.started_at is not None:
         since = found.made_at - visit.started_at
@@ -155,9 +183,10 @@ def _differences(visit: VisitRow, found: EvidenceRow) -> list[Flag]:
             hours = round(since.total_seconds() / 3600)
             flags.append(Flag("photo.other_time", {"evidence": str(found.id), "hours": hours}))
     registered = _subject.decode(visit.subject).position
-    if found.made_where is not None and registered is not None:
-        metres = distance(*found.made_where, registered.lat, registered.lng)
-        if metres > settings.current().gate_distance_m + (found.accuracy_m or 0):
+    where, accuracy_m = await evidence.made_where(tx, found)
+    if where is not None and registered is not None:
+        metres = distance(*where, registered.lat, registered.lng)
+        if metres > settings.current().gate_distance_m + accuracy_m:
             flags.append(Flag("photo.far", {"evidence": str(found.id), "metres": round(metres)}))
     return flags
 
@@ -167,9 +196,11 @@ class _Position(msgspec.Struct):
     lng: float
 
 
-class _Subject(msgspec.Struct):
+class Subject(msgspec.Struct):
+    """What is asked here of a visit's subject: where the register has the factory."""
+
     position: _Position | None = None
 
 
-_subject = msgspec.json.Decoder(_Subject)
+_subject = msgspec.json.Decoder(Subject)
 _flags = msgspec.json.Decoder(list[Flag])

@@ -13,30 +13,37 @@ from uuid import UUID
 
 import msgspec
 
-from api import events, ids, permissions, sealed
+from api import ids, permissions, sealed
 from api.clock import bangkok_date
 from api.db import Tx
 from api.factories import service as factories
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import entry, evidence, findings, late, merge, queries, service
+from api.inspection.visits import (
+    entry,
+    evidence,
+    findings,
+    late,
+    merge,
+    queries,
+    samples,
+    service,
+    steps,
+)
 from api.inspection.visits.model import (
     ENDED,
-    MOVES,
     AlreadyPlanned,
     Held,
     NotAwaiting,
     NothingToSettle,
     NotLead,
-    NotOnTeam,
     NotStarted,
     PremisesUnknown,
     TeamUnknown,
     Version,
     VisitNotFound,
     VisitRow,
-    VisitSealed,
     VisitState,
 )
 from api.inspection.visits.operations import (
@@ -46,16 +53,10 @@ from api.inspection.visits.operations import (
     SettleAnswer,
     SubmitVisit,
 )
+from api.inspection.visits.steps import Applied
 from api.permissions import Session
 
 _subject = msgspec.json.Decoder(dict[str, Any])
-
-
-class Applied(msgspec.Struct):
-    """What became of an operation that was stored: what is odd, and which items conflict."""
-
-    flags: list[Flag]
-    conflicts: list[str]
 
 
 async def hold(tx: Tx, visits: Sequence[UUID]) -> dict[UUID, Held]:
@@ -85,24 +86,24 @@ async def record_visit(
     After the visit's end it is kept as a late entry instead. Raises `VisitNotFound`,
     `PremisesUnknown`, `NotOnTeam`, `TeamUnknown`.
     """
-    actor = _officer(tx, "visit.record")
+    actor = steps.officer(tx, "visit.record")
     held = visits.get(op.visit)
     if held is None:
         held = visits[op.visit] = await _unplanned(tx, op, actor)
     visit = held.visit
-    _on_team(visit, actor)
+    steps.on_team(visit, actor)
     if visit.state in ENDED:
         return Applied([*odd, await late.keep(tx, op, visit, actor.account)], [])
     flags = list(odd)
     subject = _subject.decode(visit.subject)
     planned_for = visit.company
     if visit.state == VisitState.planned:
-        visit.state = _move("start", visit.state)
+        visit.state = steps.move("start", visit.state)
         visit.company = visit.operator
     else:
         if visit.state in (VisitState.submitted, VisitState.in_review):
             flags.append(Flag("arrived.late", {"state": visit.state}))
-        visit.state = _move("record", visit.state)
+        visit.state = steps.move("record", visit.state)
     day = bangkok_date(visit.started_at or tx.now)
     started = entry.enter(op.start, visit, subject, tx.now, flags)
     flags += entry.answer_times(op, visit, tx.now)
@@ -137,7 +138,7 @@ async def record_visit(
     if op.note:
         await queries.insert_note(tx, visit.id, op.id, actor.account, op.note)
     flags += [Flag(f.code, {"item": v.item, **f.facts}) for v in versions for f in v.flags]
-    await _tell(tx, visit, "visit.recorded", {"operation": op.id, "answers": len(versions)})
+    await steps.tell(tx, visit, "visit.recorded", {"operation": op.id, "answers": len(versions)})
     return Applied(flags, conflicts)
 
 
@@ -288,11 +289,11 @@ async def settle_answer(
 
     Raises `NotLead`, `NothingToSettle`, `VisitSealed`, `VisitNotFound`.
     """
-    actor = _officer(tx, "visit.settle")
-    held = _find(visits, op.visit)
+    actor = steps.officer(tx, "visit.settle")
+    held = steps.find(visits, op.visit)
     if held.visit.lead != actor.account:
         raise NotLead(visit=op.visit)
-    held.visit.state = _move("settle", held.visit.state)
+    held.visit.state = steps.move("settle", held.visit.state)
     versions = held.versions.get(op.item, [])
     standing = merge.standing(versions)
     if len(standing) < 2 or not {v.operation for v in standing} <= set(op.supersedes):
@@ -318,10 +319,10 @@ async def add_result(
 
     Raises `NotAwaiting`, `NotOnTeam`, `VisitSealed`, `VisitNotFound`.
     """
-    actor = _officer(tx, "visit.record")
-    held = _find(visits, op.visit)
-    _on_team(held.visit, actor)
-    held.visit.state = _move("add_result", held.visit.state)
+    actor = steps.officer(tx, "visit.record")
+    held = steps.find(visits, op.visit)
+    steps.on_team(held.visit, actor)
+    held.visit.state = steps.move("add_result", held.visit.state)
     heads = merge.heads(held.versions.get(op.item, []))
     waiting = [v for v in heads if _awaits(v.value)]
     if not waiting:
@@ -335,7 +336,8 @@ async def add_result(
         licence=waiting[0].licence,
     )
     waited = tuple(v.operation for v in waiting)
-    return await _replace(tx, op.id, answer, held, odd, waited, "visit.result_added")
+    chain = await samples.reported(tx, op, held.visit, [v.value for v in waiting])
+    return await _replace(tx, op.id, answer, held, odd, waited, "visit.result_added", chain)
 
 
 def _awaits(value: Any) -> bool:
@@ -351,21 +353,23 @@ async def _replace(
     odd: Sequence[Flag],
     supersedes: tuple[UUID, ...],
     event: str,
+    known: Sequence[Flag] = (),
 ) -> Applied:
     """One answer that supersedes several others; shared by settling and laboratory results."""
-    actor, flags = _officer(tx, "visit.record"), list(odd)
+    actor, flags = steps.officer(tx, "visit.record"), list(odd)
     compiled = await checklists.compiled(tx, held.visit.checklist)
     subject = _subject.decode(held.visit.subject)
     subject["visit_date"] = bangkok_date(held.visit.started_at or tx.now).isoformat()
     op = RecordVisit(id=operation, visit=held.visit.id, answers=[answer])
     made, judged = _versions(tx, op, actor, held, compiled, subject, flags, supersedes)
+    made[0].flags = [*made[0].flags, *known]
     raised, conflicts = await findings.settle(
         tx, held, {answer.item}, compiled, subject, judged, flags
     )
     entry.add_flags(held.visit, flags)
     await queries.save_entry(tx, held.visit, operation, actor.account, made, raised)
     flags += [Flag(f.code, {"item": answer.item, **f.facts}) for f in made[0].flags]
-    await _tell(tx, held.visit, event, {"operation": operation, "item": answer.item})
+    await steps.tell(tx, held.visit, event, {"operation": operation, "item": answer.item})
     return Applied(flags, conflicts)
 
 
@@ -377,14 +381,14 @@ async def submit_visit(
     Missing answers and open conflicts are flagged for the head, not refused: a phone that comes
     back after fourteen days must not be stuck. Raises `NotLead`, `NotStarted`, `VisitSealed`.
     """
-    actor = _officer(tx, "visit.submit")
-    held = _find(visits, op.visit)
+    actor = steps.officer(tx, "visit.submit")
+    held = steps.find(visits, op.visit)
     visit = held.visit
     if visit.lead != actor.account:
         raise NotLead(visit=op.visit)
     if visit.state == VisitState.planned:
         raise NotStarted(visit=op.visit)
-    visit.state = _move("submit", visit.state)
+    visit.state = steps.move("submit", visit.state)
     flags = list(odd)
     compiled = await checklists.compiled(tx, visit.checklist)
     subject = _subject.decode(visit.subject)
@@ -401,41 +405,5 @@ async def submit_visit(
     entry.add_flags(visit, flags)
     await queries.submit(tx, visit.id, actor.account, op.ended_at, visit.flags)
     await service.start_review(tx, visit.id)
-    await _tell(tx, visit, "visit.submitted", {"operation": op.id})
+    await steps.tell(tx, visit, "visit.submitted", {"operation": op.id})
     return Applied(flags, conflicts)
-
-
-# --- shared -------------------------------------------------------------------------------------
-
-
-def _officer(tx: Tx, verb: str) -> Session:
-    permissions.reaches(tx.actor, verb)
-    assert isinstance(tx.actor, Session)
-    return tx.actor
-
-
-def _find(visits: Mapping[UUID, Held], visit: UUID) -> Held:
-    held = visits.get(visit)
-    if held is None:
-        raise VisitNotFound(visit=visit)
-    return held
-
-
-def _on_team(visit: VisitRow, actor: Session) -> None:
-    if actor.account not in visit.team:
-        raise NotOnTeam(visit=visit.id)
-
-
-def _move(verb: str, state: VisitState) -> VisitState:
-    to = MOVES.get((verb, state))
-    if to is None:
-        raise VisitSealed(state=state)
-    return to
-
-
-async def _tell(tx: Tx, visit: VisitRow, event: str, facts: Mapping[str, Any]) -> None:
-    await events.record(
-        tx, event, "visit", visit.id, scopes=[events.province(visit.province)], facts=facts
-    )
-    if visit.state == VisitState.accepted:
-        await service.show_companies(tx, visit)

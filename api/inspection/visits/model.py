@@ -106,6 +106,7 @@ class VisitRow(msgspec.Struct):
     licence: UUID | None
     company: UUID | None
     province: str
+    class_: int | None
     checklist: UUID
     state: VisitState
     reason: str

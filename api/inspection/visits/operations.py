@@ -134,7 +134,47 @@ class AddResult(Operation, tag="visit.add_result"):
     note: str | None = None
 
 
-FieldOperation = RecordVisit | SettleAnswer | SubmitVisit | AddResult
+Signer = Literal["inspector", "representative", "refused"]
+
+
+class SignVisit(Operation, tag="visit.sign"):
+    """A signature drawn on a phone for the visit's record, or that there is none and why.
+
+    `evidence` is the drawn image, uploaded with the visit as its owner, before or after. `who`: an
+    officer of the team (`officer`; the sender unless named), the factory's representative with
+    `name` and `capacity`, or a representative who refused to sign, for a `reason`.
+    """
+
+    who: Signer
+    evidence: UUID | None = None
+    officer: UUID | None = None
+    name: str | None = None
+    capacity: str | None = None
+    reason: str | None = None
+    signed_at: Moment | None = None
+
+
+class TakeSample(Operation, tag="visit.take_sample"):
+    """A sample taken under s.35(2) for a laboratory; its id is the operation's.
+
+    One sample may serve several `items`. `number` is what the answers that await it name as
+    `sample`; `what` it is and how much, `place` where it was taken, `seal` the number of its seal.
+    `photographs` are evidence, uploaded with the visit as their owner, before or after.
+    """
+
+    items: list[str] = []
+    number: str = ""
+    what: str = ""
+    place: str = ""
+    seal: str = ""
+    officer: UUID | None = None
+    taken_at: Moment | None = None
+    position: Position | None = None
+    photographs: list[UUID] = []
+    note: str | None = None
+
+
+FieldOperation = RecordVisit | SettleAnswer | SubmitVisit | AddResult | SignVisit | TakeSample
 
 
 def drop_impossible_times(op: FieldOperation) -> list[Flag]:
@@ -144,10 +184,13 @@ def drop_impossible_times(op: FieldOperation) -> list[Flag]:
     sent are kept whole beside the operation.
     """
     flags = []
-    for name in ("answered_at", "ended_at", "reported_at"):
+    for name in ("answered_at", "ended_at", "reported_at", "signed_at", "taken_at"):
         if not _possible(getattr(op, name, None)):
             setattr(op, name, None)
             flags.append(Flag("time.impossible", {"field": name}))
+    if isinstance(op, TakeSample) and op.position and not _possible(op.position.taken_at):
+        op.position.taken_at = None
+        flags.append(Flag("time.impossible", {"field": "position.taken_at"}))
     if isinstance(op, RecordVisit):
         if op.start is not None and not _possible(op.start.at):
             op.start = None

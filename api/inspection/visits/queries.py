@@ -22,8 +22,8 @@ async def visits(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[VisitRow]:
     return await tx.all(
         VisitRow,
         """
-        select v.id, v.premises, v.licence, v.company, v.province, v.checklist, v.state, v.reason,
-            v.announced, v.planned_on, v.lead, v.team, v.subject, v.started_at, v.outcome,
+        select v.id, v.premises, v.licence, v.company, v.province, v.class, v.checklist, v.state,
+            v.reason, v.announced, v.planned_on, v.lead, v.team, v.subject, v.started_at, v.outcome,
             v.ended_at, v.representative, v.returned_items, v.flags, v.entries, v.version,
             v.started is not null, v.shown_as, l.operator_company,
             v.data_key, k.kid, k.wrapped

@@ -16,7 +16,7 @@ from api.evidence import service as evidence
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import late, merge, queries, view_queries
+from api.inspection.visits import chains, late, merge, queries, signature_queries, view_queries
 from api.inspection.visits.model import (
     ENDED,
     Finding,
@@ -64,6 +64,8 @@ async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
         notes.setdefault(note.visit, []).append(note)
     kept_late = await late.entries_of(tx, [h.id for h in headers if h.state in ENDED])
     files = await evidence.bound(tx, "visit", ids)
+    signed = await signature_queries.views(tx, ids)
+    taken = await chains.of_visits(tx, ids)
     return [
         Visit(
             id=h.id,
@@ -93,18 +95,22 @@ async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
             returned_items=h.returned_items,
             subject=_facts.decode(h.subject),
             flags=_flags.decode(h.flags),
-            answers=await _judged(tx, h, answers[h.id]),
+            answers=await _judged(tx, h, answers[h.id], taken[h.id]),
             findings=findings.get(h.id, []),
             notes=notes.get(h.id, []),
             late_entries=kept_late.get(h.id, []),
             evidence=[VisitEvidence(f.id, f.item, f.media) for f in files.get(h.id, [])],
+            signatures=signed.get(h.id, []),
+            samples=taken[h.id].samples,
             version=h.version,
         )
         for h in headers
     ]
 
 
-async def _judged(tx: Tx, h: VisitHeader, versions: Sequence[Version]) -> list[CurrentAnswer]:
+async def _judged(
+    tx: Tx, h: VisitHeader, versions: Sequence[Version], taken: chains.Chains
+) -> list[CurrentAnswer]:
     """The answers as they stand, each judged beside the others as they stand.
 
     A version keeps what it amounted to when it came in; an answer that decides whether it is shown
@@ -123,6 +129,7 @@ async def _judged(tx: Tx, h: VisitHeader, versions: Sequence[Version]) -> list[C
         for other in answer.others:
             beside = {**known, item: other.value}
             _judge(other, rules.evaluate_visit(compiled, subject, beside, (item,)).get(item))
+    chains.mark(current.values(), taken)
     return list(current.values())
 
 

@@ -7,11 +7,11 @@ no remark, no note, nothing of a neighbour's licence. Why a visit was made is in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from api import jobs, permissions, sealed
+from api import jobs, permissions, sealed, settings
 from api.clock import bangkok_date
 from api.db import Tx
 from api.documents import contents as c
@@ -22,11 +22,24 @@ from api.evidence import service as evidence
 from api.evidence.model import EvidenceRow
 from api.inspection.checklists import rules
 from api.inspection.checklists import service as checklists
+from api.inspection.visits import (
+    chains,
+    custody,
+    queries,
+    reading,
+    record_evidence,
+    record_queries,
+    sample_queries,
+    signature_queries,
+    signatures,
+    wording,
+)
 from api.inspection.visits import evidence as visit_evidence
-from api.inspection.visits import queries, reading, record_queries, wording
+from api.inspection.visits.custody import Bearers, Sample
 from api.inspection.visits.model import FindingState, VisitSealed
 from api.inspection.visits.record_queries import OfficerName, RecordFactory
-from api.inspection.visits.views import CurrentAnswer, FindingView, Visit
+from api.inspection.visits.signature_queries import SignatureRow
+from api.inspection.visits.views import CurrentAnswer, FindingView, Signatory, Visit
 from api.jobs import Job
 
 KIND = "visit_record"
@@ -83,10 +96,11 @@ async def issue(tx: Tx, visit: UUID, language: c.Language) -> list[Document]:
     (seen,) = await reading.visit_views(tx, [visit])
     compiled = await checklists.compiled(tx, row.checklist)
     names = await _names(tx, row.id, seen)
-    photos = await evidence.of(tx, visit_evidence.OWNER, row.id)
+    signed = await _signed(tx, row.id, seen.samples)
+    photos = [e for id, e in signed.files.items() if id not in signed.drawn]
     issued = []
     for copy in _copies(row.company, row.shown_as, seen):
-        content = await _content(tx, seen, compiled, names, photos, copy, language)
+        content = await _content(tx, seen, compiled, names, photos, signed, copy, language)
         before = await documents.latest(tx, KIND, copy.subject, copy.company, language)
         issued.append(
             await service.issue(
@@ -139,12 +153,52 @@ async def _names(tx: Tx, visit: UUID, seen: Visit) -> _Names:
     return _Names(officers, c.Office(th=office.th, en=office.en), name, reviewer)
 
 
+class _Signed(NamedTuple):
+    """The drawn signatures, who signed for the factory, through whose hands its samples went, and
+    all evidence of the visit by id; `drawn` is shown elsewhere than among the photographs."""
+
+    rows: list[SignatureRow]
+    said: dict[UUID, Signatory]
+    files: dict[UUID, EvidenceRow]
+    drawn: set[UUID | None]
+    bearers: dict[UUID, Bearers]
+
+
+async def _signed(tx: Tx, visit: UUID, samples: Sequence[Sample]) -> _Signed:
+    rows = await signature_queries.signatures(tx, [visit])
+    links = await sample_queries.handovers(tx, [visit]) if samples else []
+    try:
+        said = await signatures.opened(tx, rows, "visit.document")
+        bearers = await chains.people(tx, links, "visit.document")
+    except sealed.Erased:
+        said, bearers = {}, []
+    files = {e.id: e for e in await evidence.of(tx, visit_evidence.OWNER, visit)}
+    apart = {row.evidence for row in rows} | {id for s in samples for id in s.photographs}
+    for sample in samples:
+        files |= {e.id: e for e in await evidence.of(tx, custody.OWNER, sample.id)}
+        apart |= {id for link in sample.handovers for id in link.evidence}
+    return _Signed(rows, said, files, apart, {b.handover: b for b in bearers})
+
+
+def _told(sample: Sample, seen: Visit, compiled: rules.Compiled, copy: Copy) -> bool:
+    """Whether a factory's copy tells of a sample: it was taken for an answer that it shows."""
+    for answer in seen.answers:
+        found = compiled.item(answer.item)
+        hidden = found is None or found.item.confidential
+        if answer.item in sample.items and copy.shows(
+            answer.licence or seen.licence, confidential=hidden
+        ):
+            return not sample.late
+    return False
+
+
 async def _content(
     tx: Tx,
     seen: Visit,
     compiled: rules.Compiled,
     names: _Names,
     photos: Sequence[EvidenceRow],
+    signed: _Signed,
     copy: Copy,
     language: c.Language,
 ) -> c.VisitRecord:
@@ -177,8 +231,24 @@ async def _content(
             and copy.shows(f.licence, confidential=f.confidential)
         ],
         photographs=_photographs(photos, seen, compiled, copy, language),
+        samples=record_evidence.samples(
+            [s for s in seen.samples if for_office or _told(s, seen, compiled, copy)],
+            names.officers,
+            signed.bearers if for_office else {},
+            signed.files,
+            language,
+        ),
         remarks=[n.text for n in seen.notes] if for_office else [],
-        signatures=[_lead_signature(names, seen, language)],
+        signatures=record_evidence.signatures(
+            _lead_signature(names, seen, language),
+            seen.lead,
+            signed.rows,
+            signed.said,
+            names.officers,
+            signed.files,
+            language,
+            factory_side=for_office or seen.licence in own,
+        ),
         accepted=c.Person(name=reviewer.name, position=reviewer.position) if reviewer else None,
         accepted_at=c.moment(seen.accepted_at),
     )
@@ -248,8 +318,8 @@ def _photographs(
         for f in seen.findings
         if f.state != FindingState.withdrawn and copy.shows(f.licence, confidential=f.confidential)
     }
-    shown = []
-    for photo in sorted(photos, key=_place):
+    limit, shown = settings.current().record_photographs, list[c.Photo]()
+    for photo in sorted(photos, key=visit_evidence.place):
         if copy.licences is not None and photo.item not in told:
             continue
         found = compiled.item(photo.item) if photo.item else None
@@ -260,14 +330,10 @@ def _photographs(
                 sha256=photo.sha256.hex(),
                 caption=f"{photo.item or ''} {text}".strip(),
                 taken_at=c.moment(photo.taken_at),
+                shown=len(shown) < limit,
             )
         )
     return shown
-
-
-def _place(photo: EvidenceRow) -> tuple[bool, str, datetime, UUID]:
-    """By item, then by time; what belongs to no item comes last."""
-    return photo.item is None, photo.item or "", photo.taken_at or photo.received_at, photo.id
 
 
 def factory_part(found: RecordFactory, language: c.Language) -> c.Factory:

@@ -14,7 +14,14 @@ from api.clock import bangkok_date
 from api.db import Tx
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits import merge, queries, reading, view_queries
+from api.inspection.visits import (
+    merge,
+    queries,
+    reading,
+    signature_queries,
+    signatures,
+    view_queries,
+)
 from api.inspection.visits.model import (
     FINDING_MOVES,
     MOVES,
@@ -165,11 +172,14 @@ async def open_representative(tx: Tx, id: UUID) -> RepresentativeName:
     """The name of who represented the factory; opening its seal is an event."""
     await reading.row(tx, id, "visit.unseal")
     held = await queries.representative(tx, id)
-    if held.name is None:
-        return RepresentativeName(held.representative, None)
-    cell = sealed.Cell("visit", "representative_name", id)
-    name = await sealed.unseal(tx, sealed.Sealed(cell, held.name), purpose="visit.representative")
-    return RepresentativeName(held.representative, name)
+    signed = await signature_queries.signatures(tx, [id])
+    said = await signatures.opened(tx, signed, "visit.representative")
+    name = None
+    if held.name is not None:
+        cell = sealed.Cell("visit", "representative_name", id)
+        value = sealed.Sealed(cell, held.name)
+        name = await sealed.unseal(tx, value, purpose="visit.representative")
+    return RepresentativeName(held.representative, name, list(said.values()))
 
 
 async def hand_over(tx: Tx, licence: UUID) -> None:

@@ -9,8 +9,9 @@ from uuid import UUID
 import msgspec
 
 from api.inspection.checklists.rule_values import Flag
+from api.inspection.visits.custody import Sample
 from api.inspection.visits.model import FindingState, Severity, VisitState
-from api.inspection.visits.operations import Answer
+from api.inspection.visits.operations import Answer, Signer
 
 
 class CurrentAnswer(msgspec.Struct, omit_defaults=True):
@@ -123,11 +124,39 @@ class LateEntry(msgspec.Struct, omit_defaults=True):
     note: str | None = None
 
 
+class VisitSignature(msgspec.Struct, omit_defaults=True):
+    """A drawn signature, or that the representative refused; who it was is sealed.
+
+    `evidence` is the drawn image, which may still be on its way; `late`: came after the visit's
+    end, so that no document shows it.
+    """
+
+    operation: UUID
+    who: Signer
+    author: UUID
+    received_at: datetime
+    officer: UUID | None = None
+    evidence: UUID | None = None
+    signed_at: datetime | None = None
+    late: bool = False
+    flags: list[Flag] = []
+
+
+class Signatory(msgspec.Struct, omit_defaults=True):
+    """Who signed for the factory or refused to, and why; opened from its seal."""
+
+    operation: UUID
+    name: str = ""
+    capacity: str = ""
+    reason: str = ""
+
+
 class RepresentativeName(msgspec.Struct):
-    """Who represented the factory; opened from its seal, which is an event."""
+    """Who represented the factory and who signed for it; that it was opened is an event."""
 
     presence: str | None
     name: str | None
+    signatories: list[Signatory] = []
 
 
 class FindingView(msgspec.Struct):
@@ -196,6 +225,8 @@ class Visit(msgspec.Struct, kw_only=True):
     notes: list[Note]
     late_entries: list[LateEntry]
     evidence: list[VisitEvidence] = []
+    signatures: list[VisitSignature] = []
+    samples: list[Sample] = []
     version: int
 
 

@@ -1,0 +1,164 @@
+"""kill -9 while orders are drafted, signed and served, files put together and people told.
+
+Two API servers and two workers; afterwards the register must have neither gap nor double.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from api import children
+from api.embedded import CHECKOUT
+from tests.trials import desks as offices
+from tests.trials import register
+from tests.trials.house import House, Server
+
+Kill = Callable[[], Awaitable[None]]
+
+
+class Team:
+    """Workers that may be killed."""
+
+    def __init__(self, house: House, size: int, dice: random.Random) -> None:
+        self.house, self.size, self.dice = house, size, dice
+        self.members: list[subprocess.Popen[bytes]] = []
+        self.killed = 0
+
+    def start(self) -> None:
+        self.members = [self._spawn() for _ in range(self.size)]
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        with (self.house.postgres.home / "worker.log").open("ab") as log:
+            return children.spawn(
+                [sys.executable, "-m", "api.cli", "worker"],
+                ending=signal.SIGKILL,
+                env=self.house.environment,
+                cwd=CHECKOUT,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill_one(self) -> None:
+        place = self.dice.randrange(self.size)
+        self.members[place].kill()
+        self.members[place].wait(10)
+        self.members[place] = self._spawn()
+        self.killed += 1
+
+    async def drain(self) -> None:
+        """TERM to all; each finishes what it does and ends by itself."""
+        for member in self.members:
+            member.terminate()
+        for member in self.members:
+            assert await asyncio.to_thread(member.wait, 40) == 0
+        self.members = []
+
+    def end(self) -> None:
+        for member in self.members:
+            children.stop(member, signal.SIGTERM, patience=40)
+
+
+@contextlib.asynccontextmanager
+async def team(house: House, size: int, dice: random.Random) -> AsyncIterator[Team]:
+    made = Team(house, size, dice)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+async def trial(
+    house: House,
+    servers: Sequence[Server],
+    kill: Kill,
+    rounds: int,
+    seed: int,
+    workers_at_once: int = 2,
+) -> dict[str, int]:
+    """`rounds` times: orders are signed, `kill`, orders are signed again. Raises AssertionError."""
+    dice = random.Random(seed)
+    faults = [len(server.faults()) for server in servers]
+    async with (
+        offices.desks(house, servers, f"{seed}") as made,
+        team(house, workers_at_once, dice) as workers,
+    ):
+        async with offices.working(made):
+            for n in range(rounds):
+                await offices.more(made, 2)
+                await offices.leaves(made)
+                await asyncio.sleep(dice.uniform(0, 0.04))
+                await kill()
+                if n % 3 == 2:
+                    workers.kill_one()
+            await offices.more(made, 2)
+        counted = await balance(house, servers[0], made, workers)
+        unexpected = [u for desk in made for u in desk.journal.unexpected]
+        assert not unexpected, unexpected[:3]
+        assert [len(server.faults()) for server in servers] == faults, servers[0].faults()[-2:]
+        return counted | {
+            "looked up": sum(desk.journal.lost for desk in made),
+            "cuts": sum(file.cuts for desk in made for file in desk.journal.files),
+            "workers killed": workers.killed,
+            "leases": sum(desk.journal.leases for desk in made),
+        }
+
+
+async def balance(
+    house: House, server: Server, made: Sequence[offices.Desk], workers: Team
+) -> dict[str, int]:
+    """The register before and after the workers have done all that is left to do."""
+    db = await house.database()
+    try:
+        async with house.owner() as connection:
+            counted = await register.check(connection, made)
+            if workers.killed:  # what one held comes back after its lease: brought forward here
+                await workers.drain()
+                await connection.execute("update job set due_at = now() where failed_at is null")
+                workers.start()
+            for _ in range(1200):
+                if not await connection.fetchval("select count(*) from job"):
+                    break
+                await asyncio.sleep(0.1)
+            done = await register.reactions(connection, made)
+            await register.verified(db, server, made)
+            assert await register.check(connection, made) == counted
+        return counted | done
+    finally:
+        await db.close()
+
+
+def of_api(servers: Sequence[Server], seed: int) -> Kill:
+    """One of the servers, or both at once."""
+    dice = random.Random(seed)
+
+    async def kill() -> None:
+        victims = list(servers) if dice.random() < 0.5 else [dice.choice(servers)]
+        for server in victims:
+            server.kill()
+        for server in victims:
+            server.start()
+        for server in victims:
+            await server.ready()
+
+    return kill
+
+
+def of_postmaster(house: House, seed: int) -> Kill:
+    """The postmaster; for a moment nobody is there, while everybody goes on asking."""
+    dice = random.Random(seed)
+
+    async def kill() -> None:
+        assert house.postgres.process
+        house.postgres.process.kill()
+        house.postgres.process.wait(10)
+        await asyncio.sleep(dice.uniform(0, 0.5))
+        house.postgres.start()
+
+    return kill
