@@ -19,6 +19,7 @@ from api.routes import (
     accounts as account_routes,
 )
 from api.routes import (
+    complaint_desk,
     complaint_keeping,
     complaints,
     dev_provider,
@@ -55,6 +56,7 @@ ROUTERS = [
     *evidence.ROUTES,
     *complaints.ROUTES,
     *complaint_keeping.ROUTES,
+    *complaint_desk.ROUTES,
 ]
 
 

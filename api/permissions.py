@@ -227,10 +227,11 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "own_complaint.reopen": _OWN_WRITTEN,
     # complaints, as officers have them: the case, not the person
     "complaint.read": _READERS | {R.local_officer: Reach.office},
-    "complaint.triage": _DESK,
+    "complaint.triage": _DESK | {R.local_officer: Reach.office},
     "complaint.handle": _OFFICERS | {R.local_officer: Reach.office},
     "complaint.reopen": _HEADS,
     "complaint.unseal": _HEADS | {R.ministry: Reach.all},
+    "complaint_view.read": _HEADS | {R.auditor: Reach.all},
     "complaint.release": _DESK,
     "complaint.export": _HEADS | {R.ministry: Reach.all, R.auditor: Reach.all},
     "complaint_category.edit": {R.administrator: Reach.all},

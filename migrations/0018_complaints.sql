@@ -121,6 +121,7 @@ create table complaint (
     decision text not null default '', -- the last one, in words for the complainant
     merged_into uuid references complaint,
     reopened integer not null default 0,
+    callback boolean not null default false, -- they wait to be called
     left_at timestamptz, -- the complainant wants no more of it; the matter may go on
     resolved_at timestamptz,
     closed_at timestamptz,
@@ -153,6 +154,9 @@ create index complaint_province_open on complaint (province, next_due, id)
 create index complaint_province on complaint (province, id);
 create index complaint_office on complaint (office, id);
 create index complaint_assigned on complaint (assigned, id) where assigned is not null;
+create index complaint_assigned_open on complaint (assigned, next_due, id)
+    where assigned is not null
+        and state not in ('resolved', 'closed', 'rejected', 'duplicate', 'withdrawn');
 create index complaint_category_on on complaint (category);
 create index complaint_district on complaint (district) where district is not null;
 create index complaint_premises_on on complaint (premises, id) where premises is not null;

@@ -8,8 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from api import sealed
+from api import events, sealed
+from api.accounts import queries as accounts
+from api.complaints.desk_views import Identity
 from api.complaints.model import shown_number
+from api.complaints.problems import ComplainantUnknown
 from api.complaints.views import Contact
 from api.db import Tx
 
@@ -142,3 +145,71 @@ async def address_of(tx: Tx, complainant: UUID) -> Reached | None:
     if not contact.email.strip():
         return None
     return Reached(contact.email.strip(), shown_number(held.number, held.received_at))
+
+
+# --- for officers ---------------------------------------------------------------------------------
+
+
+async def contactable(tx: Tx, complaint: UUID) -> bool:
+    """Whether whoever told it left a way to reach them; messages go through the system."""
+    found: bool = await tx.value(
+        """
+        select exists (select from complainant where complaint = $1 and kind = 'reporter'
+            and (identity is not null or account is not null))
+        """,
+        complaint,
+    )
+    return found
+
+
+class _Told(msgspec.Struct):
+    """A complainant as stored; `identity` is sealed."""
+
+    id: UUID
+    account: UUID | None
+    identity: bytes | None
+
+
+async def opened(tx: Tx, complaint: UUID, me_too: int | None, reason: str) -> Identity:
+    """Opens who told it, or the `me_too`-th of those who said "me too", and records it on them.
+
+    The caller has asked for authority. Raises `ComplainantUnknown`, `Erased`.
+    """
+    told = await tx.maybe_one(
+        _Told,
+        """
+        select id, account, identity from complainant
+        where complaint = $1 and kind = case when $2::int is null then 'reporter' else 'me_too' end
+        order by id offset coalesce($2::int - 1, 0) limit 1
+        """,
+        complaint,
+        me_too,
+    )
+    if told is None:
+        raise ComplainantUnknown()
+    found = Identity(complaint=complaint, known=told.identity is not None)
+    if told.identity is not None:
+        cell = _cell(told.id)
+        value = sealed.Sealed(cell, told.identity)
+        contact = _contact.decode(await sealed.unseal(tx, value, purpose="complaint.identity"))
+        found.name, found.phone, found.email = contact.name, contact.phone, contact.email
+        found.callback = contact.callback
+    if told.account is not None:
+        found.account_name = await _account_name(tx, told.account)
+        found.known = found.known or found.account_name != ""
+    facts = {"reason": reason}
+    await events.record(tx, "complaint.identity_opened", "complainant", told.id, facts=facts)
+    return found
+
+
+async def _account_name(tx: Tx, account: UUID) -> str:
+    """Opened without an event of the person's: it would tie the person to this request for anyone
+    who reads events. What tells them is the one on the complainant."""
+    person = await accounts.person_of_account(tx, account)
+    if person is None or person.name_th is None:
+        return ""
+    cell = sealed.Cell("person", "name_th", person.id)
+    return (await sealed.unseal_bytes(tx, cell, person.name_th)).decode()
+
+
+_contact = msgspec.json.Decoder(Contact)

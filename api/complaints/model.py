@@ -137,7 +137,9 @@ def public_status(state: State, *, left: bool, merged_into: State | None = None)
     if left:
         return P.withdrawn
     if state is S.duplicate:
-        return _PUBLIC.get(merged_into or S.accepted, P.in_progress)
+        told = _PUBLIC.get(merged_into or S.accepted, P.in_progress)
+        # The other complainant was asked, or has withdrawn; this one has not.
+        return P.in_progress if told in (P.waiting_for_you, P.withdrawn) else told
     return _PUBLIC[state]
 
 
@@ -216,6 +218,9 @@ class ComplaintRow(msgspec.Struct):
     decision: str
     merged_into: UUID | None
     merged_state: State | None
+    merged_outcome: Outcome | None
+    merged_decision: str | None
+    merged_ended_at: datetime | None
     reopened: int
     left_at: datetime | None
     resolved_at: datetime | None
@@ -229,6 +234,7 @@ class ComplaintRow(msgspec.Struct):
     released_text: str | None
     me_toos: int
     occurrences: int
+    callback: bool
     entered_by: UUID | None
     received_at: datetime
     version: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -47,10 +47,12 @@ async def save(
     event: str,
     facts: Mapping[str, Any] | None = None,
     running: list[clocks.Clock] | None = None,
+    gone: Sequence[str] = (),
 ) -> None:
     """Writes what a verb changed of the row, and records `event`; must come last in the verb.
 
-    `running`: its clocks, where they were moved or met; the deadline follows them.
+    `running`: its clocks, where they were moved or met; the deadline follows them. `gone`: the
+    feed scopes that it leaves.
     """
     if running is not None:
         complaint.clocks = clocks.write(running)
@@ -64,7 +66,13 @@ async def save(
     await queries.update(tx, complaint)
     complaint.version += 1
     await events.record(
-        tx, event, "complaint", complaint.id, scopes=scopes(complaint.province), facts=facts
+        tx,
+        event,
+        "complaint",
+        complaint.id,
+        scopes=scopes(complaint.province),
+        gone=gone,
+        facts=facts,
     )
 
 

@@ -135,3 +135,69 @@ class NothingToBlock(
     en="An officer entered this complaint; there is no sender to block",
 ):
     """Only what came over the network has a sender."""
+
+
+# --- at the officers' desk ------------------------------------------------------------------------
+
+
+class ResponsibleNeeded(
+    Invalid,
+    code="complaints/responsible-needed",
+    th="ต้องระบุหน่วยงานที่รับผิดชอบเพียงหนึ่งแห่ง และต้องไม่ใช่หน่วยงานเดิม",
+    en="Name one who is responsible, and not the office that has it already",
+):
+    """Refusing and forwarding name an office of ours or another body: exactly one of both."""
+
+
+class ForwardInstead(
+    Invalid,
+    code="complaints/forward-instead",
+    th="หน่วยงานในสังกัดรับผิดชอบเรื่องนี้ กรุณารับเรื่องแล้วส่งต่อแทนการไม่รับเรื่อง",
+    en="An office of ours is responsible: take the complaint up and forward it",
+):
+    """What the ministry is responsible for is not refused."""
+
+
+class NotAppointed(
+    Invalid,
+    code="complaints/not-appointed",
+    th="องค์กรปกครองส่วนท้องถิ่นนี้ไม่ได้รับมอบหมายตามมาตรา 11/1 สำหรับโรงงานนี้",
+    en="This local government is not appointed under s.11/1 for such a factory there",
+):
+    """Classes 1 and 2 only, in its own area, while the appointment is in force."""
+
+
+class OfficerUnfit(
+    Invalid,
+    code="complaints/officer-unfit",
+    th="เจ้าหน้าที่คนนี้รับเรื่องในพื้นที่นี้ไม่ได้",
+    en="This officer cannot act on a complaint there",
+):
+    """Assigned is only who is active and may act in the province, or in the office."""
+
+
+class MergeImpossible(
+    Invalid,
+    code="complaints/merge-impossible",
+    th="รวมกับเรื่องนั้นไม่ได้",
+    en="It cannot be merged into that complaint",
+):
+    """There is none such, it is this one, itself a duplicate, or was withdrawn."""
+
+
+class EntryExists(
+    Conflict,
+    code="complaints/entry-exists",
+    th="มีรายการรหัสนี้แล้วด้วยข้อมูลอื่น",
+    en="An entry with this id exists with other content",
+):
+    """The id was used before, for something else."""
+
+
+class ComplainantUnknown(
+    NotFound,
+    code="complaints/no-such-complainant",
+    th="ไม่พบผู้ร้องรายนี้",
+    en="There is no such complainant",
+):
+    """Fewer people have said "me too"."""

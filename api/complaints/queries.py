@@ -33,6 +33,14 @@ async def categories(tx: Tx) -> list[CategoryRow]:
     )
 
 
+async def category_content(tx: Tx, code: str) -> str:
+    """Its content, also where it is no longer in use."""
+    found: str = await tx.value(
+        "select content::text from complaint_category where code = $1", code
+    )
+    return found
+
+
 class Basis(msgspec.Struct):
     """What a new complaint rests on: its category, its place, who answers for it, the calendar."""
 
@@ -157,9 +165,10 @@ async def insert(tx: Tx, new: NewComplaint) -> int | None:
             insert into complaint (id, channel, category, category_version, answers, description,
                 happened_at, severity, flags, lat, lng, accuracy_m, earth, address, province,
                 district, premises, subject, factory_named, office, clocks, next_due, entered_by,
-                sent, state, received_at)
+                sent, callback, state, received_at)
             values ($1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9::jsonb, $10, $11, $12, $13::cube,
-                $14, $15, $16, $17, $18, $19, $20, $21::jsonb, $22, $24, $25, 'submitted', $33)
+                $14, $15, $16, $17, $18, $19, $20, $21::jsonb, $22, $24, $25, $32, 'submitted',
+                $33)
             on conflict (id) do nothing
             returning number
         ), sealing as (
@@ -217,9 +226,15 @@ async def insert(tx: Tx, new: NewComplaint) -> int | None:
 
 
 async def complaints(
-    tx: Tx, ids: Sequence[UUID], scope: Scope, only_of: UUID | None = None
+    tx: Tx,
+    ids: Sequence[UUID],
+    scope: Scope,
+    only_of: UUID | None = None,
+    office: UUID | None = None,
 ) -> list[ComplaintRow]:
-    """Those of `ids` in the caller's reach; `only_of`: and of that office alone.
+    """Those of `ids` in the caller's reach, or that `office` answers for, wherever they are.
+
+    `only_of`: of that office alone.
 
     A complaint of which nobody knows the province is the department's.
     """
@@ -230,20 +245,22 @@ async def complaints(
             c.description, c.happened_at, c.severity, c.flags::text, c.lat, c.lng, c.accuracy_m,
             c.address, c.province, c.district, c.premises, c.subject, c.factory_named, c.office,
             c.assigned, c.forwarded_to, c.state, c.outcome, c.decision, c.merged_into,
-            m.state as merged_state,
+            m.state as merged_state, m.outcome as merged_outcome, m.decision as merged_decision,
+            coalesce(m.resolved_at, m.closed_at) as merged_ended_at,
             c.reopened, c.left_at, c.resolved_at, c.closed_at, c.solved, c.rating, c.clocks::text,
             c.next_due, c.paused_at, c.released_at, c.released_text, c.me_toos, c.occurrences,
-            c.entered_by, c.received_at, c.version
+            c.callback, c.entered_by, c.received_at, c.version
         from complaint c
         left join complaint m on m.id = c.merged_into
         where c.id = any ($1)
-            and ($2::text[] is null or c.province = any ($2))
+            and ($2::text[] is null or c.province = any ($2) or c.office = $4)
             and ($3::uuid is null or c.office = $3)
         order by c.id
         """,
         list(ids),
         None if scope.provinces is None else list(scope.provinces),
         only_of,
+        office,
     )
 
 
@@ -256,7 +273,7 @@ async def update(tx: Tx, row: ComplaintRow) -> None:
             state = $11, outcome = $12, decision = $13, merged_into = $14, reopened = $15,
             left_at = $16, resolved_at = $17, closed_at = $18, solved = $19, rating = $20,
             clocks = $21::jsonb, next_due = $22, paused_at = $23, me_toos = $24,
-            occurrences = $25, version = version + 1
+            occurrences = $25, callback = $26, version = version + 1
         where id = $1
         """,
         row.id,
@@ -284,6 +301,7 @@ async def update(tx: Tx, row: ComplaintRow) -> None:
         row.paused_at,
         row.me_toos,
         row.occurrences,
+        row.callback,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from api.complaints.clocks import Kind
 from api.complaints.model import (
     PUBLIC_TH,
     ComplaintRow,
+    Outcome,
     PublicStatus,
     State,
     shown_number,
@@ -30,13 +32,23 @@ REOPENED_FROM = frozenset({State.resolved, State.closed, State.rejected, State.d
 
 async def row(tx: Tx, id: UUID, verb: str) -> ComplaintRow:
     """A complaint in the caller's reach under `verb`; raises `ComplaintNotFound`."""
-    found = await queries.complaints(tx, [id], permissions.scope(tx.actor, verb), _only_of(tx))
+    found = await rows(tx, [id], verb)
     if not found:
         raise ComplaintNotFound(complaint=id)
     return found[0]
 
 
-def _only_of(tx: Tx) -> UUID | None:
+async def rows(tx: Tx, ids: Sequence[UUID], verb: str) -> list[ComplaintRow]:
+    """Those of `ids` in the caller's reach: of their provinces, or of their own office."""
+    scope = permissions.scope(tx.actor, verb)
+    return await queries.complaints(tx, ids, scope, only_of(tx), own_office(tx))
+
+
+def own_office(tx: Tx) -> UUID | None:
+    return tx.actor.office if isinstance(tx.actor, Session) else None
+
+
+def only_of(tx: Tx) -> UUID | None:
     """Local officers have what their own office answers for."""
     actor = tx.actor
     if isinstance(actor, Session) and actor.roles == {Role.local_officer}:
@@ -72,14 +84,14 @@ async def own(tx: Tx, caller: Tracking) -> OwnComplaint:
         category=complaint.category,
         description=complaint.description,
         answers=_answers.decode(complaint.answers),
-        place=_place(complaint),
+        place=place(complaint),
         received_at=complaint.received_at,
         answer_by=_answer_by(complaint.clocks),
         office_th=office.th,
         office_en=office.en,
         forwarded_to=complaint.forwarded_to,
-        outcome=complaint.outcome if over else None,
-        decision=complaint.decision if over else "",
+        outcome=_outcome(complaint) if over else None,
+        decision=_decision(complaint) if over else "",
         solved=complaint.solved,
         rating=complaint.rating,
         reopen_until=reopen_until(complaint),
@@ -116,9 +128,20 @@ def arrived(
     )
 
 
+def _outcome(complaint: ComplaintRow) -> Outcome | None:
+    """A duplicate ends as the complaint that it was merged into."""
+    return complaint.merged_outcome if complaint.merged_into else complaint.outcome
+
+
+def _decision(complaint: ComplaintRow) -> str:
+    return (complaint.merged_decision or "") if complaint.merged_into else complaint.decision
+
+
 def reopen_until(complaint: ComplaintRow) -> datetime | None:
     """Until when the complainant may say that it is not solved; None where that makes no sense."""
     ended = complaint.resolved_at or complaint.closed_at
+    if ended is not None and complaint.merged_ended_at is not None:
+        ended = max(ended, complaint.merged_ended_at)
     if complaint.state not in REOPENED_FROM or ended is None or complaint.left_at is not None:
         return None
     return ended + timedelta(days=settings.current().reopen_days)
@@ -129,7 +152,7 @@ def _answer_by(stored: str) -> datetime | None:
     return due.get(Kind.answer_reopened) or due.get(Kind.resolve)
 
 
-def _place(complaint: ComplaintRow) -> Place:
+def place(complaint: ComplaintRow) -> Place:
     return Place(
         lat=complaint.lat,
         lng=complaint.lng,

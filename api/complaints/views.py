@@ -158,10 +158,13 @@ class ComplaintLine(msgspec.Struct, kw_only=True):
     province: str | None
     premises: UUID | None
     factory: str | None
+    subject: Subject
     office: UUID | None
     assigned: UUID | None
     next_due: datetime | None
     overdue: bool
+    callback: bool
+    """They wait to be called."""
     me_toos: int
     occurrences: int
     received_at: datetime
@@ -205,6 +208,8 @@ class Complaint(msgspec.Struct, kw_only=True):
     forwarded_to: str
     decision: str
     merged_into: UUID | None
+    duplicates: list[UUID]
+    """Complaints that were merged into this one."""
     visits: list[UUID]
     flags: list[Flag]
     clocks: list[ClockView]
@@ -217,6 +222,7 @@ class Complaint(msgspec.Struct, kw_only=True):
     me_toos: int
     occurrences: int
     released_text: str | None
+    callback: bool
     contactable: bool
     """Whether messages reach somebody; not who."""
     entries: list[Entry]

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from api import cursors, events, permissions
+from api.complaints import desk_reading as complaints
 from api.cursors import CursorInvalid
 from api.db import Tx
 from api.evidence import service as evidence
@@ -112,6 +113,7 @@ LOADERS: dict[str, Loader] = {
     "checklist": checklists.checklist_lines,
     "evidence": evidence.for_phones,
     "message": notify.pulled,
+    "complaint": complaints.for_phones,
 }
 
 
@@ -151,7 +153,10 @@ async def _of_their_classes(tx: Tx, rows: Sequence[ChangeRow]) -> Sequence[Chang
     known = {visit.id for visit in await visit_queries.visits(tx, ids, scope)}
     ids = [row.record for row in rows if row.kind == "order"]
     known |= await order_queries.in_scope(tx, ids, scope)
-    return [row for row in rows if row.kind not in ("visit", "order") or row.record in known]
+    ids = [row.record for row in rows if row.kind == "complaint"]
+    known |= await complaints.known_to_local(tx, ids)
+    held = ("visit", "order", "complaint")
+    return [row for row in rows if row.kind not in held or row.record in known]
 
 
 def _read(text: str) -> Cursor:

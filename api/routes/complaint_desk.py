@@ -1,0 +1,351 @@
+"""Complaints over HTTP as officers have them: triage, the verbs, and who looked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from api.accounts.model import AuthorityNeeded
+from api.complaints import desk, desk_reading
+from api.complaints.desk_views import (
+    Assign,
+    Call,
+    Forward,
+    Identity,
+    Merge,
+    OpenIdentity,
+    Reject,
+    Resolve,
+    Say,
+    SayOnce,
+    Trace,
+)
+from api.complaints.model import Severity, State, Subject
+from api.complaints.problems import (
+    ComplainantUnknown,
+    ComplaintNotFound,
+    ComplaintSealed,
+    EntryExists,
+    ForwardInstead,
+    MergeImpossible,
+    NotAppointed,
+    OfficerUnfit,
+    ResponsibleNeeded,
+)
+from api.complaints.triage_queries import Wanted
+from api.complaints.views import Complaint, ComplaintLine, Entry
+from api.cursors import CursorInvalid
+from api.edge import InTx, Page, get, if_match, post, put
+from api.problems import Stale
+from api.sealed import Erased
+
+AnyRequest = Request[Any, Any, Any]
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
+MOVED = [ComplaintNotFound, ComplaintSealed, Stale]
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+@get(
+    "/v1/complaints",
+    verb="complaint.read",
+    operation="complaint.list",
+    problems=[CursorInvalid],
+)
+async def list_complaints(
+    tx: InTx,
+    states: Annotated[list[State] | None, QueryParameter(name="state")] = None,
+    office: FromQuery[UUID | None] = None,
+    everywhere: FromQuery[bool] = False,
+    mine: FromQuery[bool] = False,
+    overdue: FromQuery[bool] = False,
+    province: Annotated[str | None, QueryParameter(pattern="^[0-9]{2}$")] = None,
+    category: Annotated[str | None, QueryParameter(max_length=40)] = None,
+    severity: FromQuery[Severity | None] = None,
+    subject: FromQuery[Subject | None] = None,
+    callback: FromQuery[bool] = False,
+    cursor: FromQuery[str | None] = None,
+    limit: Limit = 20,
+) -> Page[ComplaintLine]:
+    """Complaints that somebody has to do with, what is due first first.
+
+    Those of the caller's own office, unless `office`, `province`, `mine` or `everywhere` (all of
+    the caller's provinces) is asked. With an ended `state` they come by the newest instead.
+    """
+    wanted = Wanted(
+        states=states,
+        province=province,
+        category=category,
+        severity=severity,
+        subject=subject,
+        callback=callback,
+    )
+    found, more = await desk_reading.listed(
+        tx,
+        wanted,
+        office=office,
+        everywhere=everywhere,
+        mine=mine,
+        overdue=overdue,
+        cursor=cursor,
+        limit=limit,
+    )
+    return Page(found, more)
+
+
+@get("/v1/complaints/{complaint:uuid}", verb="complaint.read", problems=[ComplaintNotFound])
+async def read_complaint(tx: InTx, complaint: FromPath[UUID]) -> Complaint:
+    """The case, not the person. Whoever opens one that is neither assigned to them nor waiting in
+    their own office leaves a trace."""
+    return await desk_reading.read(tx, complaint)
+
+
+@get(
+    "/v1/complaints/{complaint:uuid}/views",
+    verb="complaint_view.read",
+    operation="complaint.views",
+    problems=[ComplaintNotFound],
+)
+async def list_views(
+    tx: InTx, complaint: FromPath[UUID], cursor: FromQuery[UUID | None] = None, limit: Limit = 50
+) -> Page[Trace]:
+    """Who looked at a complaint that was not theirs, and who opened the seal over who told it."""
+    found = await desk_reading.traces(tx, complaint, cursor, limit)
+    return Page(found, str(found[-1].id) if len(found) == limit else None)
+
+
+# --- triage ---------------------------------------------------------------------------------------
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/accept",
+    verb="complaint.triage",
+    operation="complaint.accept",
+    problems=MOVED,
+    status_code=200,
+)
+async def accept(request: AnyRequest, tx: InTx, complaint: FromPath[UUID]) -> Complaint:
+    """Takes it up. If-Match carries the version."""
+    return await desk.accept(tx, complaint, if_match(request))
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/reject",
+    verb="complaint.triage",
+    operation="complaint.reject",
+    problems=[*MOVED, ResponsibleNeeded, ForwardInstead],
+    status_code=200,
+)
+async def reject(
+    request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Reject]
+) -> Complaint:
+    """Does not take it up, and says who is responsible."""
+    return await desk.reject(tx, complaint, if_match(request), data)
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/forward",
+    verb="complaint.triage",
+    operation="complaint.forward",
+    problems=[*MOVED, ResponsibleNeeded, NotAppointed],
+    status_code=200,
+)
+async def forward(
+    request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Forward]
+) -> Complaint:
+    """To another office, or to a body outside that is named to the complainant."""
+    return await desk.forward(tx, complaint, if_match(request), data)
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/merge",
+    verb="complaint.triage",
+    operation="complaint.merge",
+    problems=[*MOVED, MergeImpossible],
+    status_code=200,
+)
+async def merge(
+    request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Merge]
+) -> Complaint:
+    """The same matter as another; whoever told it follows that one from now on."""
+    return await desk.merge(tx, complaint, if_match(request), data)
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/assign",
+    verb="complaint.triage",
+    operation="complaint.assign",
+    problems=[*MOVED, OfficerUnfit],
+    status_code=200,
+)
+async def assign(
+    request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Assign]
+) -> Complaint:
+    """Gives it to an officer who may act there, also while another has it."""
+    return await desk.assign(tx, complaint, if_match(request), data)
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/close",
+    verb="complaint.triage",
+    operation="complaint.close",
+    problems=MOVED,
+    status_code=200,
+)
+async def close(
+    request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Say]
+) -> Complaint:
+    """Ends one that was resolved, or that a body outside has taken over."""
+    return await desk.close(tx, complaint, if_match(request), data.text)
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/reopen",
+    verb="complaint.reopen",
+    problems=MOVED,
+    status_code=200,
+)
+async def reopen(
+    request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Say]
+) -> Complaint:
+    """A head looks at it again."""
+    return await desk.reopen(tx, complaint, if_match(request), data.text)
+
+
+# --- handling -------------------------------------------------------------------------------------
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/begin",
+    verb="complaint.handle",
+    operation="complaint.begin",
+    problems=MOVED,
+    status_code=200,
+)
+async def begin(request: AnyRequest, tx: InTx, complaint: FromPath[UUID]) -> Complaint:
+    """The first action."""
+    return await desk.begin(tx, complaint, if_match(request))
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/ask",
+    verb="complaint.handle",
+    operation="complaint.ask",
+    problems=[*MOVED, EntryExists],
+    status_code=200,
+)
+async def ask(
+    request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[SayOnce]
+) -> Complaint:
+    """Asks the complainant; the clocks stand still until there is an answer."""
+    return await desk.ask(tx, complaint, if_match(request), data)
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/inform",
+    verb="complaint.handle",
+    operation="complaint.inform",
+    problems=[*MOVED, EntryExists],
+    status_code=200,
+)
+async def inform(
+    request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[SayOnce]
+) -> Complaint:
+    """The answer came another way, or is no longer needed: it goes on."""
+    return await desk.inform(tx, complaint, if_match(request), data)
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/resolve",
+    verb="complaint.handle",
+    operation="complaint.resolve",
+    problems=MOVED,
+    status_code=200,
+)
+async def resolve(
+    request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Resolve]
+) -> Complaint:
+    """Answers it, with an outcome and the decision in words."""
+    return await desk.resolve(tx, complaint, if_match(request), data)
+
+
+SAID = [ComplaintNotFound, EntryExists]
+
+
+@put(
+    "/v1/complaints/{complaint:uuid}/notes/{entry:uuid}",
+    verb="complaint.handle",
+    operation="complaint.note",
+    problems=SAID,
+)
+async def note(
+    tx: InTx, complaint: FromPath[UUID], entry: FromPath[UUID], data: JSONBody[Say]
+) -> Entry:
+    """Among officers, under the sender's id; it conflicts with nothing."""
+    return await desk.note(tx, complaint, entry, data.text)
+
+
+@put(
+    "/v1/complaints/{complaint:uuid}/messages/{entry:uuid}",
+    verb="complaint.handle",
+    operation="complaint.message",
+    problems=SAID,
+)
+async def message(
+    tx: InTx, complaint: FromPath[UUID], entry: FromPath[UUID], data: JSONBody[Say]
+) -> Entry:
+    """To the complainant through the system, under the sender's id."""
+    return await desk.message(tx, complaint, entry, data.text)
+
+
+@put(
+    "/v1/complaints/{complaint:uuid}/calls/{entry:uuid}",
+    verb="complaint.handle",
+    operation="complaint.call",
+    problems=SAID,
+)
+async def call(
+    tx: InTx, complaint: FromPath[UUID], entry: FromPath[UUID], data: JSONBody[Call]
+) -> Entry:
+    """A call was made, and whether they were reached."""
+    return await desk.call(tx, complaint, entry, data)
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/identity",
+    verb="complaint.unseal",
+    operation="complaint.unseal",
+    problems=[ComplaintNotFound, ComplainantUnknown, AuthorityNeeded, Erased],
+    status_code=200,
+)
+async def open_identity(
+    tx: InTx, complaint: FromPath[UUID], data: JSONBody[OpenIdentity]
+) -> Identity:
+    """Opens the seal over who told it: with a dated authority, for a reason that they will read."""
+    return await desk.open_identity(tx, complaint, data)
+
+
+ROUTES = [
+    list_complaints,
+    read_complaint,
+    list_views,
+    accept,
+    reject,
+    forward,
+    merge,
+    assign,
+    close,
+    reopen,
+    begin,
+    ask,
+    inform,
+    resolve,
+    note,
+    message,
+    call,
+    open_identity,
+]
