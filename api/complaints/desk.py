@@ -32,7 +32,7 @@ from api.complaints.desk_views import (
     SayOnce,
 )
 from api.complaints.intake import scopes
-from api.complaints.model import MOVES, ComplaintRow, EntryKind, Outcome, State
+from api.complaints.model import MOVES, ComplaintRow, EntryKind, Outcome, Severity, State
 from api.complaints.problems import (
     EntryExists,
     ForwardInstead,
@@ -247,11 +247,12 @@ async def reopened(tx: Tx, complaint: ComplaintRow) -> list[clocks.Clock]:
     complaint.resolved_at = complaint.closed_at = complaint.paused_at = complaint.solved = None
     complaint.forwarded_to = ""
     content = categories.content(await queries.category_content(tx, complaint.category))
-    length = clocks.durations(complaint.severity, settings.current(), content.clocks)
+    severity = Severity(complaint.severity)  # a row's is text
+    length = clocks.durations(severity, settings.current(), content.clocks)
     special = await workdays.special_days(tx, clock.bangkok_date(tx.now))
     kept = [c for c in clocks.read(complaint.clocks) if c.kind is not Kind.answer_reopened]
     kind = Kind.answer_reopened
-    urgent = complaint.severity == "emergency"
+    urgent = severity is Severity.emergency
     return [*kept, clocks.start(kind, tx.now, length[kind], special, urgent=urgent)]
 
 

@@ -136,7 +136,7 @@ def public_status(state: State, *, left: bool, merged_into: State | None = None)
     """
     if left:
         return P.withdrawn
-    if state is S.duplicate:
+    if state == S.duplicate:
         told = _PUBLIC.get(merged_into or S.accepted, P.in_progress)
         # The other complainant was asked, or has withdrawn; this one has not.
         return P.in_progress if told in (P.waiting_for_you, P.withdrawn) else told

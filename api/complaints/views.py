@@ -84,7 +84,7 @@ class Report(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Names the sender's device for limits; kept only as a keyed hash."""
 
 
-class Said(msgspec.Struct, kw_only=True):
+class Said(msgspec.Struct):
     """Something that was said of a complaint, as its complainant sees it."""
 
     id: UUID

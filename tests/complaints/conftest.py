@@ -43,3 +43,35 @@ def by_code(world: World, code: str) -> Person:
 
     holder.request = request  # type: ignore[method-assign]
     return holder
+
+
+# --- at the desk ----------------------------------------------------------------------------------
+
+
+async def detail(person: Person, id: UUID) -> dict[str, Any]:
+    answer = await person.get(f"/v1/complaints/{id}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def do(person: Person, id: UUID, verb: str, body: Any = None) -> httpx.Response:
+    """The verb at the version that the complaint has now."""
+    async with person.db.read() as tx:  # type: ignore[union-attr]
+        version = await tx.value("select version from complaint where id = $1", id)
+    content = None if body is None else encode(body)
+    return await person.post(f"/v1/complaints/{id}/{verb}", content=content, version=version)
+
+
+async def begun(world: World, **parts: Any) -> UUID:
+    """A complaint that the inspector of Samut Prakan is working on."""
+    id = ids.new()
+    assert (await tell(world.nobody, id, **parts)).status_code == 200
+    for person, verb, body in (
+        (world.head, "accept", None),
+        (world.head, "assign", {"officer": world.inspector.account}),
+        (world.inspector, "begin", None),
+    ):
+        done = await do(person, id, verb, body)
+        assert done.status_code == 200, done.text
+    return id
