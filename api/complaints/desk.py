@@ -247,12 +247,11 @@ async def reopened(tx: Tx, complaint: ComplaintRow) -> list[clocks.Clock]:
     complaint.resolved_at = complaint.closed_at = complaint.paused_at = complaint.solved = None
     complaint.forwarded_to = ""
     content = categories.content(await queries.category_content(tx, complaint.category))
-    severity = Severity(complaint.severity)  # a row's is text
-    length = clocks.durations(severity, settings.current(), content.clocks)
+    length = clocks.durations(complaint.severity, settings.current(), content.clocks)
     special = await workdays.special_days(tx, clock.bangkok_date(tx.now))
     kept = [c for c in clocks.read(complaint.clocks) if c.kind is not Kind.answer_reopened]
     kind = Kind.answer_reopened
-    urgent = severity is Severity.emergency
+    urgent = complaint.severity is Severity.emergency
     return [*kept, clocks.start(kind, tx.now, length[kind], special, urgent=urgent)]
 
 

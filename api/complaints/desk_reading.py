@@ -68,9 +68,10 @@ async def listed(
             keys = [wanted.province] if wanted.province else await _provinces(tx, wanted)
             where = triage_queries.all_of_provinces if ended else triage_queries.open_of_provinces
             found = await where(tx, keys, wanted, after, limit + 1)
-    page = found[:limit]
-    more = cursors.write(Place(None if ended else page[-1].next_due, page[-1].id))
-    return [_line(row, tx.now) for row in page], more if len(found) > limit else None
+    page, more = found[:limit], None
+    if len(found) > limit:
+        more = cursors.write(Place(None if ended else page[-1].next_due, page[-1].id))
+    return [_line(row, tx.now) for row in page], more
 
 
 def _after(cursor: str | None) -> After | None:

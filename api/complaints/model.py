@@ -136,7 +136,7 @@ def public_status(state: State, *, left: bool, merged_into: State | None = None)
     """
     if left:
         return P.withdrawn
-    if state == S.duplicate:
+    if state is S.duplicate:
         told = _PUBLIC.get(merged_into or S.accepted, P.in_progress)
         # The other complainant was asked, or has withdrawn; this one has not.
         return P.in_progress if told in (P.waiting_for_you, P.withdrawn) else told
@@ -238,6 +238,12 @@ class ComplaintRow(msgspec.Struct):
     entered_by: UUID | None
     received_at: datetime
     version: int
+
+    def __post_init__(self) -> None:
+        """Rows come as text; the rest compares members."""
+        self.state, self.severity = State(self.state), Severity(self.severity)
+        if self.merged_state is not None:
+            self.merged_state = State(self.merged_state)
 
     @property
     def status(self) -> PublicStatus:
