@@ -272,7 +272,7 @@ async def test_a_local_officers_phone_holds_what_its_own_office_answers_for(worl
     assert (await pulled(world.inspector))[str(id)]["state"] == "forwarded"
 
 
-# --- a note at the desk stays among officers --------------------------------------------------------
+# --- who has no desk ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["citizen", "operator", "stranger", "administrator"])
