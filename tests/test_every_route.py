@@ -29,6 +29,7 @@ from api.factories.seed import OPERATOR, STRANGER
 from api.notify import service as notify
 from api.openapi import document
 from api.permissions import PERMISSIONS, Reach, Role, Worker
+from tests.complaints.conftest import tell, told
 from tests.documents import samples
 from tests.evidence.conftest import APPEND, Phone, noise
 from tests.inspection.orders import draft, service
@@ -69,6 +70,7 @@ class Things(msgspec.Struct):
     message: UUID
     device: UUID
     sample: UUID
+    complaint: UUID
 
 
 Body = Callable[[Things], Any]
@@ -151,6 +153,20 @@ BODIES: dict[str, Body] = {
     },
     "sealing.lift": lambda t: {"at": now(), "seals": ["x"]},
     "company_order.correct": lambda t: {"note": "x"},
+    "complaint.report": lambda t: told(),
+    "complaint.reject": lambda t: {"text": "x", "responsible": {"outside": "x"}},
+    "complaint.forward": lambda t: {"text": "x", "responsible": {"outside": "x"}},
+    "complaint.merge": lambda t: {"text": "x", "into": t.complaint},
+    "complaint.assign": lambda t: {"officer": t.account},
+    "complaint.close": lambda t: {"text": "x"},
+    "complaint.reopen": lambda t: {"text": "x"},
+    "complaint.ask": lambda t: {"id": ids.new(), "text": "x"},
+    "complaint.inform": lambda t: {"id": ids.new(), "text": "x"},
+    "complaint.resolve": lambda t: {"outcome": "no_evidence", "text": "x"},
+    "complaint.note": lambda t: {"text": "x"},
+    "complaint.message": lambda t: {"text": "x"},
+    "complaint.call": lambda t: {"reached": False},
+    "complaint.unseal": lambda t: {"reason": "x"},
 }
 NOT_FOREIGN = {
     # No object of somebody else is named: lists, the caller's own, what everybody may know.
@@ -159,7 +175,7 @@ NOT_FOREIGN = {
     *("factory.list", "factory.number", "factory.read", "office.read", "officer.read"),
     *("profile.read", "receipt.list", "session.list", "session.sign_out", "special_day.edit"),
     *("document.list", "sync.pull", "sync.push", "visit.list", "authority.read", "upload.create"),
-    *("message.list", "message.unread"),
+    *("message.list", "message.unread", "complaint.list"),
     # Administrators' own, without an object of a scope.
     *("checklist.publish", "company.edit", "office.write"),
     *("officer.import", "officer.list"),
@@ -227,6 +243,9 @@ async def _things(world: World, province: str) -> Things:
             language="th",
             content=samples.order(),
         )
+    complaint = ids.new()
+    made = await tell(world.nobody, complaint, place={"province": province})
+    assert made.status_code == 200, made.text
     return Things(
         document=issued.id,
         evidence=evidence,
@@ -246,6 +265,7 @@ async def _things(world: World, province: str) -> Things:
         message=message,
         device=device,
         sample=sample["id"],
+        complaint=complaint,
     )
 
 
@@ -302,7 +322,7 @@ async def ask(person: Person, operation: str, things: Things) -> httpx.Response:
         "factory": things.premises,
         "id": known.get(own, ids.new()),
         "number": 1,
-        **dict.fromkeys(("attempt", "notice", "claim", "sealing_id", "handover"), ids.new()),
+        **dict.fromkeys(("attempt", "notice", "claim", "sealing_id", "handover", "entry"), ids.new()),
         "value": "3-106-33/50",
         "day": "2191-01-01",
         "code": "ground/not-found",
@@ -388,7 +408,7 @@ def _shape(found: httpx.Response) -> tuple[int, dict[str, Any]]:
     return found.status_code, {
         k: v
         for k, v in body.items()
-        if k not in ("request_id", "visit", "finding", "order", "message", "device")
+        if k not in ("request_id", "visit", "finding", "order", "message", "device", "complaint")
     }
 
 
@@ -423,7 +443,8 @@ async def test_the_auditor_reads_and_writes_nothing(
         wrote = await tx.values(
             "select distinct name from event where account = $1", world.auditor.account
         )
-    reading = {"person.unsealed", "document.unsealed"}  # opening a seal is told in the trail
+    # Opening a seal, and looking at somebody else's complaint, is told in the trail.
+    reading = {"person.unsealed", "document.unsealed", "complaint.viewed"}
     assert {name for name in wrote if not name.startswith("session.")} <= reading
 
 
