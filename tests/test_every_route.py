@@ -28,8 +28,8 @@ from api.edge import DEPENDENCIES
 from api.factories.seed import OPERATOR, STRANGER
 from api.notify import service as notify
 from api.openapi import document
-from api.permissions import PERMISSIONS, Reach, Role, Worker
-from tests.complaints.conftest import tell, told
+from api.permissions import ANYONE, BY_CODE, PERMISSIONS, Reach, Role, Worker
+from tests.complaints.conftest import by_code, secret, tell, told
 from tests.documents import samples
 from tests.evidence.conftest import APPEND, Phone, noise
 from tests.inspection.orders import draft, service
@@ -167,6 +167,16 @@ BODIES: dict[str, Body] = {
     "complaint.message": lambda t: {"text": "x"},
     "complaint.call": lambda t: {"reached": False},
     "complaint.unseal": lambda t: {"reason": "x"},
+    "complaint_block.edit": lambda t: {"reason": "x"},
+    "complaint_category.edit": lambda t: {"th": "ก", "en": "x"},
+    "complaint_route.edit": lambda t: {"priority": 98, "category": "other", "to_kind": "pio"},
+    "local_appointment.edit": lambda t: {
+        "office": t.account,  # no office
+        "province": "11",
+        "classes": [1],
+        "instrument": "x",
+        "valid_from": "2026-01-01",
+    },
 }
 NOT_FOREIGN = {
     # No object of somebody else is named: lists, the caller's own, what everybody may know.
@@ -176,11 +186,13 @@ NOT_FOREIGN = {
     *("profile.read", "receipt.list", "session.list", "session.sign_out", "special_day.edit"),
     *("document.list", "sync.pull", "sync.push", "visit.list", "authority.read", "upload.create"),
     *("message.list", "message.unread", "complaint.list"),
+    *("complaint_route.list", "local_appointment.list", "own_complaint.list"),
     # Administrators' own, without an object of a scope.
     *("checklist.publish", "company.edit", "office.write"),
     *("officer.import", "officer.list"),
 }
-MAKES = {"premises.register", "visit.plan", "device.register", "order.draft"}  # what is not there
+MAKES = {"premises.register", "visit.plan", "device.register", "order.draft", "complaint.report"}
+"""What is not there is made."""
 ENDS_THE_CALLER = {"session.sign_out"}
 
 
@@ -312,6 +324,7 @@ ID_OF = {
     "session": "session",
     "company": "company",
 }
+CODES = {"complaint_category": "odour"}
 
 
 async def ask(person: Person, operation: str, things: Things) -> httpx.Response:
@@ -322,10 +335,11 @@ async def ask(person: Person, operation: str, things: Things) -> httpx.Response:
         "factory": things.premises,
         "id": known.get(own, ids.new()),
         "number": 1,
-        **dict.fromkeys(("attempt", "notice", "claim", "sealing_id", "handover", "entry"), ids.new()),
+        **dict.fromkeys(("attempt", "notice", "claim", "sealing_id", "handover"), ids.new()),
+        **dict.fromkeys(("entry", "route", "appointment"), ids.new()),
         "value": "3-106-33/50",
         "day": "2191-01-01",
-        "code": "ground/not-found",
+        "code": CODES.get(operation.partition(".")[0], "ground/not-found"),
         "provider": "none",
         "office": "local-11-trial",
         "form": "original",
@@ -355,12 +369,36 @@ async def test_nobody_and_an_ended_session_are_told_to_sign_in(
     world: World, ended: Person, things: dict[str, Things], operation: str
 ) -> None:
     found = await ask(world.nobody, operation, things["11"])
-    assert (found.status_code, code_of(found)) == (401, "ground/sign-in-needed")
+    if OPERATIONS[operation][2] in ANYONE:  # somebody else's complaint stays out of sight
+        assert found.status_code == 404, found.text
+    else:
+        assert (found.status_code, code_of(found)) == (401, "ground/sign-in-needed")
     found = await ask(ended, operation, things["11"])
     assert (found.status_code, code_of(found, "accounts/session-ended")) == (
         401,
         "accounts/session-ended",
     )
+
+
+@pytest.mark.parametrize("operation", GUARDED)
+async def test_a_tracking_code_opens_its_own_complaint_and_nothing_else(
+    world: World, things: dict[str, Things], operation: str
+) -> None:
+    """The holder of a code is nobody everywhere but at the complaint that it opens."""
+    mine, id = secret(), ids.new()
+    async with world.db.begin() as tx:
+        await tx.run("delete from rate_limit where bucket like 'complaint:%'")
+    assert (await tell(world.nobody, id, secret=mine)).status_code == 200
+    found = await ask(by_code(world, mine), operation, things["11"])
+    verb = OPERATIONS[operation][2]
+    if verb in ANYONE:
+        assert found.status_code == 404
+    elif verb not in BY_CODE:
+        assert (found.status_code, code_of(found)) == (401, "ground/sign-in-needed")
+    elif "{complaint}" in OPERATIONS[operation][1]:
+        assert found.status_code == 404, found.text
+    else:
+        assert found.status_code < 500, found.text
 
 
 @pytest.mark.parametrize("operation", GUARDED)

@@ -80,7 +80,9 @@ async def send(
         "message",
         id,
         scopes=[events.account(account)],
-        facts={"template": template, "account": account, "about": record},
+        # Who told a complaint stands in no event.
+        facts={"template": template}
+        | ({} if kind == "own_complaint" else {"account": account, "about": record}),
     )
 
 
