@@ -48,6 +48,8 @@ def by_code(world: World, code: str) -> Person:
 
     async def request(method: str, path: str, **kwargs: Any) -> httpx.Response:
         headers = {"Authorization": f"Tracking {code}"} | dict(kwargs.pop("headers", {}))
+        if (version := kwargs.pop("version", None)) is not None:
+            headers["If-Match"] = f'"{version}"'
         return await world.http.request(method, path, headers=headers, **kwargs)
 
     holder.request = request  # type: ignore[method-assign]
