@@ -24,6 +24,7 @@ from litestar.typing import FieldDefinition
 
 from api import permissions, problems
 from api.accounts.model import DeviceWiped, SessionEnded, TokenExpired, TokenRefused
+from api.complaints.views import ComplaintLine
 from api.evidence.model import Evidence
 from api.factories.model import PhoneFactory
 from api.inspection.checklists.model import ChecklistLine
@@ -52,6 +53,7 @@ RECORDS: dict[str, Any] = {
     "checklist": ChecklistLine,
     "evidence": Evidence,
     "message": PulledMessage,
+    "complaint": ComplaintLine,
 }
 """What a phone pulls, by kind; the feed encodes it by hand."""
 _NAMES = {
