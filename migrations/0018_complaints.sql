@@ -151,6 +151,8 @@ create index complaint_office_open on complaint (office, next_due, id)
     where state not in ('resolved', 'closed', 'rejected', 'duplicate', 'withdrawn');
 create index complaint_province_open on complaint (province, next_due, id)
     where state not in ('resolved', 'closed', 'rejected', 'duplicate', 'withdrawn');
+create index complaint_open on complaint (next_due, id)
+    where state not in ('resolved', 'closed', 'rejected', 'duplicate', 'withdrawn');
 create index complaint_province on complaint (province, id);
 create index complaint_office on complaint (office, id);
 create index complaint_assigned on complaint (assigned, id) where assigned is not null;

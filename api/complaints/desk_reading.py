@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from api import cursors, events, permissions, places
+from api import cursors, events, permissions
 from api.complaints import clocks, desk_queries, identity, reading, triage_queries
 from api.complaints.desk_queries import EntryRow
 from api.complaints.desk_views import Trace
@@ -64,8 +64,11 @@ async def listed(
         if key is not None:
             of = triage_queries.all_of_offices if ended else triage_queries.open_of_offices
             found = await of(tx, [key], wanted, after, limit + 1)
+        elif wanted.province is None and wanted.provinces is None:
+            all_ = triage_queries.all_everywhere if ended else triage_queries.open_everywhere
+            found = await all_(tx, wanted, after, limit + 1)
         else:
-            keys = [wanted.province] if wanted.province else await _provinces(tx, wanted)
+            keys = [wanted.province] if wanted.province else wanted.provinces or []
             where = triage_queries.all_of_provinces if ended else triage_queries.open_of_provinces
             found = await where(tx, keys, wanted, after, limit + 1)
     page, more = found[:limit], None
@@ -84,12 +87,6 @@ def _after(cursor: str | None) -> After | None:
 def _desk(actor: Session) -> UUID | None:
     """The office at whose desk they sit; the ministry and the auditor only read."""
     return None if actor.roles <= {Role.ministry, Role.auditor} else actor.office
-
-
-async def _provinces(tx: Tx, wanted: Wanted) -> list[str]:
-    if wanted.provinces is not None:
-        return wanted.provinces
-    return [p.code for p in await places.provinces(tx)]
 
 
 def _line(row: Line, now: datetime) -> ComplaintLine:

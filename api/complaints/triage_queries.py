@@ -79,18 +79,18 @@ _OPEN = """COLUMNS
         select o.id from unnest($1::KIND[]) as k
         cross join lateral (
             (select c.id, c.next_due from complaint c
-            where c.KEY = k and (c.next_due, c.id) > ($2, $3)
+            where KEY = k and (c.next_due, c.id) > ($2, $3)
                 and c.next_due < coalesce($14, 'infinity'::timestamptz)
                 and c.state not in ('resolved', 'closed', 'rejected', 'duplicate', 'withdrawn')
                 and FITS
             order by c.next_due, c.id limit $4)
             union all
             (select c.id, c.next_due from complaint c
-            where c.KEY = k and c.next_due is null and c.id > $15
+            where KEY = k and c.next_due is null and c.id > $15
                 and $14::timestamptz is null
                 and c.state not in ('resolved', 'closed', 'rejected', 'duplicate', 'withdrawn')
                 and FITS
-            order by c.id limit $4)
+            order by c.next_due, c.id limit $4)
         ) o
         order by o.next_due, o.id limit $4
     ) page
@@ -104,7 +104,7 @@ _ALL = """COLUMNS
         select o.id from unnest($1::KIND[]) as k
         cross join lateral (
             select c.id from complaint c
-            where c.KEY = k and c.id < $3
+            where KEY = k and c.id < $3
                 and ($2::timestamptz is null or c.next_due < $2)
                 and FITS
             order by c.id desc limit $4
@@ -115,12 +115,14 @@ _ALL = """COLUMNS
     left join premises p on p.id = c.premises
     order by c.id desc
 """.replace("COLUMNS", _COLUMNS).replace("FITS", _FITS)
-_OPEN_OF_OFFICE = _OPEN.replace("KEY", "office").replace("KIND", "uuid")
-_OPEN_OF_PROVINCE = _OPEN.replace("KEY", "province").replace("KIND", "text")
-_OPEN_OF_OFFICER = _OPEN.replace("KEY", "assigned").replace("KIND", "uuid")
-_ALL_OF_OFFICE = _ALL.replace("KEY", "office").replace("KIND", "uuid")
-_ALL_OF_PROVINCE = _ALL.replace("KEY", "province").replace("KIND", "text")
-_ALL_OF_OFFICER = _ALL.replace("KEY", "assigned").replace("KIND", "uuid")
+_OPEN_OF_OFFICE = _OPEN.replace("KEY", "c.office").replace("KIND", "uuid")
+_OPEN_OF_PROVINCE = _OPEN.replace("KEY", "c.province").replace("KIND", "text")
+_OPEN_EVERYWHERE = _OPEN.replace("KEY = k", "k").replace("KIND", "boolean")
+_OPEN_OF_OFFICER = _OPEN.replace("KEY", "c.assigned").replace("KIND", "uuid")
+_ALL_OF_OFFICE = _ALL.replace("KEY", "c.office").replace("KIND", "uuid")
+_ALL_OF_PROVINCE = _ALL.replace("KEY", "c.province").replace("KIND", "text")
+_ALL_EVERYWHERE = _ALL.replace("KEY = k", "k").replace("KIND", "boolean")
+_ALL_OF_OFFICER = _ALL.replace("KEY", "c.assigned").replace("KIND", "uuid")
 
 
 async def open_of_offices(
@@ -134,6 +136,11 @@ async def open_of_provinces(
     tx: Tx, provinces: Sequence[str], wanted: Wanted, after: After | None, limit: int
 ) -> list[Line]:
     return await tx.all(Line, _OPEN_OF_PROVINCE, provinces, *_open(wanted, after, limit))
+
+
+async def open_everywhere(tx: Tx, wanted: Wanted, after: After | None, limit: int) -> list[Line]:
+    """Of all provinces, and those of which nobody knows the province."""
+    return await tx.all(Line, _OPEN_EVERYWHERE, [True], *_open(wanted, after, limit))
 
 
 async def open_of_officer(
@@ -153,6 +160,10 @@ async def all_of_provinces(
     tx: Tx, provinces: Sequence[str], wanted: Wanted, after: After | None, limit: int
 ) -> list[Line]:
     return await tx.all(Line, _ALL_OF_PROVINCE, provinces, *_all(wanted, after, limit))
+
+
+async def all_everywhere(tx: Tx, wanted: Wanted, after: After | None, limit: int) -> list[Line]:
+    return await tx.all(Line, _ALL_EVERYWHERE, [True], *_all(wanted, after, limit))
 
 
 async def all_of_officer(
