@@ -13,7 +13,9 @@ from uuid import UUID
 import pytest
 
 from api import clock, ids
+from api.complaints import desk_reading
 from api.db import Tx
+from api.permissions import Role, Session
 from tests.complaints.conftest import begun, detail, do, tell
 from tests.world import Person, World, encode, now
 
@@ -282,3 +284,16 @@ async def test_whoever_is_no_officer_has_no_desk(world: World, key: str) -> None
     assert (await world[key].get("/v1/complaints")).status_code == 403
     assert (await world[key].get(f"/v1/complaints/{id}")).status_code == 403
     assert (await world[key].put(note, content=encode({"text": "x"}))).status_code == 403
+
+
+async def test_two_looks_that_both_found_no_trace_leave_one(world: World) -> None:
+    id, person = await begun(world), world["inspector-2"]
+    office = (await detail(world.head, id))["office"]
+    actor = Session(
+        person.account or ids.new(), ids.new(), frozenset({Role.inspector}), UUID(office), ("11",)
+    )
+    for _ in range(2):
+        async with world.db.read(actor) as tx:
+            await desk_reading._leave_trace(tx, id)
+    seen = [account for what, account in await traces(world, id)]
+    assert seen.count(str(person.account)) == 1
