@@ -33,6 +33,7 @@ from api.complaints.problems import (
     MergeImpossible,
     NotAppointed,
     OfficerUnfit,
+    PlaceUnknown,
     ResponsibleNeeded,
 )
 from api.complaints.triage_queries import Wanted
@@ -151,7 +152,7 @@ async def reject(
     "/v1/complaints/{complaint:uuid}/forward",
     verb="complaint.triage",
     operation="complaint.forward",
-    problems=[*MOVED, ResponsibleNeeded, NotAppointed],
+    problems=[*MOVED, ResponsibleNeeded, NotAppointed, PlaceUnknown],
     status_code=200,
 )
 async def forward(

@@ -211,6 +211,9 @@ async def test_forwarded_to_another_office_it_leaves_ours_and_arrives_there(worl
     await tell(world.nobody, id, secret=mine)
     await do(world.head, id, "accept")
     rayong = await office(world, "pio-21")
+    nowhere = {"text": "x", "province": "09", "responsible": {"office": await office(world, "diw")}}
+    refused = await do(world.head, id, "forward", nowhere)
+    assert (refused.status_code, refused.json()["code"]) == (422, "complaints/place-unknown")
     body = {"text": "โรงงานอยู่ระยอง", "responsible": {"office": rayong}}
     done = await do(world.head, id, "forward", body)
     assert done.status_code == 200, done.text
