@@ -93,6 +93,22 @@ def test_no_route_is_reached_past_its_admission(app: Litestar) -> None:
     assert not past and not own
 
 
+def test_only_few_statements_read_who_told_a_complaint() -> None:
+    """docs/adr/0017: the case is not the person."""
+    reading = {
+        name_of(path)
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.search(r"\b(from|join|into|update)\s+complainant\b", node.value)
+    }
+    assert reading <= {f"api/complaints/{name}.py" for name in KNOW_WHO_TOLD}, reading
+
+
+KNOW_WHO_TOLD = {"identity", "me_too_queries", "own_queries", "queries", "tracking"}
+
+
 def test_every_operation_has_a_name_of_its_own(app: Litestar) -> None:
     names = [str(h.operation_id) for h in routes(app) if "verb" in h.opt]
     assert sorted(names) == sorted(set(names))

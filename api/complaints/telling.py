@@ -119,4 +119,4 @@ def _clock_words(event: dict[str, str]) -> dict[str, str]:
         return {}
     th, en = CLOCK_WORDS[Kind(event["clock"])]
     day = bangkok_date(events.moment(event["due_at"]))
-    return {"clock": th, "clock_en": en, "due": f"{day:%d/%m}/{buddhist_year(day)}"}
+    return {"clock": f"{th} · {en}", "due": f"{day:%d/%m}/{buddhist_year(day)}"}
