@@ -1,4 +1,4 @@
-"""One real PostgreSQL for the run, a seeded template, and a data base of its own for the tests.
+"""One real PostgreSQL for the run, a seeded template, and a copy of it for each file of tests.
 
 `tx` is rolled back after each test. `world` speaks HTTP to the application as sample people, and
 commits; its tests make records of their own and count only those.
@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from litestar import Litestar
 
-from api import keys, seed, settings, storage
+from api import ids, keys, seed, settings, storage
 from api.app import create_app
 from api.db import Database, Tx
 from api.embedded import EmbeddedPostgres
@@ -54,9 +54,11 @@ def keyring_path() -> Path:
     return Path(os.environ["SUPERAPP_KEYRING"])
 
 
-@pytest_asyncio.fixture(scope="session")
-async def conf(postgres: EmbeddedPostgres, template: str) -> Settings:
-    url = await postgres.create_database("superapp_test", template)
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def conf(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Settings]:
+    """A data base for each file, so that none depends on what another left, or on their order."""
+    name = f"superapp_test_{ids.new().hex}"
+    url = await postgres.create_database(name, template)
     found = Settings(
         env="test",
         database_url=url,
@@ -66,10 +68,11 @@ async def conf(postgres: EmbeddedPostgres, template: str) -> Settings:
     )
     settings.use(found)
     storage.use(storage.Storage.open(found))
-    return found
+    yield found
+    await postgres.drop_database(name)
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def db(conf: Settings) -> AsyncIterator[Database]:
     database = await Database.connect(conf.database_url, size=20)
     yield database
@@ -98,7 +101,7 @@ class _Undo(Exception):
     pass
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def app(conf: Settings, db: Database) -> AsyncIterator[Litestar]:
     found = create_app(conf, db)
     running, stopping = asyncio.Event(), asyncio.Event()
@@ -118,13 +121,13 @@ async def app(conf: Settings, db: Database) -> AsyncIterator[Litestar]:
     await task
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def http(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 40000))
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
         yield client
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def world(db: Database, http: httpx.AsyncClient) -> World:
     return await World.open(db, http)

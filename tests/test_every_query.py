@@ -80,7 +80,7 @@ class Schema(typing.NamedTuple):
     columns: Mapping[str, list[Column]]  # SQL → its result columns
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def schema(conf: Settings, db: Database) -> Schema:
     async with db.pool.acquire() as connection:
         kinds = await connection.fetch("select oid, typname, typelem, typcategory from pg_type")

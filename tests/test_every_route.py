@@ -288,12 +288,12 @@ async def _registered(person: Person, province: str) -> UUID:
     return UUID(made.json()["id"])
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def things(world: World) -> dict[str, Things]:
     return {"11": await _things(world, "11"), "21": await _things(world, "21")}
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def ended(world: World) -> Person:
     """A session that its owner has ended."""
     async with world.db.begin(Worker("test")) as tx:

@@ -142,7 +142,7 @@ def query_of(answer: httpx.Response) -> dict[str, str]:
     return {k: v[0] for k, v in parse_qs(urlsplit(answer.headers["location"]).query).items()}
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def site(db: Database, conf: Settings, keyring: Keyring) -> AsyncIterator[Litestar]:
     """The routes of this feature alone, at a loopback address."""
     settings = Settings(env="test")

@@ -392,7 +392,7 @@ async def _declare(tx: Tx, day: str, name: str) -> None:
     )
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def trial(db: Database) -> AsyncIterator[Litestar]:
     found = Litestar(
         [survives, fault, slow, lost, who],

@@ -91,7 +91,7 @@ async def test_the_representatives_name_is_nowhere_in_clear_and_its_opening_is_a
         count = "select count(*) from event where name = 'visit.unsealed' and record = $1"
         assert await tx.value(count, visit) == 0
         opened = await world.head.post(f"/v1/visits/{visit}/representative")
-        assert opened.json() == {"presence": "signed", "name": SECRET}
+        assert opened.json() == {"presence": "signed", "name": SECRET, "signatories": []}
         assert await tx.value(count, visit) == 1
     assert (await world.auditor.post(f"/v1/visits/{visit}/representative")).status_code == 403
     elsewhere = await world.inspector_elsewhere.post(f"/v1/visits/{visit}/representative")
