@@ -13,7 +13,8 @@ from uuid import UUID
 from api import events
 from api.accounts import service as accounts
 from api.accounts.model import Power
-from api.complaints import own, own_queries, queries, reading
+from api.complaints import desk_reading, own, own_queries, queries, reading
+from api.complaints.desk import SECTION
 from api.complaints.intake import scopes
 from api.complaints.model import ComplaintRow
 from api.complaints.problems import ComplaintNotFound
@@ -25,8 +26,6 @@ from api.permissions import EVERYTHING, Role, Session, Tracking
 
 OWNER: Final = "complaint"
 CLAIM, FOLLOW = "complaint.claim_evidence", "complaint.move_evidence"
-SECTION: Final = "35"
-"""Of the Factory Act: the inquiry in the course of which a complainant may have to be known."""
 
 
 # --- sending --------------------------------------------------------------------------------------
@@ -126,8 +125,11 @@ async def of_own(tx: Tx, id: UUID) -> list[Evidence]:
 
 
 async def of(tx: Tx, id: UUID) -> list[Evidence]:
-    """A complaint's files as officers see them. Raises `ComplaintNotFound`."""
-    await reading.row(tx, id, "complaint.read")
+    """A complaint's files as officers see them; who looks at what is not theirs leaves a trace.
+
+    Raises `ComplaintNotFound`.
+    """
+    await desk_reading.looked_at(tx, await reading.row(tx, id, "complaint.read"))
     return await _all(tx, id)
 
 
@@ -153,5 +155,6 @@ async def open_original(tx: Tx, id: UUID, file: UUID, reason: str) -> Link:
         found[0].complainant,
         facts={"reason": reason, "evidence": file},
     )
-    await events.record(tx, "complaint.identity_opened", "complaint", id)
+    facts = {"reason": reason, "whose": "reporter"}
+    await events.record(tx, "complaint.identity_opened", "complaint", id, facts=facts)
     return made

@@ -17,7 +17,7 @@ from PIL import Image
 from api import ids
 from api.accounts import authority
 from api.accounts.model import AuthorityGrant, Power
-from api.complaints.evidence import SECTION
+from api.complaints.desk import SECTION
 from api.evidence.content import media_type
 from api.permissions import Worker
 from api.settings import Settings
@@ -153,8 +153,10 @@ async def test_a_factory_that_uploads_the_same_picture_is_not_told_that_it_was_s
     for copy in (photograph(10), photograph(20, (320, 240))):
         file = await phone.send(copy)
         await world.work()
-        flags = [flag["code"] for flag in (await phone.about(file))["flags"]]
-        assert "photo.used_before" not in flags
+        assert "photo.used_before" not in str((await phone.about(file))["flags"])
+        async with world.db.read() as tx:  # nor any officer, of whatever is sent
+            found = "select flags::text from evidence_examined where evidence = $1"
+            assert "photo.used_before" not in await tx.value(found, file)
 
 
 async def test_a_file_is_sent_to_ones_own_complaint_and_to_nothing_else(world: World) -> None:
@@ -267,6 +269,22 @@ async def test_the_original_is_opened_by_authority_with_a_reason_that_the_compla
     async with world.db.begin(Worker("test")) as tx:
         await authority.revoke_authority(tx, grant)
     assert (await world["head"].post(path, content=encode({"reason": reason}))).status_code == 403
+
+
+async def test_who_looks_at_photographs_of_a_complaint_that_is_not_theirs_leaves_a_trace(
+    world: World,
+) -> None:
+    id, code = ids.new(), secret()
+    assert (await tell(world.nobody, id, secret=code)).status_code == 200
+    await sent(world, Phone(by_code(world, code)), id, photograph(13))
+    path = f"/v1/complaints/{id}/evidence"
+    assert (
+        await world["provincial-officer"].get(path)
+    ).status_code == 200  # waits there
+    assert "complaint.viewed" not in await heard(world, id)
+    for _ in range(2):
+        assert (await world["department"].get(path)).status_code == 200
+    assert (await heard(world, id)).count("complaint.viewed") == 1
 
 
 @pytest.mark.parametrize(
