@@ -278,9 +278,7 @@ async def test_who_looks_at_photographs_of_a_complaint_that_is_not_theirs_leaves
     assert (await tell(world.nobody, id, secret=code)).status_code == 200
     await sent(world, Phone(by_code(world, code)), id, photograph(13))
     path = f"/v1/complaints/{id}/evidence"
-    assert (
-        await world["provincial-officer"].get(path)
-    ).status_code == 200  # waits there
+    assert (await world["provincial-officer"].get(path)).status_code == 200  # waits there
     assert "complaint.viewed" not in await heard(world, id)
     for _ in range(2):
         assert (await world["department"].get(path)).status_code == 200
