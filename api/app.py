@@ -33,6 +33,7 @@ from api.routes import (
     oauth,
     order_outcomes,
     orders,
+    own_complaints,
     samples,
     sync,
     uploads,
@@ -57,6 +58,7 @@ ROUTERS = [
     *complaints.ROUTES,
     *complaint_keeping.ROUTES,
     *complaint_desk.ROUTES,
+    *own_complaints.ROUTES,
 ]
 
 

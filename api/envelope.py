@@ -18,7 +18,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPRequestEvent, Message, Receive, Scope, Send
 from prometheus_client import Counter, Histogram
 
-from api import ids, logs
+from api import ids, logs, permissions
 from api.problems import Malformed, TooLarge
 
 log = logging.getLogger("superapp.request")
@@ -85,7 +85,10 @@ class Envelope:
                 "method": scope.get("method"),
                 "status": status,
                 "ms": round(seconds * 1000, 1),
-                "account": getattr(scope.get("user"), "account", None),
+                "account": permissions.told_in_logs(
+                    scope.get("user", permissions.NOBODY),
+                    getattr(handler, "opt", {}).get("verb", permissions.PUBLIC),
+                ),
             }
             if _GIVEN_ID.fullmatch(theirs := headers.get(b"x-request-id", b"")):
                 facts["client_request_id"] = theirs.decode()

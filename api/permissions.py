@@ -80,6 +80,7 @@ class Scope(msgspec.Struct, frozen=True):
     classes: tuple[int, ...] | None = None
     companies: tuple[UUID, ...] = ()
     account: UUID | None = None
+    complainant: UUID | None = None
 
 
 EVERYTHING = Scope(provinces=None)
@@ -184,8 +185,11 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "sync.push": _FIELD,
     "receipt.read": dict.fromkeys(_FIELD, Reach.own),
     # evidence
-    "evidence.upload": dict.fromkeys((*_OFFICERS, R.local_officer, R.operator), Reach.own),
-    "evidence.read": _READERS | {R.local_officer: Reach.office, R.operator: Reach.company},
+    "evidence.upload": dict.fromkeys(
+        (*_OFFICERS, R.local_officer, R.operator, R.citizen), Reach.own
+    ),
+    "evidence.read": _READERS
+    | {R.local_officer: Reach.office, R.operator: Reach.company, R.citizen: Reach.own},
     "evidence.link": _OFFICERS
     | {R.local_officer: Reach.office, R.ministry: Reach.all, R.operator: Reach.company},
     # messages; the auditor writes nothing
@@ -234,6 +238,7 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "complaint_view.read": _HEADS | {R.auditor: Reach.all},
     "complaint.release": _DESK,
     "complaint.export": _HEADS | {R.ministry: Reach.all, R.auditor: Reach.all},
+    "complaint_slip.print": _OFFICERS,
     "complaint_category.edit": {R.administrator: Reach.all},
     "complaint_route.read": _READERS | {R.administrator: Reach.all},
     "complaint_route.edit": {R.administrator: Reach.all},
@@ -253,6 +258,8 @@ BY_CODE = frozenset(
         "own_complaint.withdraw",
         "own_complaint.rate",
         "own_complaint.reopen",
+        "evidence.upload",
+        "evidence.read",
     }
 )
 """What a tracking code opens, of its one complaint."""
@@ -287,6 +294,8 @@ def scope(actor: Actor, verb: str) -> Scope:
     found = reaches(actor, verb)
     if Reach.all in found:
         return Scope(provinces=None)
+    if isinstance(actor, Tracking):
+        return Scope(complainant=actor.complainant)
     assert isinstance(actor, Session)
     table = PERMISSIONS[verb]
     wide = any(table.get(r) is Reach.office and r is not R.local_officer for r in actor.roles)
@@ -296,3 +305,15 @@ def scope(actor: Actor, verb: str) -> Scope:
         companies=actor.companies if Reach.company in found else (),
         account=actor.account,
     )
+
+
+def told_in_logs(actor: Actor, verb: str) -> UUID | None:
+    """The account that a request's log line names: none where it would say who told a complaint.
+
+    The line and an event of the same request carry the same id.
+    """
+    if not isinstance(actor, Session):
+        return None
+    private = actor.roles <= {Role.citizen, Role.operator}
+    hidden = verb.startswith("own_complaint.") or verb == "complaint.report"
+    return None if hidden or (private and verb.startswith("evidence.")) else actor.account

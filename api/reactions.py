@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from api import recipients
+from api.complaints import evidence as complaint_evidence
 from api.complaints import intake as complaint_intake
 from api.complaints import mailing as complaint_mailing
 from api.complaints import telling as complaint_telling
@@ -48,10 +49,16 @@ JOBS: dict[str, Handler] = {
     "orders.recount": Handler(inside=serving.recount),
     "tell.complaint": Handler(inside=complaint_telling.tell),
     complaint_mailing.JOB: Handler(outside=complaint_mailing.send, lease=complaint_mailing.LEASE),
+    complaint_evidence.CLAIM: Handler(inside=complaint_evidence.claim_completed),
+    complaint_evidence.FOLLOW: Handler(inside=complaint_evidence.follow),
 }
 
 REACTIONS: dict[str, tuple[str, ...]] = {
-    "evidence.completed": (derivatives.EXAMINE, visit_evidence.CLAIM),
+    "evidence.completed": (
+        derivatives.EXAMINE,
+        visit_evidence.CLAIM,
+        complaint_evidence.CLAIM,
+    ),
     "evidence.examined": (visit_evidence.COMPARE,),
     "visit.planned": (visit_evidence.CLAIM_WAITING,),
     "visit.accepted": (record.ISSUE, visit_evidence.SHOW, "tell.visit_accepted"),
@@ -64,6 +71,11 @@ REACTIONS: dict[str, tuple[str, ...]] = {
     "visit.review_overdue": ("tell.visit_review_overdue",),
     **dict.fromkeys(recipients.ORDERS, ("tell.order",)),
     **dict.fromkeys(complaint_telling.EVENTS, ("tell.complaint",)),
+    **dict.fromkeys(
+        ("complaint.accepted", "complaint.forwarded"),
+        ("tell.complaint", complaint_evidence.FOLLOW),
+    ),
+    "complaint.subject_confirmed": (complaint_evidence.FOLLOW,),
     "session.ended": ("notify.forget_devices",),
     "account.suspended": ("notify.forget_devices",),
     "special_day.edited": ("orders.recount",),

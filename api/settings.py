@@ -90,6 +90,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """That one account, or one device, may send."""
     complaints_an_hour: int = 120
     """That one network may send: many people share an address of a mobile operator."""
+    complaint_files: int = 30
+    """That whoever told a complaint may add to it."""
+    complaint_file_bytes: int = 64 * 1024 * 1024
     message_days: int = 3650
     """So long a message stays in its inbox, read or not; case files list what is there."""
 

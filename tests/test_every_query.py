@@ -66,6 +66,7 @@ NOT_NULL_BY_CONDITION: dict[tuple[str, str], str] = {
     ("OfficerName", "account"): "it is one of those asked for",
     ("Part", "size"): "where size is not null",
     ("Told", "account"): "where account is not null",
+    ("_Open", "account"): "only of an account's files a position or name was kept",
     ("SignedOrder", "number"): "where number is not null",
     ("SignedOrder", "signed_at"): "legal_order_signed: with its number",
     ("SignedOrder", "content_hash"): "legal_order_signed: with its number",

@@ -72,7 +72,7 @@ def durations(
     of_category: Mapping[Severity, dict[Kind, Duration]] | None = None,
 ) -> dict[Kind, Duration]:
     """How long each clock runs: as the settings say, and the category where it says otherwise."""
-    if severity is Severity.emergency:
+    if severity == Severity.emergency:
         hours = (
             settings.emergency_acknowledge_hours,
             settings.emergency_first_action_hours,

@@ -223,6 +223,12 @@ def _theirs(tx: Tx, complaint: ComplaintRow) -> bool:
     return complaint.office == tx.actor.office and complaint.state in WAITING
 
 
+async def looked_at(tx: Tx, complaint: ComplaintRow) -> None:
+    """Of more than the complaint itself, as its photographs."""
+    if not _theirs(tx, complaint):
+        await _leave_trace(tx, complaint.id)
+
+
 async def _leave_trace(tx: Tx, id: UUID) -> None:
     """In a transaction of its own, also for a reader: two looks at once leave one trace."""
     assert isinstance(tx.actor, Session)

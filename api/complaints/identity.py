@@ -11,7 +11,7 @@ import msgspec
 from api import events, sealed
 from api.accounts import queries as accounts
 from api.complaints.desk_views import Identity
-from api.complaints.model import shown_number
+from api.complaints.model import public_number, shown_number
 from api.complaints.problems import ComplainantUnknown
 from api.complaints.views import Contact
 from api.db import Tx
@@ -45,15 +45,18 @@ async def seal_contact(
 
 
 class Told(msgspec.Struct):
-    """An account that has a part in a complaint, and the number that it knows it by."""
+    """An account that has a part in a complaint, and the id and number that it knows it by."""
 
     account: UUID
+    me_too: bool
     complaint: UUID
     number: int
     received_at: datetime
 
     @property
     def shown_number(self) -> str:
+        if self.me_too:
+            return public_number(self.complaint)
         return shown_number(self.number, self.received_at)
 
 
@@ -65,14 +68,27 @@ async def told_with(tx: Tx, complaint: UUID) -> list[Told]:
     return await tx.all(
         Told,
         """
-        select distinct on (p.account) p.account, c.id as complaint, c.number, c.received_at
+        select distinct on (p.account) p.account, p.kind = 'me_too' as me_too,
+            case when p.kind = 'me_too' then c.shown_as else c.id end as complaint,
+            c.number, c.received_at
         from complaint c join complainant p on p.complaint = c.id
         where (c.id = $1 or c.merged_into = $1) and p.account is not null
-            and (c.left_at is null or p.kind = 'me_too')
+            and (p.kind = 'me_too' or c.left_at is null) and p.left_at is null
         order by p.account, c.id = $1 desc
         """,
         complaint,
     )
+
+
+def persons(account: UUID | None) -> list[bytes]:
+    """Every index under which the account may stand as a person; the first is today's.
+
+    Not of a contact: whoever gives another's number must not be told that it is known.
+    """
+    if account is None:
+        return []
+    purpose, who = "complainant.person", f"account:{account}"
+    return [sealed.index(purpose, who), *sealed.indexes(purpose, who)]
 
 
 def _reached_at(contact: Contact | None) -> str:

@@ -41,7 +41,7 @@ async def report(tx: Tx, id: UUID, said: Report, network: str) -> OwnComplaint:
     officer = _officer(tx, said.channel)
     account = _account(tx) if officer is None and not said.anonymous else None
     code = tracking.read(said.secret)
-    senders = _senders(said, account, network) if officer is None else []
+    found = [] if officer is not None else senders(said.device, account, network)
     place, today = said.place, bangkok_date(tx.now)
     point = _point(said)
     basis = await queries.basis(
@@ -52,7 +52,7 @@ async def report(tx: Tx, id: UUID, said: Report, network: str) -> OwnComplaint:
         district=place.district,
         premises=said.factory.premises,
         earth=point and earth.cube_text(*point),
-        senders=[sender for sender, _ in senders],
+        senders=[sender for sender, _ in found],
         today=today,
     )
     sent = _hash(id, code, said)
@@ -66,7 +66,7 @@ async def report(tx: Tx, id: UUID, said: Report, network: str) -> OwnComplaint:
         raise PlaceUnknown()
     content = categories.content(basis.content)
     judged = categories.judge(content, said.answers)
-    urgent = judged.severity is Severity.emergency
+    urgent = judged.severity == Severity.emergency
     special = dict(zip(basis.special_days, basis.worked, strict=True))
     lengths = clocks.durations(judged.severity, settings.current(), content.clocks)
     running = [
@@ -107,13 +107,13 @@ async def report(tx: Tx, id: UUID, said: Report, network: str) -> OwnComplaint:
         data_key=contact.key,
         identity=contact.blob,
         callback=said.contact is not None and said.contact.callback,
-        senders=[sender for sender, _ in senders],
+        senders=[sender for sender, _ in found],
     )
     number = await queries.insert(tx, new)
     if number is None:  # another of the forty at once was faster
         return await _again(tx, id, code, account, sent)
-    if senders:
-        await limits.take_all(tx, [bucket for _, bucket in senders])
+    if found:
+        await limits.take_all(tx, [bucket for _, bucket in found])
     if officer is None:
         tx.actor = Tracking(id, complainant)  # the event says that the complainant did it, not who
     await events.record(
@@ -169,21 +169,23 @@ def _account(tx: Tx) -> UUID | None:
     return tx.actor.account if isinstance(tx.actor, Session) else None
 
 
-def _senders(said: Report, account: UUID | None, network: str) -> list[tuple[bytes, limits.Bucket]]:
+def senders(
+    device: str | None, account: UUID | None, network: str
+) -> list[tuple[bytes, limits.Bucket]]:
     """Who sends, as keyed indexes, each with the bucket that bounds how much they may."""
     held = settings.current()
     a_day, an_hour = held.complaints_a_day, held.complaints_an_hour
     found = [("network", network, an_hour, an_hour / 3600)]
     if account is not None:
         found.append(("account", str(account), a_day, a_day / 86400))
-    if said.device:
-        found.append(("device", said.device, a_day, a_day / 86400))
-    senders = []
+    if device:
+        found.append(("device", device, a_day, a_day / 86400))
+    made = []
     for kind, value, capacity, per_second in found:
         index = sealed.index(f"complaint.{kind}", value)
         name = f"complaint:{kind}:{index.hex()}"
-        senders.append((index, limits.Bucket(name, capacity, per_second)))
-    return senders
+        made.append((index, limits.Bucket(name, capacity, per_second)))
+    return made
 
 
 def _point(said: Report) -> tuple[float, float] | None:

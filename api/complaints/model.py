@@ -136,11 +136,20 @@ def public_status(state: State, *, left: bool, merged_into: State | None = None)
     """
     if left:
         return P.withdrawn
-    if state is S.duplicate:
-        told = _PUBLIC.get(merged_into or S.accepted, P.in_progress)
-        # The other complainant was asked, or has withdrawn; this one has not.
-        return P.in_progress if told in (P.waiting_for_you, P.withdrawn) else told
+    if state == S.duplicate:
+        return others_status(merged_into or S.accepted)
     return _PUBLIC[state]
+
+
+def others_status(state: State, merged_into: State | None = None) -> PublicStatus:
+    """What those are told of `state` who follow a complaint that somebody else told.
+
+    A question to whoever told it is none to them, and that its teller gave up is nobody's to know.
+    """
+    if state == S.duplicate:
+        state = merged_into or S.accepted
+    found = _PUBLIC.get(state, P.in_progress)
+    return {P.waiting_for_you: P.in_progress, P.withdrawn: P.finished}.get(found, found)
 
 
 class Severity(StrEnum):
@@ -254,6 +263,13 @@ class ComplaintRow(msgspec.Struct):
     @property
     def shown_number(self) -> str:
         return shown_number(self.number, self.received_at)
+
+
+def public_number(shown_as: UUID) -> str:
+    """By what those know a complaint who did not tell it; `shown_number` counts on, and would tell
+    when it came."""
+    text = shown_as.hex[:8].upper()
+    return f"P-{text[:4]}-{text[4:]}"
 
 
 def shown_number(number: int, received_at: datetime) -> str:

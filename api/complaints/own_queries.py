@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
@@ -97,10 +98,102 @@ async def of_account(tx: Tx, account: UUID, before: UUID | None, limit: int) -> 
 
 
 async def held_by(tx: Tx, complaint: UUID, account: UUID) -> Held | None:
-    """The account's own part in a complaint."""
+    """The account's own part in a complaint, by the id that it knows it under."""
     return await tx.maybe_one(
         Held,
-        "select complaint, id from complainant where complaint = $1 and account = $2",
+        """
+        select p.complaint, p.id as complainant
+        from complainant p join complaint c on c.id = p.complaint
+        where p.account = $2
+            and $1 = case when p.kind = 'me_too' then c.shown_as else p.complaint end
+        """,
         complaint,
+        account,
+    )
+
+
+class Part(msgspec.Struct):
+    """What somebody is to a complaint."""
+
+    complaint: UUID
+    me_too: bool
+    shown_as: UUID
+    left_at: datetime | None
+    created_at: datetime
+
+
+async def part(tx: Tx, complainant: UUID) -> Part | None:
+    return await tx.maybe_one(
+        Part,
+        """
+        select p.complaint, p.kind = 'me_too' as me_too, c.shown_as, p.left_at, p.created_at
+        from complainant p join complaint c on c.id = p.complaint where p.id = $1
+        """,
+        complainant,
+    )
+
+
+async def leave(tx: Tx, complainant: UUID) -> None:
+    """Whoever said "me too" wants no more of it."""
+    await tx.run(
+        "update complainant set left_at = $2 where id = $1 and left_at is null", complainant, tx.now
+    )
+
+
+class EntryRow(msgspec.Struct):
+    """Something that was said before, as it was sent; `facts` is JSON."""
+
+    complaint: UUID
+    complainant: UUID | None
+    kind: str
+    text: str
+    facts: str
+    at: datetime | None
+
+
+async def entry(tx: Tx, id: UUID) -> EntryRow | None:
+    return await tx.maybe_one(
+        EntryRow,
+        """
+        select complaint, complainant, kind, text, facts::text, at
+        from complaint_entry where id = $1
+        """,
+        id,
+    )
+
+
+class Days(msgspec.Struct):
+    """Special days from a day on, each with whether it is worked, and the category's content."""
+
+    special_days: list[date]
+    worked: list[bool]
+    content: str
+
+
+async def days(tx: Tx, category: str, since: date) -> Days:
+    return await tx.one(
+        Days,
+        """
+        select array(select day from special_day where day >= $2 order by day) as special_days,
+            array(select working from special_day where day >= $2 order by day) as worked,
+            content::text
+        from complaint_category where code = $1
+        """,
+        category,
+        since,
+    )
+
+
+async def of_upload(tx: Tx, file: UUID, account: UUID) -> Held | None:
+    """As which complainant the account sends, or has sent, that file."""
+    return await tx.maybe_one(
+        Held,
+        """
+        select p.complaint, p.id as complainant from complainant p
+        where p.account = $2 and p.id = coalesce(
+            (select complainant from upload where id = $1),
+            (select complainant from evidence where id = $1))
+        """,
+        file,
         account,
     )

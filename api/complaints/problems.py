@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.complaints.model import STATE_TH
+from api.complaints.model import PUBLIC_TH, STATE_TH
 from api.problems import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 
 
@@ -183,6 +183,30 @@ class MergeImpossible(
     en="It cannot be merged into that complaint",
 ):
     """There is none such, it is this one, itself a duplicate, or was withdrawn."""
+
+
+class ComplaintEnded(
+    Conflict,
+    code="complaints/complaint-ended",
+    th="เรื่องอยู่ในสถานะ “{status_th}” จึงทำรายการนี้ไม่ได้",
+    en="The complaint is {status}; that cannot be done now",
+):
+    """As its complainant sees it, the complaint is not where this can be done.
+
+    The same for every state behind one public status: nothing can be learned by trying.
+    """
+
+    def __init__(self, status: str = "", **facts: Any) -> None:
+        super().__init__(status=status, status_th=PUBLIC_TH.get(status, status), **facts)
+
+
+class ReopeningLate(
+    Conflict,
+    code="complaints/reopening-late",
+    th="พ้นกำหนดขอเปิดเรื่องใหม่แล้ว กรุณาแจ้งเป็นเรื่องใหม่",
+    en="It is too late to reopen this complaint; please tell it anew",
+):
+    """`reopen_until` says how long it may be."""
 
 
 class EntryExists(

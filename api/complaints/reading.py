@@ -19,6 +19,8 @@ from api.complaints.model import (
     Outcome,
     PublicStatus,
     State,
+    others_status,
+    public_number,
     shown_number,
 )
 from api.complaints.problems import ComplaintNotFound
@@ -70,9 +72,12 @@ async def categories(tx: Tx) -> list[Category]:
 async def own(tx: Tx, caller: Tracking) -> OwnComplaint:
     """The complaint as its complainant, or one who said "me too", sees it."""
     found = await queries.complaints(tx, [caller.complaint], permissions.EVERYTHING)
-    if not found:
+    part = await own_queries.part(tx, caller.complainant)
+    if not found or part is None:
         raise ComplaintNotFound(complaint=caller.complaint)
     complaint = found[0]
+    if part.me_too:
+        return _followed(complaint, part)
     office = await own_queries.office(tx, complaint.office)
     status = complaint.status
     over = status in (PublicStatus.finished, PublicStatus.not_taken_up)
@@ -96,9 +101,29 @@ async def own(tx: Tx, caller: Tracking) -> OwnComplaint:
         rating=complaint.rating,
         reopen_until=reopen_until(complaint),
         merged=complaint.merged_into is not None,
+        occurrences=complaint.occurrences,
         said=await own_queries.said(tx, complaint.id, caller.complainant),
         openings=await own_queries.openings(tx, caller.complainant),
-        version=complaint.version,
+    )
+
+
+def _followed(complaint: ComplaintRow, part: own_queries.Part) -> OwnComplaint:
+    """As one who said "me too" sees it: nothing of whoever told it, nor when."""
+    status = others_status(complaint.state, complaint.merged_state)
+    if part.left_at is not None:
+        status = PublicStatus.withdrawn
+    return OwnComplaint(
+        id=part.shown_as,
+        number=public_number(part.shown_as),
+        status=status,
+        status_th=PUBLIC_TH[status],
+        category=complaint.category,
+        description=complaint.released_text or "",
+        answers={},
+        place=Place(province=complaint.province),
+        received_at=part.created_at,
+        outcome=complaint.outcome if status is PublicStatus.finished else None,
+        me_too=True,
     )
 
 
@@ -137,12 +162,20 @@ def _decision(complaint: ComplaintRow) -> str:
     return (complaint.merged_decision or "") if complaint.merged_into else complaint.decision
 
 
+ENDED = frozenset({PublicStatus.finished, PublicStatus.not_taken_up})
+
+
 def reopen_until(complaint: ComplaintRow) -> datetime | None:
-    """Until when the complainant may say that it is not solved; None where that makes no sense."""
+    """Until when the complainant may say that it is not solved; None where that makes no sense.
+
+    A duplicate has ended when that has ended which it was merged into.
+    """
+    if complaint.state not in REOPENED_FROM or complaint.status not in ENDED:
+        return None
     ended = complaint.resolved_at or complaint.closed_at
-    if ended is not None and complaint.merged_ended_at is not None:
-        ended = max(ended, complaint.merged_ended_at)
-    if complaint.state not in REOPENED_FROM or ended is None or complaint.left_at is not None:
+    if complaint.merged_into is not None:
+        ended = complaint.merged_ended_at or ended
+    if ended is None:
         return None
     return ended + timedelta(days=settings.current().reopen_days)
 

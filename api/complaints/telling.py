@@ -46,6 +46,9 @@ COMPLAINANTS = frozenset(
 )
 """Events of which everybody hears who told it, or whose complaint was merged into it."""
 
+FOLLOWERS = frozenset({"complaint.resolved", "complaint.closed"})
+"""Of these also whoever said "me too"; questions and messages are its teller's alone."""
+
 EVENTS = frozenset(OFFICERS) | COMPLAINANTS
 CLOCK_WORDS: dict[Kind, tuple[str, str]] = {
     Kind.acknowledge: ("รับเรื่อง", "to be taken up"),
@@ -69,6 +72,8 @@ async def tell(tx: Tx, job: Job) -> None:
     await _send(tx, job, told, name, ("complaint", complaint.id), facts)
     if name in COMPLAINANTS:
         for each in await identity.told_with(tx, complaint.id):
+            if each.me_too and name not in FOLLOWERS:
+                continue
             own = {"number": each.shown_number}
             about = ("own_complaint", each.complaint)
             await _send(tx, job, [each.account], f"own_{name}", about, own)
@@ -84,7 +89,7 @@ async def _officers(tx: Tx, complaint: ComplaintRow, whom: str | None) -> list[U
             return [complaint.assigned]
         case "desk":
             found = await directory.of_office(tx, Role.provincial_officer, complaint.office)
-        case "heads_of_emergency" if complaint.severity is not Severity.emergency:
+        case "heads_of_emergency" if complaint.severity != Severity.emergency:
             return []
         case "ministry":
             return await directory.holders(tx, Role.ministry)

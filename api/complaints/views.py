@@ -132,10 +132,89 @@ class OwnComplaint(msgspec.Struct, kw_only=True):
     rating: int | None = None
     reopen_until: datetime | None = None
     merged: bool = False
+    me_too: bool = False
+    """Somebody else told it: what is theirs is left out, and it is shown under another id."""
+    occurrences: int = 0
     said: list[Said] = []
     openings: list[Opening] = []
-    version: int = 1
     replayed: bool = False
+
+
+class Addition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something more to say, or the answer to a question."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=8000, pattern=NO_NUL)]
+
+
+class Occurrence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same nuisance again, with one tap; `strength` from 1, hardly, to 5, unbearable."""
+
+    at: Moment | None = None
+    strength: Annotated[int, Meta(ge=1, le=5)] | None = None
+    text: Line = ""
+
+
+class Rating(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether it is solved, and how well it was dealt with, from 1 to 5."""
+
+    solved: bool
+    rating: Annotated[int, Meta(ge=1, le=5)] | None = None
+    text: Text = ""
+
+
+class Reopening(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why it is not solved."""
+
+    text: Text = ""
+
+
+class MeTooSaid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody else's nuisance is mine too; with the secret its fate is followed.
+
+    No contact is taken: what an answer to one would tell must not be asked for.
+    """
+
+    secret: Secret
+    anonymous: bool = False
+    device: Annotated[str, Meta(max_length=100)] | None = None
+
+
+class MeToo(msgspec.Struct, kw_only=True):
+    """`counted`: one person counts once, and only where an account says who it is."""
+
+    id: UUID
+    complaint: UUID
+    number: str
+    code: str | None = None
+    status: PublicStatus
+    status_th: str
+    counted: bool = False
+    replayed: bool = False
+
+
+class Nearby(msgspec.Struct, kw_only=True):
+    """A complaint that an officer released to the public, offered before another is told.
+
+    `number` is the public's, not that of whoever told it, which would tell when it came.
+
+    `distance_m` is counted in steps of 500 m from the middle of a field of about 1 km.
+    """
+
+    id: UUID
+    number: str
+    category: str
+    distance_m: int
+    month: str
+    """In which it came, in Bangkok: `2026-11`."""
+    status: PublicStatus
+    status_th: str
+    text: str
+
+
+class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a seal is opened; the complainant reads it."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=NO_NUL)]
 
 
 class ClockView(msgspec.Struct):

@@ -99,6 +99,28 @@ def _compiled(
             _forget()
 
 
+def sheet(template: str, content: Mapping[str, Any], qr: str, **options: Any) -> Any:
+    """A page that is printed and given away: no document, not signed, not kept. A PDF, if not said
+    otherwise. `qr`: what its code holds. Raises `Unrenderable`."""
+    with TemporaryDirectory(prefix="superapp-sheet-") as folder:
+        root = Path(folder)
+        (root / "sheet.typ").write_bytes((TEMPLATES / f"{template}.typ").read_bytes())
+        (root / "sheet.json").write_bytes(msgspec.json.encode(content))
+        (root / "qr.svg").write_bytes(_qr(qr))
+        try:
+            return typst.compile(
+                str(root / "sheet.typ"),
+                root=str(root),
+                font_paths=_fonts(),
+                ignore_system_fonts=True,
+                **({"format": "pdf"} | options),
+            )
+        except typst.TypstError as error:
+            raise Unrenderable(f"{template}: {error.message}") from error
+        finally:
+            _forget()
+
+
 def _forget() -> None:
     """typst remembers what ten compilations ago was drawn, unpacked photographs too: 600 MB of a
     worker, and personal data. Compiling nothing some more often makes it forget at once."""

@@ -91,10 +91,11 @@ async def _keep(tx: Tx, held: UploadRow, key: str, media: str) -> None:
 
 
 async def _tell(tx: Tx, event: str, held: UploadRow) -> None:
-    facts = {"size": held.size, "sha256": held.sha256.hex()}
-    await events.record(
-        tx, event, "evidence", held.id, scopes=[events.account(held.account)], facts=facts
-    )
+    facts: dict[str, object] = {"size": held.size}
+    if held.account is not None:  # a hash would tell whose photograph it is
+        facts["sha256"] = held.sha256.hex()
+    scopes = [events.account(held.account)] if held.account is not None else []
+    await events.record(tx, event, "evidence", held.id, scopes=scopes, facts=facts)
 
 
 def sign(tx: Tx, held: UploadRow) -> str:

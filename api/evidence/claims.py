@@ -24,8 +24,11 @@ def _said_of(id: UUID) -> Cell:
     return Cell("evidence", "said", id)
 
 
-async def seal_said(tx: Tx, account: UUID, id: UUID, claims: Claims) -> bytes | None:
-    """None where the claims tell nothing of the kind."""
+async def seal_said(tx: Tx, account: UUID | None, id: UUID, claims: Claims) -> bytes | None:
+    """None where the claims tell nothing of the kind; of a complainant's, without an account,
+    nothing of it is kept."""
+    if account is None:
+        return None
     said = Said(claims.lat, claims.lng, claims.accuracy_m, claims.filename)
     return None if said == Said() else await _seal(tx, account, _said_of(id), said)
 

@@ -81,15 +81,17 @@ async def _keep(tx: Tx, row: EvidenceRow, seen: Seen, kept: dict[str, str]) -> N
     flags = [GUARDED[code] for code in seen.flags if code in GUARDED]
     if seen.likeness is not None:
         flags += compared(row, await claims.said(tx, row), seen.exif)
-    same = await queries.same_bytes(tx, row)
+    told = row.complainant is not None
+    same = None if told else await queries.same_bytes(tx, row)
     if same is not None:
         flags.append(Flag("photo.used_before", {"evidence": str(same), "same_bytes": True}))
-    elif seen.likeness is not None and _has_content(seen.likeness):
+    elif not told and seen.likeness is not None and _has_content(seen.likeness):
         like = await queries.like(tx, row, seen.likeness, LIKE)
         if like is not None:
             flags.append(Flag("photo.used_before", {"evidence": str(like), "same_bytes": False}))
     place = None
-    if seen.exif.lat is not None and seen.exif.lng is not None:
+    # Where a complainant was stays in the original.
+    if row.account is not None and seen.exif.lat is not None and seen.exif.lng is not None:
         where = Place(seen.exif.lat, seen.exif.lng)
         place = await claims.seal_place(tx, row.account, row.id, where)
     fresh = await queries.insert_examined(
@@ -111,7 +113,7 @@ async def _keep(tx: Tx, row: EvidenceRow, seen: Seen, kept: dict[str, str]) -> N
             "evidence.examined",
             "evidence",
             row.id,
-            scopes=[events.account(row.account)],
+            scopes=[events.account(row.account)] if row.account is not None else [],
             facts={"flags": codes},
         )
 

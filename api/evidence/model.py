@@ -72,6 +72,13 @@ class Place(msgspec.Struct):
     lng: float
 
 
+class Uploader(msgspec.Struct, frozen=True):
+    """Whose a file is: an account's, or that of a complainant, of whom no account is kept."""
+
+    account: UUID | None = None
+    complainant: UUID | None = None
+
+
 class Creation(msgspec.Struct, kw_only=True):
     """What is to be uploaded; `sha256` is 32 bytes."""
 
@@ -88,7 +95,8 @@ class UploadRow(msgspec.Struct):
     """An upload under way as stored."""
 
     id: UUID
-    account: UUID
+    account: UUID | None
+    complainant: UUID | None
     state: UploadState
     size: int
     received: int
@@ -102,6 +110,10 @@ class UploadRow(msgspec.Struct):
     media_claimed: str
     flags: str
     expires_at: datetime
+
+    @property
+    def by(self) -> Uploader:
+        return Uploader(self.account, self.complainant)
 
 
 class Part(msgspec.Struct):
@@ -128,7 +140,8 @@ class EvidenceRow(msgspec.Struct):
     """
 
     id: UUID
-    account: UUID
+    account: UUID | None
+    complainant: UUID | None
     size: int
     sha256: bytes
     media: str
@@ -149,6 +162,10 @@ class EvidenceRow(msgspec.Struct):
     screen: str | None
     exif_taken_at: datetime | None
     place: bytes | None
+
+    @property
+    def by(self) -> Uploader:
+        return Uploader(self.account, self.complainant)
 
     def all_flags(self) -> list[Flag]:
         return [*_flags.decode(self.flags), *(_flags.decode(self.found) if self.found else [])]
@@ -209,6 +226,9 @@ class Evidence(msgspec.Struct, kw_only=True):
 
     `refused`: other bytes than were claimed came; begin anew under the same id. `stored`: with a
     signed receipt. Only a file with a receipt may be deleted from a phone.
+
+    A file of a complaint is shown to officers without whatever could tell who made it: position,
+    hash, receipt, and what compares it with other files.
     """
 
     id: UUID

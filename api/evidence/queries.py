@@ -16,6 +16,7 @@ from api.evidence.model import (
     Flag,
     Opened,
     Part,
+    Uploader,
     UploadRow,
 )
 from api.permissions import Scope
@@ -32,8 +33,8 @@ async def uploads(tx: Tx, ids: Sequence[UUID]) -> list[UploadRow]:
     return await tx.all(
         UploadRow,
         """
-        select id, account, state, size, received, sha256, parts, owner_kind, owner, item, taken_at,
-            said, media_claimed, flags, expires_at
+        select id, account, complainant, state, size, received, sha256, parts, owner_kind, owner,
+            item, taken_at, said, media_claimed, flags, expires_at
         from upload where id = any($1::uuid[])
         """,
         list(ids),
@@ -42,27 +43,32 @@ async def uploads(tx: Tx, ids: Sequence[UUID]) -> list[UploadRow]:
 
 async def insert_upload(
     tx: Tx,
-    account: UUID,
+    by: Uploader,
     creation: Creation,
     said: bytes | None,
     parts: UUID,
     expires_at: datetime,
     limit: int,
 ) -> bool:
-    """False when the id is an upload's or evidence already, or the account has `limit` of them."""
+    """False when the id is an upload's or evidence already, or the sender has `limit` of them.
+
+    Of a complainant's, finished ones count too.
+    """
     claims = creation.claims
     return bool(
         await tx.run(
             """
             insert into upload (id, account, state, size, sha256, parts, owner_kind, owner, item,
-                taken_at, said, media_claimed, flags, created_at, expires_at)
-            select $1, $2, 'receiving', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14
+                taken_at, said, media_claimed, flags, created_at, expires_at, complainant)
+            select $1, $2, 'receiving', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14,
+                $16
             where not exists (select from evidence where id = $1)
-                and (select count(*) from upload where account = $2) < $15
+                and (select count(*) from upload where account = $2 or complainant = $16)
+                    + (select count(*) from evidence where complainant = $16) < $15
             on conflict (id) do nothing
             """,
             creation.id,
-            account,
+            by.account,
             creation.size,
             creation.sha256,
             parts,
@@ -76,6 +82,7 @@ async def insert_upload(
             tx.now,
             expires_at,
             limit,
+            by.complainant,
         )
     )
 
@@ -92,7 +99,7 @@ async def begin_anew(tx: Tx, id: UUID, parts: UUID, expires_at: datetime) -> Non
     )
 
 
-async def open_part(tx: Tx, id: UUID, account: UUID, key: str, start: int) -> Opened | None:
+async def open_part(tx: Tx, id: UUID, by: Uploader, key: str, start: int) -> Opened | None:
     """Notes the part that will be written at `start`; None where the upload does not stand there.
 
     Not synced: should the note be lost with the machine, at most an object is left over.
@@ -102,7 +109,8 @@ async def open_part(tx: Tx, id: UUID, account: UUID, key: str, start: int) -> Op
         """
         with u as (
             select parts, size, set_config('synchronous_commit', 'off', true) from upload
-            where id = $1 and account = $2 and state = 'receiving' and received = $4
+            where id = $1 and (account = $2 or complainant = $6) and state = 'receiving'
+                and received = $4
         ), p as (
             insert into upload_part (key, parts, start, begun_at) select $3, parts, $4, $5 from u
             returning key, parts
@@ -110,10 +118,11 @@ async def open_part(tx: Tx, id: UUID, account: UUID, key: str, start: int) -> Op
         select p.key, p.parts, u.size from p, u
         """,
         id,
-        account,
+        by.account,
         key,
         start,
         tx.now,
+        by.complainant,
     )
 
 
@@ -210,8 +219,8 @@ async def insert_evidence(
     inserted = await tx.run(
         """
         insert into evidence (id, account, size, sha256, media, key, owner_kind, owner, item,
-            taken_at, said, flags, receipt, received_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14)
+            taken_at, said, flags, receipt, received_at, complainant)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15)
         on conflict (id) do nothing
         """,
         up.id,
@@ -228,6 +237,7 @@ async def insert_evidence(
         flags,
         receipt,
         tx.now,
+        up.complainant,
     )
     return bool(inserted)
 
@@ -237,7 +247,7 @@ async def evidence(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[EvidenceRo
     return await tx.all(
         EvidenceRow,
         """
-        select e.id, e.account, e.size, e.sha256, e.media, e.key,
+        select e.id, e.account, e.complainant, e.size, e.sha256, e.media, e.key,
             coalesce(c.owner_kind, e.owner_kind) as owner_kind, coalesce(c.owner, e.owner) as owner,
             coalesce(c.item, e.item) as item, c.evidence is not null as claimed,
             e.taken_at, e.said, e.receipt, e.received_at, e.flags, x.flags as found, x.width,
@@ -245,7 +255,7 @@ async def evidence(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[EvidenceRo
         from evidence e left join evidence_claim c on c.evidence = e.id
             left join evidence_examined x on x.evidence = e.id
         where e.id = any($1::uuid[])
-            and ($2::text[] is null or e.account = $4
+            and ($2::text[] is null or e.account = $4 or e.complainant = $6
                 or (c.province = any($2) and ($3::smallint[] is null or c.class = any($3)))
                 or (c.visible_to_company and c.company = any($5::uuid[])))
         """,
@@ -254,6 +264,7 @@ async def evidence(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[EvidenceRo
         scope.classes,
         scope.account,
         list(scope.companies),
+        scope.complainant,
     )
 
 
@@ -329,10 +340,11 @@ async def bound(tx: Tx, owner_kind: str, owners: Sequence[UUID]) -> list[Bound]:
 
 
 async def same_bytes(tx: Tx, row: EvidenceRow) -> UUID | None:
-    """The first other evidence of the same content."""
+    """The first other evidence of the same content; of complaints' files nobody is told."""
     found: UUID | None = await tx.value(
         """
-        select id from evidence where sha256 = $1 and id <> $2 and received_at <= $3
+        select id from evidence
+        where sha256 = $1 and id <> $2 and received_at <= $3 and complainant is null
         order by received_at limit 1
         """,
         row.sha256,
@@ -352,7 +364,7 @@ async def like(tx: Tx, row: EvidenceRow, likeness: int, distance: int) -> UUID |
         select e.id from evidence_examined x join evidence e on e.id = x.evidence
         where x.likeness_bands && $1::integer[]
             and bit_count(x.likeness # $2::bigint::bit(64)) <= $3
-            and e.id <> $4 and e.received_at <= $5
+            and e.id <> $4 and e.received_at <= $5 and e.complainant is null
             and (e.owner is null or e.owner is distinct from $6)
         order by e.received_at limit 1
         """,

@@ -26,6 +26,7 @@ from api.evidence.model import (
     LinkInvalid,
     Position,
     Said,
+    Uploader,
     UploadRow,
 )
 from api.permissions import Reach
@@ -38,7 +39,13 @@ _SUFFIXES = {
     "application/pdf": "pdf",
     "video/mp4": "mp4",
     "video/quicktime": "mov",
+    "audio/mp4": "m4a",
+    "audio/mpeg": "mp3",
+    "audio/ogg": "ogg",
+    "audio/wav": "wav",
 }
+SHOWN_FLAGS = frozenset({"image.unreadable", "image.too_large", "type.unknown", "type.differs"})
+"""What officers are told of a complaint's file."""
 _flags = msgspec.json.Decoder(list[Flag])
 USED_BEFORE = "photo.used_before"
 """A flag that names other evidence, which is not everybody's to know of."""
@@ -146,12 +153,34 @@ async def read(tx: Tx, id: UUID) -> Evidence:
     scope = permissions.scope(tx.actor, "evidence.read")
     rows = await queries.evidence(tx, [id], scope)
     if rows:
-        return await _view(tx, rows[0])
+        return await seen_by(tx, rows[0])
     held = await queries.upload(tx, id)
-    mine = isinstance(tx.actor, permissions.Session) and held and held.account == tx.actor.account
-    if held is None or not mine:
+    if held is None or held.by != _reader(tx):
         raise EvidenceNotFound()
     return await _upload_view(tx, held)
+
+
+def _reader(tx: Tx) -> Uploader | None:
+    if isinstance(tx.actor, permissions.Tracking):
+        return Uploader(complainant=tx.actor.complainant)
+    if isinstance(tx.actor, permissions.Session):
+        return Uploader(account=tx.actor.account)
+    return None
+
+
+def _guarded(tx: Tx, row: EvidenceRow) -> bool:
+    """Whether somebody else told it with a complaint: its original says where and by whom."""
+    return row.complainant is not None and row.by != _reader(tx)
+
+
+async def seen_by(tx: Tx, row: EvidenceRow) -> Evidence:
+    """Evidence as the caller sees it; others learn nothing of who made a complaint's files."""
+    found = await _view(tx, row)
+    if _guarded(tx, row):
+        found.sha256, found.receipt, found.position, found.item = "", None, None, None
+        found.flags = [Flag(flag.code) for flag in found.flags if flag.code in SHOWN_FLAGS]
+        found.forms = [form for form in found.forms if form != "original"]
+    return found
 
 
 async def for_phones(tx: Tx, ids: Sequence[UUID]) -> list[Evidence]:
@@ -224,7 +253,7 @@ def _position(said: Said) -> Position | None:
 
 
 class File(msgspec.Struct):
-    """What a download needs to know; `etag` is the hash of the bytes, where it is known."""
+    """What a download needs to know; `etag` is the hash of the bytes where it may be known."""
 
     key: str
     media: str
@@ -235,7 +264,12 @@ class File(msgspec.Struct):
 async def file(tx: Tx, id: UUID, form: Form) -> File:
     """Raises `EvidenceNotFound` out of reach, and where there is no such form."""
     rows = await queries.evidence(tx, [id], permissions.scope(tx.actor, "evidence.read"))
-    return _file(rows, form)
+    return _file(_open(tx, rows, form), form)
+
+
+def _open(tx: Tx, rows: list[EvidenceRow], form: Form) -> list[EvidenceRow]:
+    """Without the originals that the caller must not see."""
+    return [row for row in rows if form != "original" or not _guarded(tx, row)]
 
 
 def _file(rows: Sequence[EvidenceRow], form: Form) -> File:
@@ -246,13 +280,19 @@ def _file(rows: Sequence[EvidenceRow], form: Form) -> File:
     media = row.media_of(form)
     suffix = _SUFFIXES.get(media, "bin")
     name = f"{row.id}.{suffix}" if form == "original" else f"{row.id}-{form}.{suffix}"
-    return File(key, media, name, row.sha256.hex() + ("" if form == "original" else f"-{form}"))
+    etag = row.sha256.hex() if row.complainant is None else str(row.id)
+    return File(key, media, name, etag + ("" if form == "original" else f"-{form}"))
 
 
 async def make_link(tx: Tx, id: UUID, form: Form) -> Link:
     """An address that works without a token for some minutes; raises `EvidenceNotFound`."""
     rows = await queries.evidence(tx, [id], permissions.scope(tx.actor, "evidence.link"))
-    _file(rows, form)
+    _file(_open(tx, rows, form), form)
+    return await link(tx, id, form)
+
+
+async def link(tx: Tx, id: UUID, form: Form) -> Link:
+    """For the features above, which have asked whether the caller may."""
     until = (tx.now + timedelta(minutes=settings.current().link_minutes)).replace(microsecond=0)
     seconds = int(until.timestamp())
     path = f"/v1/evidence-links/{id}/{form}?until={seconds}&signature={_sign(id, form, seconds)}"

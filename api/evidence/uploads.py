@@ -28,14 +28,17 @@ from api.evidence.model import (
     OffsetDiffers,
     Opened,
     TooManyUploads,
+    Uploader,
     UploadNotFound,
     UploadState,
     UploadTooLarge,
 )
-from api.permissions import Session
+from api.permissions import Session, Tracking
 
 log = logging.getLogger("superapp.evidence")
 ASSEMBLE, SWEEP = "evidence.assemble", "evidence.sweep"
+OF_COMPLAINT = "complaint"
+"""The kind of owner whose files keep no account."""
 PART = 16 * 1024 * 1024
 """A longer request is stored in several parts, so that a server that dies loses at most one."""
 
@@ -65,36 +68,43 @@ async def create(tx: Tx, creation: Creation) -> tuple[int, datetime | None]:
     it goes on where it stands. One that was refused begins anew. Raises `UploadTooLarge`,
     `TooManyUploads`, `EvidenceDiffers`, and `UploadNotFound` where the id is another account's.
     """
-    account = _account(tx)
+    by = _uploader(tx)
     conf = settings.current()
-    if creation.size > conf.upload_max_bytes:
-        raise UploadTooLarge(limit_bytes=conf.upload_max_bytes)
-    until, many = _until(tx), conf.uploads_open
-    said = await claims.seal_said(tx, account, creation.id, creation.claims)
-    if await queries.insert_upload(tx, account, creation, said, ids.new(), until, many):
+    largest, many = conf.upload_max_bytes, conf.uploads_open
+    if isinstance(tx.actor, Tracking):
+        theirs = creation.claims
+        theirs.owner_kind, theirs.owner = OF_COMPLAINT, tx.actor.complaint
+        theirs.item = None  # words of theirs that nobody needs
+        largest, many = min(largest, conf.complaint_file_bytes), conf.complaint_files
+        await tx.lock([tx.actor.complainant])  # so that as many at once are not one more
+    if creation.size > largest:
+        raise UploadTooLarge(limit_bytes=largest)
+    until = _until(tx)
+    said = await claims.seal_said(tx, by.account, creation.id, creation.claims)
+    if await queries.insert_upload(tx, by, creation, said, ids.new(), until, many):
         return 0, until
     await tx.lock([creation.id])
     for done in await queries.evidence(tx, [creation.id], permissions.EVERYTHING):
-        _same(account, creation, done.account, done.size, done.sha256)
+        _same(by, creation, done.by, done.size, done.sha256)
         return done.size, None
     held = await queries.upload(tx, creation.id)
     if held is None:
         raise TooManyUploads(limit=many, retry_after_s=60)
     if ("begin_anew", held.state) in UPLOAD_MOVES:
-        if held.account != account:
+        if held.by != by:
             raise UploadNotFound()
         if held.size != creation.size or held.sha256 != creation.sha256:
             await queries.delete_upload(tx, held.id, held.parts)
-            await queries.insert_upload(tx, account, creation, said, ids.new(), until, many)
+            await queries.insert_upload(tx, by, creation, said, ids.new(), until, many)
             return 0, until
         await queries.begin_anew(tx, creation.id, ids.new(), until)
         return 0, until
-    _same(account, creation, held.account, held.size, held.sha256)
+    _same(by, creation, held.by, held.size, held.sha256)
     return held.received, held.expires_at
 
 
-def _same(account: UUID, creation: Creation, holder: UUID, size: int, sha256: bytes) -> None:
-    if holder != account:
+def _same(by: Uploader, creation: Creation, holder: Uploader, size: int, sha256: bytes) -> None:
+    if holder != by:
         raise UploadNotFound()
     if size != creation.size or sha256 != creation.sha256:
         raise EvidenceDiffers()
@@ -105,23 +115,23 @@ async def standing(tx: Tx, id: UUID) -> tuple[int, int, datetime | None]:
 
     Raises `UploadNotFound`.
     """
-    account = _account(tx)
+    by = _uploader(tx)
     held = await queries.upload(tx, id)
-    if held is not None and held.account == account and held.expires_at > tx.now:
+    if held is not None and held.by == by and held.expires_at > tx.now:
         if held.state == UploadState.refused:
             raise UploadNotFound()
         return held.received, held.size, held.expires_at
     done = await queries.evidence(tx, [id], permissions.EVERYTHING)
-    if not done or done[0].account != account:
+    if not done or done[0].by != by:
         raise UploadNotFound()
     return done[0].size, done[0].size, None
 
 
 async def end(tx: Tx, id: UUID) -> None:
     """Forgets an unfinished upload. Evidence stays. Raises `UploadNotFound`."""
-    account = _account(tx)
+    by = _uploader(tx)
     held = await queries.upload(tx, id)
-    if held is None or held.account != account or held.state == UploadState.checking:
+    if held is None or held.by != by or held.state == UploadState.checking:
         raise UploadNotFound()
     await queries.delete_upload(tx, id, held.parts)
     await jobs.enqueue(tx, SWEEP, key="now")
@@ -171,9 +181,9 @@ async def receive(
 
 
 async def _open(tx: Tx, id: UUID, offset: int) -> Opened:
-    account = _account(tx)
+    by = _uploader(tx)
     key = f"uploads/{id.hex[-2:]}/{id}.{offset}-{ids.new().hex[-12:]}"
-    part = await queries.open_part(tx, id, account, key, offset)
+    part = await queries.open_part(tx, id, by, key, offset)
     if part is None:
         stands, _, _ = await standing(tx, id)
         raise OffsetDiffers(offset=stands)
@@ -244,10 +254,12 @@ class _Incoming:
             raise ChecksumDiffers()
 
 
-def _account(tx: Tx) -> UUID:
+def _uploader(tx: Tx) -> Uploader:
     permissions.reaches(tx.actor, "evidence.upload")
+    if isinstance(tx.actor, Tracking):
+        return Uploader(complainant=tx.actor.complainant)
     assert isinstance(tx.actor, Session)
-    return tx.actor.account
+    return Uploader(account=tx.actor.account)
 
 
 def _until(tx: Tx) -> datetime:

@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
 from api import logs, storage
+from api.complaints import evidence as own_evidence
 from api.db import Database
 from api.edge import InTx, get, post
 from api.evidence import service
@@ -34,6 +35,7 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 @get("/v1/evidence/{evidence:uuid}", verb="evidence.read", problems=[EvidenceNotFound])
 async def read_evidence(tx: InTx, evidence: FromPath[UUID]) -> Evidence:
     """How far a file has come, its receipt, and what was found out about it."""
+    await own_evidence.as_holder(tx, evidence)
     return await service.read(tx, evidence)
 
 
@@ -61,6 +63,7 @@ async def read_content(
     """The bytes, whole or a range of them (RFC 9110 §14). `form`: derived pictures, in JPEG."""
     db: Database = request.app.state.db
     async with db.read(request.user, logs.request_id.get()) as tx:
+        await own_evidence.as_holder(tx, evidence)
         file = await service.file(tx, evidence, form)
     return await _send(request, file)
 

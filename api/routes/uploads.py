@@ -17,6 +17,8 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
 from api import logs, settings
+from api.complaints import evidence as own_evidence
+from api.complaints.problems import ComplaintNotFound
 from api.db import Database, Tx
 from api.edge import admit_write, delete, patch, post, route
 from api.evidence import metadata, uploads
@@ -83,7 +85,7 @@ about = route(
     verb="evidence.upload",
     operation="upload.create",
     tags=["upload"],
-    problems=[*STORING, EvidenceDiffers, TooManyUploads],
+    problems=[*STORING, ComplaintNotFound, EvidenceDiffers, TooManyUploads],
     status_code=201,
     opt=CREATING,
     request_max_body_size=None,
@@ -92,8 +94,9 @@ async def create(request: AnyRequest) -> Response[None]:
     """Announces a file; Location says where its bytes go, and Upload-Offset how many are here.
 
     Upload-Length in bytes; Upload-Metadata with `sha256` (hex, needed), `id` (the phone's UUID;
-    sent again it is the same upload), `owner_kind` and `owner` (`visit` and its id), `item`,
-    `taken_at`, `lat`, `lng`, `accuracy_m`, `filename`, `filetype`. The first bytes may come along.
+    sent again it is the same upload), `owner_kind` and `owner` (`visit`, `complaint`, and its id),
+    `item`, `taken_at`, `lat`, `lng`, `accuracy_m`, `filename`, `filetype`. The first bytes may come
+    along. What a tracking code sends belongs to its complaint.
     """
     _check_version(request)
     given = request.headers
@@ -103,10 +106,11 @@ async def create(request: AnyRequest) -> Response[None]:
     with_body = given.get("content-type") == BODY
     checksum = _checksum(request)
     async with _writing(request) as tx:
+        await own_evidence.as_uploader(tx, creation.claims)
         offset, until = await uploads.create(tx, creation)
     if with_body and offset == 0:
         offset, until = await uploads.receive(
-            _line(request),
+            _line(request, creation.id),
             creation.id,
             0,
             _body(request),
@@ -120,8 +124,7 @@ async def create(request: AnyRequest) -> Response[None]:
 async def _stand(request: AnyRequest, id: FromPath[UUID]) -> Response[None]:
     """How many bytes are held: where to go on (HEAD)."""
     _check_version(request)
-    db: Database = request.app.state.db
-    async with db.read(request.user, logs.request_id.get()) as tx:
+    async with _reading(request, id) as tx:
         offset, size, until = await uploads.standing(tx, id)
     found = {"Upload-Offset": str(offset), "Upload-Length": str(size)}
     return _answer(200, found | _expires(until))
@@ -159,7 +162,7 @@ async def append(request: AnyRequest, id: FromPath[UUID]) -> Response[None]:
     if request.headers.get("content-type") != BODY:
         raise NotAPatch()
     offset, until = await uploads.receive(
-        _line(request),
+        _line(request, id),
         id,
         _number(request, "upload-offset"),
         _body(request),
@@ -181,7 +184,7 @@ async def append(request: AnyRequest, id: FromPath[UUID]) -> Response[None]:
 async def end(request: AnyRequest, id: FromPath[UUID]) -> Response[None]:
     """Forgets an unfinished upload; evidence stays."""
     _check_version(request)
-    async with _writing(request) as tx:
+    async with _writing(request, id) as tx:
         await uploads.end(tx, id)
     return _answer(204, {})
 
@@ -190,19 +193,25 @@ async def end(request: AnyRequest, id: FromPath[UUID]) -> Response[None]:
 
 
 @asynccontextmanager
-async def _writing(request: AnyRequest) -> AsyncIterator[Tx]:
+async def _writing(request: AnyRequest, id: UUID | None = None) -> AsyncIterator[Tx]:
     db: Database = request.app.state.db
     async with db.begin(request.user, logs.request_id.get()) as tx:
         await admit_write(tx, "evidence.upload")
+        if id is not None:
+            await own_evidence.as_holder(tx, id)
         yield tx
 
 
-def _line(request: AnyRequest) -> uploads.Line:
+@asynccontextmanager
+async def _reading(request: AnyRequest, id: UUID) -> AsyncIterator[Tx]:
     db: Database = request.app.state.db
-    return uploads.Line(
-        begin=lambda: _writing(request),
-        read=lambda: db.read(request.user, logs.request_id.get()),
-    )
+    async with db.read(request.user, logs.request_id.get()) as tx:
+        await own_evidence.as_holder(tx, id)
+        yield tx
+
+
+def _line(request: AnyRequest, id: UUID) -> uploads.Line:
+    return uploads.Line(begin=lambda: _writing(request, id), read=lambda: _reading(request, id))
 
 
 async def _body(request: AnyRequest) -> AsyncIterator[bytes]:

@@ -64,8 +64,8 @@ async def claim(
         raise EvidenceForeign(**wrong.facts) from None
 
 
-async def _of_the_office(tx: Tx, actor: Session, sender: UUID) -> bool:
+async def _of_the_office(tx: Tx, actor: Session, sender: UUID | None) -> bool:
     """Whether `sender` serves in the actor's office; a company's people prove with their own."""
-    if actor.office is None or Role.operator in actor.roles:
+    if sender is None or actor.office is None or Role.operator in actor.roles:
         return False
     return await subject.office_of(tx, sender) == actor.office

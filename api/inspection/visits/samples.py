@@ -211,10 +211,13 @@ async def _claim(
     """Evidence of the caller's, or of their office; somebody else's does not exist for them."""
     for id in ids:
         sender = (await evidence.one(tx, id)).account
-        if sender != actor.account and (
-            actor.office is None
-            or Role.operator in actor.roles
-            or await sample_queries.office_of(tx, sender) != actor.office
+        if sender is None or (
+            sender != actor.account
+            and (
+                actor.office is None
+                or Role.operator in actor.roles
+                or await sample_queries.office_of(tx, sender) != actor.office
+            )
         ):
             raise EvidenceUnknown(evidence=[str(id)])
     if ids:
