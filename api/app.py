@@ -21,6 +21,7 @@ from api.routes import (
 from api.routes import (
     complaint_desk,
     complaint_keeping,
+    complaint_subjects,
     complaints,
     dev_provider,
     docs,
@@ -57,6 +58,7 @@ ROUTERS = [
     *complaints.ROUTES,
     *complaint_keeping.ROUTES,
     *complaint_desk.ROUTES,
+    *complaint_subjects.ROUTES,
 ]
 
 

@@ -92,6 +92,15 @@ class Outcome(StrEnum):
     no_evidence = "no_evidence"  # ไม่พบหลักฐาน
 
 
+OUTCOME_WORDS: dict[str, tuple[str, str]] = {
+    Outcome.substantiated: ("เป็นจริงตามร้อง", "substantiated"),
+    Outcome.unsubstantiated: ("ไม่เป็นตามที่ร้อง", "unsubstantiated"),
+    Outcome.out_of_jurisdiction: ("อยู่นอกอำนาจ", "out of jurisdiction"),
+    Outcome.unregistered_factory: ("โรงงานที่ไม่ได้จดทะเบียน", "an unregistered factory"),
+    Outcome.no_evidence: ("ไม่พบหลักฐาน", "no evidence"),
+}
+
+
 class PublicStatus(StrEnum):
     """All that the complainant and the public are told of a state."""
 
@@ -140,6 +149,8 @@ def public_status(state: State, *, left: bool, merged_into: State | None = None)
         told = _PUBLIC.get(merged_into or S.accepted, P.in_progress)
         # The other complainant was asked, or has withdrawn; this one has not.
         return P.in_progress if told in (P.waiting_for_you, P.withdrawn) else told
+    if state == S.duplicate:  # a row has it as plain text
+        return _PUBLIC.get(merged_into or S.accepted, P.in_progress)
     return _PUBLIC[state]
 
 
