@@ -145,10 +145,11 @@ async def read(tx: Tx, id: UUID) -> Evidence:
     """An upload of the caller's, or evidence in their reach; raises `EvidenceNotFound`."""
     scope = permissions.scope(tx.actor, "evidence.read")
     rows = await queries.evidence(tx, [id], scope)
+    account = tx.actor.account if isinstance(tx.actor, permissions.Session) else None
     if rows:
         return await _view(tx, rows[0])
     held = await queries.upload(tx, id)
-    mine = isinstance(tx.actor, permissions.Session) and held and held.account == tx.actor.account
+    mine = held and held.account == account
     if held is None or not mine:
         raise EvidenceNotFound()
     return await _upload_view(tx, held)
@@ -168,7 +169,8 @@ async def for_phones(tx: Tx, ids: Sequence[UUID]) -> list[Evidence]:
 
 async def _view(tx: Tx, row: EvidenceRow) -> Evidence:
     """Where it was made is for the sender and for officers, and what other evidence it is like for
-    officers alone: a company sees neither of what is not its own."""
+    officers alone: a company sees neither of what is not its own. Nor does it see whose it is (the
+    id of a visit tells when it was planned) and the receipt, which is its sender's."""
     office = bool(permissions.reaches(tx.actor, "evidence.read") & {Reach.office, Reach.all})
     mine = isinstance(tx.actor, permissions.Session) and row.account == tx.actor.account
     said = Said()
@@ -184,13 +186,13 @@ async def _view(tx: Tx, row: EvidenceRow) -> Evidence:
         sha256=row.sha256.hex(),
         media=row.media,
         owner_kind=row.owner_kind,
-        owner=row.owner,
+        owner=row.owner if mine or office else None,
         item=row.item,
         claimed=row.claimed,
         taken_at=row.taken_at,
         position=_position(said),
         received_at=row.received_at,
-        receipt=row.receipt,
+        receipt=row.receipt if mine or office else None,
         flags=[flag for flag in row.all_flags() if office or flag.code != USED_BEFORE],
         width=row.width,
         height=row.height,

@@ -25,12 +25,8 @@ async def test_the_questions_of_the_complaints_are_asked_at_the_visit_once_each(
     assert all(i["confidential"] for i in asked)
     assert all(i["text"]["th"] and i["text"]["en"] for i in asked)
     kinds = [i["answer"]["type"] for i in asked]
-    assert kinds == ["pass_fail_na", "choice", "text", "choice", "text", "choice"] + [
-        "pass_fail_na",
-        "text",
-        "choice",
-        "text",
-    ]
+    odour = ["pass_fail_na", "choice", "text", "choice", "text", "choice"]
+    assert kinds == [*odour, "pass_fail_na", "text", "choice", "text"]
     assert "สารเคมี ทินเนอร์ สี (2)" in asked[1]["guidance"]["th"]
     assert "23:00-02:00" in asked[4]["guidance"]["en"]
     for id in (first, second, third):
