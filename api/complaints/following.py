@@ -17,7 +17,6 @@ from api.db import Tx
 from api.inspection.visits import queries as visits
 from api.inspection.visits.model import VisitRow, VisitState
 from api.jobs import Job
-from api.notify import service as notify
 from api.permissions import EVERYTHING
 
 VISIT, ORDER, FACTORY = (
@@ -71,12 +70,12 @@ async def follow_visit(tx: Tx, job: Job) -> None:
             continue
         if name == "visit.accepted":
             await _tell(tx, job, complaint, INSPECTED if _was_inside(visit) else "")
-        if await _moved(tx, complaint, "inspected", "complaint.inspected", visit=id):
-            await _desk(tx, job, complaint, "complaint.inspected")
+        await _moved(tx, complaint, "inspected", "complaint.inspected", visit=id)
 
 
 async def follow_order(tx: Tx, job: Job) -> None:
-    """From its signature an order stands; when none stands any more the officer is told so."""
+    """From its signature an order stands; when none stands any more it has ended, and the event
+    has the assigned officer told to resolve."""
     name, id = job.args["name"], UUID(job.args["record"])
     order = await visit_queries.order(tx, id)
     if order is None or not order.complaints:
@@ -92,7 +91,6 @@ async def follow_order(tx: Tx, job: Job) -> None:
             await _moved(tx, complaint, "order", "complaint.ordered", order=id)
         elif await _moved(tx, complaint, "order_ended", "complaint.order_ended", order=id):
             await _tell(tx, job, complaint, MEASURES_OVER if name == "order.complied" else "")
-            await _desk(tx, job, complaint, "complaint.order_ended")
 
 
 async def follow_factory(tx: Tx, job: Job) -> None:
@@ -134,6 +132,7 @@ async def _tell(tx: Tx, job: Job, complaint: ComplaintRow, text: str) -> None:
     if text and complaint.left_at is None and complaint.state in OPEN:
         id = ids.of_text(f"told {job.args['event']} {complaint.id}")
         await moving.say(tx, complaint, id, EntryKind.message, text, shown=True)
+        await moving.save(tx, complaint, "complaint.messaged")
 
 
 async def _moved(tx: Tx, complaint: ComplaintRow, move: str, event: str, **facts: UUID) -> bool:
@@ -144,16 +143,3 @@ async def _moved(tx: Tx, complaint: ComplaintRow, move: str, event: str, **facts
     complaint.state = to
     await moving.save(tx, complaint, event, facts)
     return True
-
-
-async def _desk(tx: Tx, job: Job, complaint: ComplaintRow, template: str) -> None:
-    """Tells the assigned officer that it is their turn."""
-    if complaint.assigned is not None:
-        await notify.send(
-            tx,
-            account=complaint.assigned,
-            template=template,
-            facts={"number": complaint.shown_number},
-            about=("complaint", complaint.id),
-            key=f"{job.args['event']}:{complaint.id}",
-        )

@@ -86,6 +86,7 @@ EVENTS: Words = {
     ),
     "complaint.inspected": ("ตรวจสอบตามเรื่องร้องเรียนแล้ว", "inspected because of the complaint"),
     "complaint.asked": ("ขอข้อมูลเพิ่มเติม", "more was asked"),
+    "complaint.messaged": ("แจ้งผู้ร้อง", "the complainant was told"),
     "complaint.informed": ("ได้รับข้อมูลเพิ่มเติม", "more was told"),
     "complaint.ordered": ("มีคำสั่งในเรื่องร้องเรียน", "an order stands"),
     "complaint.order_ended": ("คำสั่งในเรื่องร้องเรียนสิ้นสุด", "the order ended"),
