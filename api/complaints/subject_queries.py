@@ -11,9 +11,6 @@ import msgspec
 from api.db import Tx
 from api.permissions import Scope
 
-NEAREST = 60
-"""So many factories around a place are looked at."""
-
 
 async def category_content(tx: Tx, category: str, version: int) -> str:
     """The category as it was when the complaint was told, as JSON."""
@@ -43,29 +40,44 @@ class Near(msgspec.Struct):
     status: str | None
 
 
-async def factories_near(
-    tx: Tx, earth: str | None, named: UUID | None, limit: int = NEAREST
-) -> list[Near]:
-    """The sites nearest to `earth` by `premises_near`, and the one that was named."""
+async def factories_near(tx: Tx, earth: str) -> list[Near]:
+    """The forty sites nearest to `earth`, by `premises_near`.
+
+    How many is no parameter, and nothing in it depends on whether one is null, so that PostgreSQL
+    keeps one plan: making it anew costs as much as the look. So it is in `complaints_near`.
+    """
     return await tx.all(
         Near,
         """
-        with near as materialized (
-            (select p.id from premises p
-            where p.live and p.merged_into is null and p.earth is not null and $1::cube is not null
-            order by p.earth <-> $1::cube limit $3)
-            union
-            select coalesce(p.merged_into, p.id) from premises p where p.id = $2
-        )
-        select p.id, p.name, p.province, p.lat, p.lng, p.registered, p.earth <-> $1::cube,
+        select s.id, s.name, s.province, s.lat, s.lng, s.registered, s.chord,
             l.id, l.number_shown, l.licence_class, l.category, l.other_categories, l.status
-        from near n
-        join premises p on p.id = n.id
-        left join licence l on l.premises_id = p.id and l.status <> 'struck_off'
+        from (
+            select p.id, p.name, p.province, p.lat, p.lng, p.registered,
+                p.earth <-> $1::cube as chord
+            from premises p
+            where p.live and p.merged_into is null and p.earth is not null
+            order by p.earth <-> $1::cube limit 40
+        ) s
+        left join licence l on l.premises_id = s.id and l.status <> 'struck_off'
         """,
         earth,
-        named,
-        limit,
+    )
+
+
+async def factories_named(tx: Tx, earth: str | None, premises: Sequence[UUID]) -> list[Near]:
+    """These sites, or those that they were merged into, wherever they are."""
+    return await tx.all(
+        Near,
+        """
+        select p.id, p.name, p.province, p.lat, p.lng, p.registered, p.earth <-> $1::cube,
+            l.id, l.number_shown, l.licence_class, l.category, l.other_categories, l.status
+        from premises n
+        join premises p on p.id = coalesce(n.merged_into, n.id)
+        left join licence l on l.premises_id = p.id and l.status <> 'struck_off'
+        where n.id = any ($2::uuid[])
+        """,
+        earth,
+        list(premises),
     )
 
 
@@ -105,50 +117,59 @@ class Like(msgspec.Struct):
 
 
 async def complaints_near(
-    tx: Tx,
-    of: UUID,
-    *,
-    earth: str | None,
-    premises: UUID | None,
-    at: datetime,
-    radius_m: float,
-    scope: Scope,
-    only_of: UUID | None,
-    limit: int,
+    tx: Tx, *, earth: str, at: datetime, radius_m: float, scope: Scope, only_of: UUID | None
 ) -> list[Like]:
-    """The complaints nearest to `earth` and `at`, those of the factory too, whatever their state.
+    """The complaints nearest to `earth` and `at`, in whatever state they are.
 
-    Place and time are one distance: a day counts as ten metres, so that at a place with
-    thousands of complaints those of these days come first (`complaint_place_time`).
+    Place and time are one distance: a day counts as ten metres, so that at a place with thousands
+    of complaints those of these days come first (`complaint_place_time`).
     """
     return await tx.all(
         Like,
         """
-        with near as materialized (
-            (select c.id from complaint c
-            where $2::cube is not null and c.earth is not null
+        select s.id, s.number, s.state, s.category, s.summary, s.premises, s.office, s.merged_into,
+            s.me_toos, s.received_at, s.chord, s.version
+        from (
+            select c.id, c.number, c.state, c.category, left(c.description, 120) as summary,
+                c.premises, c.office, c.merged_into, c.me_toos, c.received_at,
+                c.earth <-> $1::cube as chord, c.version, c.province
+            from complaint c
+            where c.earth is not null
                 and cube(c.earth, complaint_moment(c.received_at))
-                    <@ cube_enlarge(cube($2::cube, complaint_moment($4)), $5, 4)
+                    <@ cube_enlarge(cube($1::cube, complaint_moment($2)), $3, 4)
             order by cube(c.earth, complaint_moment(c.received_at))
-                <-> cube($2::cube, complaint_moment($4))
-            limit $8)
-            union
-            (select c.id from complaint c where c.premises = $3 order by c.id desc limit $8)
-        )
-        select c.id, c.number, c.state, c.category, left(c.description, 120), c.premises, c.office,
-            c.merged_into, c.me_toos, c.received_at, c.earth <-> $2::cube, c.version
-        from near n join complaint c on c.id = n.id
-        where c.id <> $1 and ($6::text[] is null or c.province = any ($6))
-            and ($7::uuid is null or c.office = $7)
+                <-> cube($1::cube, complaint_moment($2))
+            limit 40
+        ) s
+        where ($4::text[] is null or s.province = any ($4))
+            and ($5::uuid is null or s.office = $5)
         """,
-        of,
         earth,
-        premises,
         at,
         radius_m,
         None if scope.provinces is None else list(scope.provinces),
         only_of,
-        limit,
+    )
+
+
+async def complaints_about(
+    tx: Tx, premises: UUID, *, earth: str | None, scope: Scope, only_of: UUID | None
+) -> list[Like]:
+    """The latest complaints about a site."""
+    return await tx.all(
+        Like,
+        """
+        select c.id, c.number, c.state, c.category, left(c.description, 120), c.premises, c.office,
+            c.merged_into, c.me_toos, c.received_at, c.earth <-> $2::cube, c.version
+        from complaint c
+        where c.premises = $1 and ($3::text[] is null or c.province = any ($3))
+            and ($4::uuid is null or c.office = $4)
+        order by c.id desc limit 40
+        """,
+        premises,
+        earth,
+        None if scope.provinces is None else list(scope.provinces),
+        only_of,
     )
 
 

@@ -3,6 +3,7 @@ confirms, changes, or records a factory that nobody registered."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -46,7 +47,22 @@ SHORTEST: Final = 3
 """Characters of a word that is looked for among names: less has no trigram."""
 SIMILAR_M: Final = 1_000
 """How far, and at 10 m a day how long ago (100 days), complaints are looked for."""
-LOOKED_AT = 100
+SIMILAR_PLACE: Final = ((100, 30), (300, 20), (SIMILAR_M, 10))
+SIMILAR_TIME: Final = ((2, 30), (14, 20), (90, 10))
+WORDS: Final = {
+    "named": ("ผู้แจ้งระบุโรงงานนี้", "named by the complainant"),
+    "called": ("ชื่อตรงกับที่ผู้แจ้งเขียน", "its name is as written"),
+    "distance": ("ห่าง {metres:,} ม. จากจุดที่แจ้ง", "{metres:,} m from the place told"),
+    "industry": (
+        "ประเภทโรงงานลำดับที่ {category} มักเกี่ยวข้องกับเรื่องลักษณะนี้",
+        "factories of category {category} are typical of such complaints",
+    ),
+    "operating": ("ประกอบกิจการอยู่", "it is operating"),
+    "unregistered": ("เคยพบว่าไม่ได้จดทะเบียน", "found before, and not registered"),
+    "factory": ("เรื่องของโรงงานเดียวกัน", "about the same factory"),
+    "time": ("ห่างกัน {days} วัน", "{days} days apart"),
+    "category": ("ประเภทเรื่องเดียวกัน", "of the same category"),
+}
 
 
 # --- candidates -----------------------------------------------------------------------------------
@@ -58,24 +74,27 @@ async def candidates(tx: Tx, id: UUID) -> list[Candidate]:
 
 
 async def of_complaint(tx: Tx, complaint: ComplaintRow) -> list[Candidate]:
-    category = content(
-        await subject_queries.category_content(tx, complaint.category, complaint.category_version)
-    )
-    rows = await subject_queries.factories_near(tx, _earth(complaint), complaint.premises)
-    words = [w for w in names.search_words(complaint.factory_named) if len(w) >= SHORTEST]
+    category = await _category(tx, complaint.category, complaint.category_version)
+    here, rows = _earth(complaint), list[Near]()
+    if here is not None:
+        rows = await subject_queries.factories_near(tx, here)
     called: set[UUID] = set()
+    words = [w for w in names.search_words(complaint.factory_named) if len(w) >= SHORTEST]
     if words:
         called = set(await subject_queries.factories_called(tx, words, complaint.province))
-        seen = {row.premises for row in rows}
-        for other in called - seen:
-            rows += await subject_queries.factories_near(tx, None, other)
+    others = called | ({complaint.premises} if complaint.premises else set())
+    if others := others - {row.premises for row in rows}:
+        rows += await subject_queries.factories_named(tx, here, sorted(others))
     best: dict[UUID, Candidate] = {}
     for row in rows:
         candidate = judge(row, complaint, category, called=row.premises in called)
         before = best.get(row.premises)
         if candidate is not None and (before is None or before.score < candidate.score):
             best[row.premises] = candidate
-    return sorted(best.values(), key=_likeliest)[:MOST]
+    found = sorted(best.values(), key=_likeliest)[:MOST]
+    for candidate in found:
+        _word(candidate.reasons)
+    return found
 
 
 def judge(
@@ -85,29 +104,22 @@ def judge(
     metres = None if row.chord is None else round(earth.arc(row.chord))
     reasons = []
     if row.premises == complaint.premises:
-        reasons.append(_reason("named", NAMED, "ผู้แจ้งระบุโรงงานนี้", "named by the complainant"))
+        reasons.append(_reason("named", NAMED))
     elif called:
-        reasons.append(_reason("called", CALLED, "ชื่อตรงกับที่ผู้แจ้งเขียน", "its name is as written"))
+        reasons.append(_reason("called", CALLED))
     if metres is not None:
         near = max(0, metres - round(complaint.accuracy_m or 0))
-        points = next((points for within, points in BY_DISTANCE if near <= within), 0)
-        th, en = f"ห่าง {metres:,} ม. จากจุดที่แจ้ง", f"{metres:,} m from the place told"
-        if points:
-            reasons.append(_reason("distance", points, th, en, metres=metres))
+        if points := _points(near, BY_DISTANCE):
+            reasons.append(_reason("distance", points, metres=metres))
     if not reasons and (metres is None or metres > FARTHEST_M):
         return None
     weight, main = _industry(row, category)
     if weight:
-        th = f"ประเภทโรงงานลำดับที่ {main} มักเกี่ยวข้องกับเรื่องลักษณะนี้"
-        en = f"factories of category {main} are typical of such complaints"
-        reasons.append(
-            _reason("industry", BY_INDUSTRY[weight], th, en, category=main, weight=weight)
-        )
+        reasons.append(_reason("industry", BY_INDUSTRY[weight], category=main, weight=weight))
     if row.status == "operating":
-        reasons.append(_reason("operating", OPERATING, "ประกอบกิจการอยู่", "it is operating"))
+        reasons.append(_reason("operating", OPERATING))
     if not row.registered:
-        th, en = "เคยพบว่าไม่ได้จดทะเบียน", "found before, and not registered"
-        reasons.append(_reason("unregistered", UNREGISTERED, th, en))
+        reasons.append(_reason("unregistered", UNREGISTERED))
     return Candidate(
         premises=row.premises,
         name=row.name,
@@ -144,56 +156,71 @@ def _likeliest(candidate: Candidate) -> tuple[int, int, UUID]:
 async def similar(tx: Tx, id: UUID) -> list[SimilarComplaint]:
     """Complaints near in place, time and category, also closed ones, the likeliest duplicates
     first. Raises `ComplaintNotFound`."""
-    complaint = await reading.row(tx, id, "complaint.read")
-    found = await subject_queries.complaints_near(
-        tx,
-        id,
-        earth=_earth(complaint),
-        premises=complaint.premises,
-        at=complaint.received_at,
-        radius_m=SIMILAR_M,
-        scope=permissions.scope(tx.actor, "complaint.read"),
-        only_of=reading._only_of(tx),
-        limit=LOOKED_AT,
-    )
-    views = [_similar(like, complaint) for like in found]
-    return sorted(views, key=lambda s: (-s.score, s.days_apart, s.id))[:MOST]
+    return await like(tx, await reading.row(tx, id, "complaint.read"))
 
 
-def _similar(like: Like, to: ComplaintRow) -> SimilarComplaint:
-    metres = None if like.chord is None else round(earth.arc(like.chord))
-    days = abs((like.received_at - to.received_at).days)
-    reasons = []
-    if like.premises is not None and like.premises == to.premises:
-        reasons.append(_reason("factory", 40, "เรื่องของโรงงานเดียวกัน", "about the same factory"))
-    if metres is not None and metres <= SIMILAR_M:
-        points = next(
-            points for within, points in ((100, 30), (300, 20), (1000, 10)) if metres <= within
+async def like(tx: Tx, complaint: ComplaintRow) -> list[SimilarComplaint]:
+    """As `similar`; of the caller's reach only."""
+    here, found = _earth(complaint), list[Like]()
+    scope, only_of = permissions.scope(tx.actor, "complaint.read"), reading.only_of(tx)
+    if here is not None:
+        found = await subject_queries.complaints_near(
+            tx,
+            earth=here,
+            at=complaint.received_at,
+            radius_m=SIMILAR_M,
+            scope=scope,
+            only_of=only_of,
         )
-        th, en = f"ห่างกัน {metres:,} ม.", f"{metres:,} m apart"
-        reasons.append(_reason("distance", points, th, en, metres=metres))
-    if days <= 90:
-        points = next(points for within, points in ((2, 30), (14, 20), (90, 10)) if days <= within)
-        th, en = f"ห่างกัน {days} วัน", f"{days} days apart"
-        reasons.append(_reason("time", points, th, en, days=days))
-    if like.category == to.category:
-        reasons.append(_reason("category", 30, "ประเภทเรื่องเดียวกัน", "of the same category"))
+    if complaint.premises is not None:
+        found += await subject_queries.complaints_about(
+            tx, complaint.premises, earth=here, scope=scope, only_of=only_of
+        )
+    reasons = {row.id: _alike(row, complaint) for row in found if row.id != complaint.id}
+    scores = {id: sum(reason.points for reason in of_it) for id, of_it in reasons.items()}
+    rows = {row.id: row for row in found if row.id in reasons}
+    likeliest = sorted(rows, key=lambda id: (-scores[id], rows[id].received_at, id))[:MOST]
+    return [_similar(rows[id], complaint, scores[id], reasons[id]) for id in likeliest]
+
+
+def _alike(row: Like, to: ComplaintRow) -> list[Reason]:
+    reasons = []
+    if row.premises is not None and row.premises == to.premises:
+        reasons.append(_reason("factory", 40))
+    if row.chord is not None:
+        metres = round(earth.arc(row.chord))
+        if points := _points(metres, SIMILAR_PLACE):
+            reasons.append(_reason("distance", points, metres=metres))
+    days = _days(row, to)
+    if points := _points(days, SIMILAR_TIME):
+        reasons.append(_reason("time", points, days=days))
+    if row.category == to.category:
+        reasons.append(_reason("category", 30))
+    return reasons
+
+
+def _days(row: Like, to: ComplaintRow) -> int:
+    return int(abs((row.received_at - to.received_at).total_seconds()) // 86400)
+
+
+def _similar(row: Like, to: ComplaintRow, score: int, reasons: list[Reason]) -> SimilarComplaint:
+    _word(reasons)
     return SimilarComplaint(
-        id=like.id,
-        number=shown_number(like.number, like.received_at),
-        state=State(like.state),
-        state_th=STATE_TH[like.state],
-        category=like.category,
-        summary=like.summary,
-        premises=like.premises,
-        office=like.office,
-        merged_into=like.merged_into,
-        me_toos=like.me_toos,
-        received_at=like.received_at,
-        distance_m=metres,
-        days_apart=days,
-        version=like.version,
-        score=sum(reason.points for reason in reasons),
+        id=row.id,
+        number=shown_number(row.number, row.received_at),
+        state=State(row.state),
+        state_th=STATE_TH[row.state],
+        category=row.category,
+        summary=row.summary,
+        premises=row.premises,
+        office=row.office,
+        merged_into=row.merged_into,
+        me_toos=row.me_toos,
+        received_at=row.received_at,
+        distance_m=None if row.chord is None else round(earth.arc(row.chord)),
+        days_apart=_days(row, to),
+        version=row.version,
+        score=score,
         reasons=reasons,
     )
 
@@ -275,11 +302,36 @@ async def _bind(
 # --- shared ---------------------------------------------------------------------------------------
 
 
+_categories: dict[tuple[str, int], Content] = {}
+
+
+async def _category(tx: Tx, code: str, version: int) -> Content:
+    """The category as it was when the complaint was told; a version never changes: it is kept."""
+    found = _categories.get((code, version))
+    if found is None:
+        found = content(await subject_queries.category_content(tx, code, version))
+        if len(_categories) < 1000:
+            _categories[code, version] = found
+    return found
+
+
 def _earth(complaint: ComplaintRow) -> str | None:
     if complaint.lat is None or complaint.lng is None:
         return None
     return earth.cube_text(complaint.lat, complaint.lng)
 
 
-def _reason(code: str, points: int, th: str, en: str, **facts: object) -> Reason:
-    return Reason(code, points, facts, th, en)
+def _points(measured: int, steps: Sequence[tuple[int, int]]) -> int:
+    """The points of the first step that reaches so far."""
+    return next((points for within, points in steps if measured <= within), 0)
+
+
+def _reason(code: str, points: int, **facts: int) -> Reason:
+    return Reason(code, points, facts, "", "")
+
+
+def _word(reasons: Sequence[Reason]) -> None:
+    """Puts the words to reasons that are shown: most are not."""
+    for reason in reasons:
+        th, en = WORDS[reason.code]
+        reason.th, reason.en = th.format_map(reason.facts), en.format_map(reason.facts)
