@@ -117,9 +117,17 @@ class Like(msgspec.Struct):
 
 
 async def complaints_near(
-    tx: Tx, *, earth: str, at: datetime, radius_m: float, scope: Scope, only_of: UUID | None
+    tx: Tx,
+    *,
+    earth: str,
+    at: datetime,
+    radius_m: float,
+    scope: Scope,
+    only_of: UUID | None,
+    office: UUID | None,
 ) -> list[Like]:
-    """The complaints nearest to `earth` and `at`, in whatever state they are.
+    """The complaints nearest to `earth` and `at`, in whatever state they are: those in `scope`, or
+    that `office` answers for; `only_of`: and of that office alone.
 
     Place and time are one distance: a day counts as ten metres, so that at a place with thousands
     of complaints those of these days come first (`complaint_place_time`).
@@ -141,7 +149,7 @@ async def complaints_near(
                 <-> cube($1::cube, complaint_moment($2))
             limit 40
         ) s
-        where ($4::text[] is null or s.province = any ($4))
+        where ($4::text[] is null or s.province = any ($4) or s.office = $6)
             and ($5::uuid is null or s.office = $5)
         """,
         earth,
@@ -149,20 +157,28 @@ async def complaints_near(
         radius_m,
         None if scope.provinces is None else list(scope.provinces),
         only_of,
+        office,
     )
 
 
 async def complaints_about(
-    tx: Tx, premises: UUID, *, earth: str | None, scope: Scope, only_of: UUID | None
+    tx: Tx,
+    premises: UUID,
+    *,
+    earth: str | None,
+    scope: Scope,
+    only_of: UUID | None,
+    office: UUID | None,
 ) -> list[Like]:
-    """The latest complaints about a site."""
+    """The latest complaints about a site; of whose reach as in `complaints_near`."""
     return await tx.all(
         Like,
         """
         select c.id, c.number, c.state, c.category, left(c.description, 120), c.premises, c.office,
             c.merged_into, c.me_toos, c.received_at, c.earth <-> $2::cube, c.version
         from complaint c
-        where c.premises = $1 and ($3::text[] is null or c.province = any ($3))
+        where c.premises = $1
+            and ($3::text[] is null or c.province = any ($3) or c.office = $5)
             and ($4::uuid is null or c.office = $4)
         order by c.id desc limit 40
         """,
@@ -170,6 +186,7 @@ async def complaints_about(
         earth,
         None if scope.provinces is None else list(scope.provinces),
         only_of,
+        office,
     )
 
 

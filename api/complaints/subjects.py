@@ -36,6 +36,7 @@ from api.factories import earth, names
 from api.factories import service as factories
 from api.factories.model import RegisterPremises
 from api.inspection.visits import queries as visits
+from api.permissions import Session
 
 FARTHEST_M: Final = 10_000
 BY_DISTANCE: Final = ((200, 40), (500, 32), (1000, 22), (2000, 12), (5000, 5))
@@ -163,6 +164,7 @@ async def like(tx: Tx, complaint: ComplaintRow) -> list[SimilarComplaint]:
     """As `similar`; of the caller's reach only."""
     here, found = _earth(complaint), list[Like]()
     scope, only_of = permissions.scope(tx.actor, "complaint.read"), reading.only_of(tx)
+    office = tx.actor.office if isinstance(tx.actor, Session) else None
     if here is not None:
         found = await subject_queries.complaints_near(
             tx,
@@ -171,10 +173,11 @@ async def like(tx: Tx, complaint: ComplaintRow) -> list[SimilarComplaint]:
             radius_m=SIMILAR_M,
             scope=scope,
             only_of=only_of,
+            office=office,
         )
     if complaint.premises is not None:
         found += await subject_queries.complaints_about(
-            tx, complaint.premises, earth=here, scope=scope, only_of=only_of
+            tx, complaint.premises, earth=here, scope=scope, only_of=only_of, office=office
         )
     reasons = {row.id: _alike(row, complaint) for row in found if row.id != complaint.id}
     scores = {id: sum(reason.points for reason in of_it) for id, of_it in reasons.items()}
