@@ -170,7 +170,10 @@ async def company_visit_views(
     for f in await queries.findings_of(tx, list(shown)) if shown else []:
         if f.confidential or f.company not in companies or f.state == FindingState.withdrawn:
             continue
-        item = (await checklists.compiled(tx, shown[f.visit])).items[f.item].item
+        found = (await checklists.compiled(tx, shown[f.visit])).item(f.item)
+        if found is None:
+            continue  # asked at this visit alone: never the factory's to know
+        item = found.item
         findings.setdefault(f.visit, []).append(
             CompanyFinding(
                 f.id,
