@@ -43,6 +43,9 @@ ORDER_NOTES: Final = {
     "order.annulled": "คำสั่งถูกยกเลิกโดยคำวินิจฉัย / The order was annulled",
     "order.superseded": "มีคำสั่งใหม่แทน / The order was superseded",
 }
+ORDER_ENDS: Final = frozenset(
+    {"order.complied", "order.revoked", "order.annulled", "order.superseded"}
+)
 INSPECTED: Final = (
     "เจ้าหน้าที่ได้เข้าตรวจสอบแล้ว อยู่ระหว่างพิจารณา จะแจ้งผลเมื่อเสร็จสิ้น / "
     "Officers have looked into it on site. It is being considered; you will be told how it ends."
@@ -65,12 +68,13 @@ async def follow_visit(tx: Tx, job: Job) -> None:
         complaint = await moving.held(tx, one, "complaint.read", None)
         if not await _note(tx, job, complaint, VISIT_NOTES[name], {"visit": id}):
             continue
-        over = name == "visit.accepted" or name == "visit.cancelled"
-        if not over or await visit_queries.has_live_visit(tx, one):
+        if await visit_queries.has_live_visit(tx, one):
             continue
         if name == "visit.accepted":
             await _tell(tx, job, complaint, INSPECTED if _was_inside(visit) else "")
-        await _moved(tx, complaint, "inspected", "complaint.inspected", visit=id)
+            await _over(tx, complaint, "inspected", "complaint.inspected", visit=id)
+        elif name == "visit.cancelled":
+            await _moved(tx, complaint, "inspected", "complaint.visit_cancelled", visit=id)
 
 
 async def follow_order(tx: Tx, job: Job) -> None:
@@ -89,8 +93,9 @@ async def follow_order(tx: Tx, job: Job) -> None:
             if complaint.state == State.inspection_scheduled:
                 await _moved(tx, complaint, "inspected", "complaint.inspected", order=id)
             await _moved(tx, complaint, "order", "complaint.ordered", order=id)
-        elif await _moved(tx, complaint, "order_ended", "complaint.order_ended", order=id):
+        elif name in ORDER_ENDS:
             await _tell(tx, job, complaint, MEASURES_OVER if name == "order.complied" else "")
+            await _over(tx, complaint, "order_ended", "complaint.order_ended", order=id)
 
 
 async def follow_factory(tx: Tx, job: Job) -> None:
@@ -112,6 +117,13 @@ async def follow_factory(tx: Tx, job: Job) -> None:
             await subject_queries.set_licence(tx, one, site.licence)
         facts = {"premises": standing, "before": other, "merged": True}
         await moving.save(tx, complaint, "complaint.subject_confirmed", facts)
+
+
+async def _over(tx: Tx, complaint: ComplaintRow, move: str, event: str, **facts: UUID) -> None:
+    """As `_moved`; the officer hears of it too where the complaint stands elsewhere meanwhile, such
+    as waiting for its complainant. Nobody hears of one that is over."""
+    if not await _moved(tx, complaint, move, event, **facts) and complaint.state in OPEN:
+        await moving.save(tx, complaint, event, facts)
 
 
 def _was_inside(visit: VisitRow) -> bool:

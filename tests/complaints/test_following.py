@@ -13,7 +13,7 @@ from api.jobs import Job
 from api.permissions import Worker
 from tests.complaints.conftest import by_code, secret
 from tests.complaints.matters import about, accepted, planned, reviewed, stored
-from tests.inspection.orders import serve, signed
+from tests.inspection.orders import act, serve, signed
 from tests.world import Person, World, encode, now, record, submit
 
 
@@ -160,7 +160,9 @@ async def test_the_same_event_followed_twice_is_followed_once(world: World) -> N
     visit = (await planned(world, id))["id"]
     await reviewed(world, visit, "cancel")
     await world.work()
-    version = (await stored(world, id))["version"]
+    before = await stored(world, id)
+    version = before["version"]
+    assert before["state"] == "in_progress"
     async with world.db.read() as tx:
         event = await tx.value(
             "select id from event where record = $1 and name = 'visit.cancelled'", UUID(visit)
@@ -187,6 +189,21 @@ async def test_a_complaint_that_waits_for_its_complainant_is_left_where_it_is(
     await world.work()
     assert (await stored(world, id))["state"] == "awaiting_info"
     assert await notes(world, id) == ["visit.cancelled"]
+
+
+async def test_the_officer_hears_of_an_order_that_ended_while_its_complainant_is_asked(
+    world: World,
+) -> None:
+    id = await about(world, await world.premises(company=True))
+    visit = await accepted(world, (await planned(world, id))["id"])
+    order = await signed(world, visit)
+    await world.work()
+    async with world.db.begin() as tx:
+        await tx.run("update complaint set state = 'awaiting_info' where id = $1", id)
+    assert (await act(world, order, "revoke", why="x")).status_code == 200
+    await world.work()
+    assert (await stored(world, id))["state"] == "awaiting_info"
+    assert "complaint.order_ended" in await messages(world, world.inspector, id)
 
 
 async def test_the_case_file_of_an_order_has_its_complaints_without_their_complainants(

@@ -88,6 +88,7 @@ EVENTS: Words = {
     "complaint.asked": ("ขอข้อมูลเพิ่มเติม", "more was asked"),
     "complaint.messaged": ("แจ้งผู้ร้อง", "the complainant was told"),
     "complaint.informed": ("ได้รับข้อมูลเพิ่มเติม", "more was told"),
+    "complaint.visit_cancelled": ("ยกเลิกการตรวจตามเรื่องร้องเรียน", "its visit was cancelled"),
     "complaint.ordered": ("มีคำสั่งในเรื่องร้องเรียน", "an order stands"),
     "complaint.order_ended": ("คำสั่งในเรื่องร้องเรียนสิ้นสุด", "the order ended"),
     "complaint.resolved": ("ดำเนินการเรื่องร้องเรียนเสร็จ", "complaint resolved"),
