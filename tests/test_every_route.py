@@ -183,12 +183,6 @@ BODIES: dict[str, Body] = {
         "classes": [1],
         "instrument": "x",
         "valid_from": "2026-01-01",
-    "complaint.confirm_subject": lambda t: {"premises": t.premises},
-    "complaint.record_unregistered": lambda t: {"name": "ตัวอย่าง", "province": t.province},
-    "complaint.plan_visit": lambda t: {
-        "complaints": [t.complaint],
-        "planned_on": "2099-01-01",
-        "lead": t.account,
     },
 }
 NOT_FOREIGN = {

@@ -149,8 +149,6 @@ def public_status(state: State, *, left: bool, merged_into: State | None = None)
         told = _PUBLIC.get(merged_into or S.accepted, P.in_progress)
         # The other complainant was asked, or has withdrawn; this one has not.
         return P.in_progress if told in (P.waiting_for_you, P.withdrawn) else told
-    if state == S.duplicate:  # a row has it as plain text
-        return _PUBLIC.get(merged_into or S.accepted, P.in_progress)
     return _PUBLIC[state]
 
 
