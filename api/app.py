@@ -21,6 +21,7 @@ from api.routes import (
 from api.routes import (
     complaint_desk,
     complaint_keeping,
+    complaint_subjects,
     complaints,
     dev_provider,
     docs,
@@ -59,6 +60,7 @@ ROUTERS = [
     *complaint_keeping.ROUTES,
     *complaint_desk.ROUTES,
     *own_complaints.ROUTES,
+    *complaint_subjects.ROUTES,
 ]
 
 

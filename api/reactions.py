@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from api import recipients
 from api.complaints import evidence as complaint_evidence
+from api.complaints import following
 from api.complaints import intake as complaint_intake
 from api.complaints import mailing as complaint_mailing
 from api.complaints import telling as complaint_telling
@@ -51,9 +52,12 @@ JOBS: dict[str, Handler] = {
     complaint_mailing.JOB: Handler(outside=complaint_mailing.send, lease=complaint_mailing.LEASE),
     complaint_evidence.CLAIM: Handler(inside=complaint_evidence.claim_completed),
     complaint_evidence.FOLLOW: Handler(inside=complaint_evidence.follow),
+    following.VISIT: Handler(inside=following.follow_visit),
+    following.ORDER: Handler(inside=following.follow_order),
+    following.FACTORY: Handler(inside=following.follow_factory),
 }
 
-REACTIONS: dict[str, tuple[str, ...]] = {
+_REACTIONS: dict[str, tuple[str, ...]] = {
     "evidence.completed": (
         derivatives.EXAMINE,
         visit_evidence.CLAIM,
@@ -79,6 +83,18 @@ REACTIONS: dict[str, tuple[str, ...]] = {
     "session.ended": ("notify.forget_devices",),
     "account.suspended": ("notify.forget_devices",),
     "special_day.edited": ("orders.recount",),
+}
+
+_FOLLOWED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(following.VISIT_NOTES, (following.VISIT,)),
+    **dict.fromkeys(following.ORDER_NOTES, (following.ORDER,)),
+    "premises.merged": (following.FACTORY,),
+}
+"""What visits and orders mean for complaints."""
+
+REACTIONS: dict[str, tuple[str, ...]] = {
+    name: _REACTIONS.get(name, ()) + _FOLLOWED.get(name, ())
+    for name in dict.fromkeys((*_REACTIONS, *_FOLLOWED))
 }
 
 DEADLINES: dict[str, Reaction] = {

@@ -85,6 +85,13 @@ BODIES: dict[str, Body] = {
     "visit.close": lambda t: {"note": "x"},
     "visit.cancel": lambda t: {"note": "x"},
     "visit.unseal": lambda t: {"reason": "x"},
+    "complaint.confirm_subject": lambda t: {"premises": t.premises},
+    "complaint.record_unregistered": lambda t: {"name": "ตัวอย่าง", "province": t.province},
+    "complaint.plan_visit": lambda t: {
+        "complaints": [t.complaint],
+        "planned_on": "2099-01-01",
+        "lead": t.account,
+    },
     "premises.register": lambda t: {"name": "โรงงานตัวอย่าง", "province": t.province},
     "premises.correct": lambda t: {"address": "x"},
     "premises.merge": lambda t: {"other": t.other},

@@ -92,6 +92,15 @@ class Outcome(StrEnum):
     no_evidence = "no_evidence"  # ไม่พบหลักฐาน
 
 
+OUTCOME_WORDS: dict[str, tuple[str, str]] = {
+    Outcome.substantiated: ("เป็นจริงตามร้อง", "substantiated"),
+    Outcome.unsubstantiated: ("ไม่เป็นตามที่ร้อง", "unsubstantiated"),
+    Outcome.out_of_jurisdiction: ("อยู่นอกอำนาจ", "out of jurisdiction"),
+    Outcome.unregistered_factory: ("โรงงานที่ไม่ได้จดทะเบียน", "an unregistered factory"),
+    Outcome.no_evidence: ("ไม่พบหลักฐาน", "no evidence"),
+}
+
+
 class PublicStatus(StrEnum):
     """All that the complainant and the public are told of a state."""
 

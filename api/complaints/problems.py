@@ -225,3 +225,21 @@ class ComplainantUnknown(
     en="There is no such complainant",
 ):
     """Fewer people have said "me too"."""
+
+
+class SubjectUnconfirmed(
+    Conflict,
+    code="complaints/subject-unconfirmed",
+    th="ต้องยืนยันก่อนว่าเรื่องนี้เกี่ยวกับโรงงานใด",
+    en="Which factory the complaint is about must be confirmed first",
+):
+    """A visit is of premises of the register, which an officer confirmed to be what is meant."""
+
+
+class SubjectsDiffer(
+    Conflict,
+    code="complaints/subjects-differ",
+    th="เรื่องร้องเรียนเหล่านี้ไม่ได้เกี่ยวกับโรงงานเดียวกัน",
+    en="These complaints are not about one factory",
+):
+    """One visit is of one site; complaints about another site need a visit of their own."""

@@ -32,6 +32,7 @@ OFFICERS: dict[str, tuple[str, ...]] = {
     "complaint.withdrawn": ("assigned",),
     "complaint.inspected": ("assigned",),
     "complaint.order_ended": ("assigned",),
+    "complaint.visit_cancelled": ("assigned",),
     "complaint.clock_reminded": ("level",),
     "complaint.clock_overdue": ("level",),
 }

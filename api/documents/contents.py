@@ -267,6 +267,18 @@ class CaseEvidence(_Part, kw_only=True):
     size: int = 0
 
 
+class CaseComplaint(_Part, kw_only=True):
+    """A complaint behind the matter; nothing of who told it."""
+
+    number: str
+    received_at: str
+    category: str
+    what: str
+    state: str
+    outcome: str = ""
+    decision: str = ""
+
+
 class CaseFile(_Part, kw_only=True):
     """สำนวน: all that happened in one matter, for court or Ombudsman."""
 
@@ -275,6 +287,7 @@ class CaseFile(_Part, kw_only=True):
     office: Office
     subject: str
     factory: Factory
+    complaints: list[CaseComplaint] = []
     officers: list[Person] = []
     events: list[CaseEvent] = []
     clocks: list[CaseClock] = []

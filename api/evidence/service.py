@@ -197,7 +197,8 @@ async def for_phones(tx: Tx, ids: Sequence[UUID]) -> list[Evidence]:
 
 async def _view(tx: Tx, row: EvidenceRow) -> Evidence:
     """Where it was made is for the sender and for officers, and what other evidence it is like for
-    officers alone: a company sees neither of what is not its own."""
+    officers alone: a company sees neither of what is not its own. Nor does it see whose it is (the
+    id of a visit tells when it was planned) and the receipt, which is its sender's."""
     office = bool(permissions.reaches(tx.actor, "evidence.read") & {Reach.office, Reach.all})
     mine = isinstance(tx.actor, permissions.Session) and row.account == tx.actor.account
     said = Said()
@@ -213,13 +214,13 @@ async def _view(tx: Tx, row: EvidenceRow) -> Evidence:
         sha256=row.sha256.hex(),
         media=row.media,
         owner_kind=row.owner_kind,
-        owner=row.owner,
+        owner=row.owner if mine or office else None,
         item=row.item,
         claimed=row.claimed,
         taken_at=row.taken_at,
         position=_position(said),
         received_at=row.received_at,
-        receipt=row.receipt,
+        receipt=row.receipt if mine or office else None,
         flags=[flag for flag in row.all_flags() if office or flag.code != USED_BEFORE],
         width=row.width,
         height=row.height,

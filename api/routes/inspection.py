@@ -12,6 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api import cursors, permissions
+from api.complaints import case_parts
 from api.cursors import CursorInvalid, Place
 from api.documents.contents import Language
 from api.documents.model import Document
@@ -209,7 +210,7 @@ async def issue_case_file(
     tx: InTx, visit: FromPath[UUID], language: FromQuery[Language] = "th"
 ) -> Document:
     """Puts the matter of a visit together: every event, clock, document and officer, signed."""
-    return await cases.of_visit(tx, visit, language)
+    return await cases.of_visit(tx, visit, language, case_parts.of_visits)
 
 
 @post(

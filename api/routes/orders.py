@@ -13,6 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from api import permissions
 from api.accounts import fresh_model
 from api.accounts.model import AccountSuspended, AuthorityNeeded, NoOfficer
+from api.complaints import case_parts
 from api.documents.contents import Language
 from api.documents.model import Document
 from api.edge import Declare, InTx, Page, get, if_match, post, put
@@ -226,7 +227,7 @@ async def issue_case_file(
     tx: InTx, order: FromPath[UUID], language: FromQuery[Language] = "th"
 ) -> Document:
     """Everything about the matter as one signed document, for a court or the Ombudsman."""
-    return await cases.of_order(tx, order, language)
+    return await cases.of_order(tx, order, language, case_parts.of_visits)
 
 
 ROUTES = [

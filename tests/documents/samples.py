@@ -156,6 +156,17 @@ def case_file() -> c.CaseFile:
             c.CaseDocument(kind="คำสั่ง", number="1", date="2026-11-23", code="0", sha256="a" * 64)
         ],
         evidence=[c.CaseEvidence(what="ภาพถ่าย", sha256="cd" * 32, received_at=at)],
+        complaints=[
+            c.CaseComplaint(
+                number="69-0000123-K",
+                received_at="2026-11-20T22:15:00+07:00",
+                category="กลิ่นเหม็นรบกวน",
+                what="กลิ่นทินเนอร์ทุกคืน (ตัวอย่าง)",
+                state="ดำเนินการเสร็จสิ้น",
+                outcome="เป็นจริงตามร้อง",
+                decision="โรงงานแก้ไขระบบดูดอากาศแล้ว",
+            )
+        ],
         samples=[custody()],
         signatures=[c.Signature(role="ผู้รับคำสั่งที่ 1/2569", image=PHOTOS[1], sha256="ef" * 32)],
         photographs=photos()[:1],

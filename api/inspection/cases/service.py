@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -56,7 +56,24 @@ class Matter(NamedTuple):
     visits: list[UUID]
 
 
-async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
+class Beside(NamedTuple):
+    """The complaints behind a matter: what the file says of them, and the ids of their events.
+
+    Events named in `unsaid` are no part of the matter, such as that somebody read them.
+    """
+
+    complaints: list[c.CaseComplaint]
+    records: list[UUID]
+    unsaid: frozenset[str] = frozenset()
+
+
+Complaints = Callable[[Tx, Sequence[UUID], c.Language], Awaitable[Beside]]
+"""The complaints behind visits. Inspection knows none: whoever asks for a file gives the reader."""
+
+
+async def of_visit(
+    tx: Tx, visit: UUID, language: c.Language, complaints: Complaints | None = None
+) -> Document:
     """The case file of a visit's matter, with the visits that it follows and that follow it, the
     orders on them, and what those hang together with.
 
@@ -70,17 +87,25 @@ async def of_visit(tx: Tx, visit: UUID, language: c.Language) -> Document:
     found = await queries.order_matter(tx, await queries.orders_on(tx, chain))
     found.visits = list(dict.fromkeys([*chain, *found.visits]))
     matter = await _matter(tx, chain[0], title, row, found)
-    return await issue(tx, matter, language)
+    return await issue(tx, matter, language, await _beside(tx, matter, language, complaints))
 
 
-async def of_order(tx: Tx, order: UUID, language: c.Language) -> Document:
+async def of_order(
+    tx: Tx, order: UUID, language: c.Language, complaints: Complaints | None = None
+) -> Document:
     """The case file of an order: with the orders that it follows, corrects or leads to, and the
     visits that they rest on or that verified them. Raises `OrderNotFound`."""
     row = await orders.row(tx, order, "case_file.issue")
     found = await queries.order_matter(tx, [order])
     title = (papers.TITLE_EN if language == "en" else papers.TITLE_TH)[OrderKind(row.kind)]
     matter = await _matter(tx, found.orders[0], title, row, found)
-    return await issue(tx, matter, language)
+    return await issue(tx, matter, language, await _beside(tx, matter, language, complaints))
+
+
+async def _beside(
+    tx: Tx, matter: Matter, language: c.Language, complaints: Complaints | None
+) -> Beside:
+    return await complaints(tx, matter.visits, language) if complaints else Beside([], [])
 
 
 async def _matter(
@@ -94,7 +119,7 @@ async def _matter(
     return Matter(subject, title, *where, records, owners, found.orders, found.visits)
 
 
-async def issue(tx: Tx, matter: Matter, language: c.Language) -> Document:
+async def issue(tx: Tx, matter: Matter, language: c.Language, beside: Beside) -> Document:
     """Gathers events, clocks, documents, evidence and officers of `matter` and signs them."""
     before = await documents.latest(tx, KIND, matter.subject, None, language)
     chained = await chains.of_visits(tx, matter.visits)
@@ -107,9 +132,8 @@ async def issue(tx: Tx, matter: Matter, language: c.Language) -> Document:
         for bound in found
     ]
     papers = [d for d in await documents.of_subjects(tx, matter.records) if d.kind != KIND]
-    events = await queries.events(
-        tx, [*matter.records, *(e.id for e in held), *(d.id for d in papers)]
-    )
+    about = [*matter.records, *beside.records, *(e.id for e in held), *(d.id for d in papers)]
+    events = [e for e in await queries.events(tx, about) if e.name not in beside.unsaid]
     told = await queries.messages(tx, matter.records)
     accounts = list(dict.fromkeys(e.account for e in events if e.account))
     officers = {
@@ -123,9 +147,13 @@ async def issue(tx: Tx, matter: Matter, language: c.Language) -> Document:
         office=c.Office(th=office.th, en=office.en),
         subject=matter.title,
         factory=record.factory_part(factory, language),
+        complaints=beside.complaints,
         officers=[_officer(officers[a], events, language) for a in accounts if a in officers],
         events=[_event(e, officers, language) for e in events],
-        clocks=[_clock(k, language) for k in await queries.clocks(tx, matter.records)],
+        clocks=[
+            _clock(k, language)
+            for k in await queries.clocks(tx, [*matter.records, *beside.records])
+        ],
         messages=[_message(m, officers, language) for m in told],
         documents=[await _document(tx, d, language) for d in papers],
         evidence=[_evidence(e) for e in held],
@@ -157,7 +185,9 @@ def _officer(found: CaseOfficer, events: Sequence[EventRow], language: c.Languag
 
 def _event(found: EventRow, officers: dict[UUID, CaseOfficer], language: c.Language) -> c.CaseEvent:
     english = language == "en"
-    if found.account is None:
+    if found.actor == "complainant":
+        who = words.COMPLAINANT[english]
+    elif found.account is None:
         who = words.SYSTEM[english]
     else:
         officer = officers.get(found.account)

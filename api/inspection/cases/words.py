@@ -72,12 +72,46 @@ EVENTS: Words = {
     "document.force_changed": ("เปลี่ยนสถานะของเอกสาร", "force of the document changed"),
     "evidence.completed": ("รับไฟล์ครบถ้วน", "file received whole"),
     "evidence.examined": ("ตรวจสอบภาพ", "picture examined"),
+    "complaint.submitted": ("รับแจ้งเรื่องร้องเรียน", "complaint told"),
+    "complaint.accepted": ("รับเรื่องร้องเรียน", "complaint accepted"),
+    "complaint.rejected": ("ไม่รับเรื่องร้องเรียน", "complaint rejected"),
+    "complaint.merged": ("รวมเป็นเรื่องซ้ำ", "complaint merged"),
+    "complaint.assigned": ("มอบหมายเรื่องร้องเรียน", "complaint assigned"),
+    "complaint.reassigned": ("เปลี่ยนผู้รับผิดชอบเรื่อง", "complaint reassigned"),
+    "complaint.forwarded": ("ส่งต่อเรื่องร้องเรียน", "complaint forwarded"),
+    "complaint.begun": ("เริ่มดำเนินการเรื่องร้องเรียน", "work on the complaint begun"),
+    "complaint.inspection_scheduled": (
+        "นัดตรวจสอบตามเรื่องร้องเรียน",
+        "visit because of the complaint planned",
+    ),
+    "complaint.inspected": ("ตรวจสอบตามเรื่องร้องเรียนแล้ว", "inspected because of the complaint"),
+    "complaint.asked": ("ขอข้อมูลเพิ่มเติม", "more was asked"),
+    "complaint.messaged": ("แจ้งผู้ร้อง", "the complainant was told"),
+    "complaint.informed": ("ได้รับข้อมูลเพิ่มเติม", "more was told"),
+    "complaint.visit_cancelled": ("ยกเลิกการตรวจตามเรื่องร้องเรียน", "its visit was cancelled"),
+    "complaint.ordered": ("มีคำสั่งในเรื่องร้องเรียน", "an order stands"),
+    "complaint.order_ended": ("คำสั่งในเรื่องร้องเรียนสิ้นสุด", "the order ended"),
+    "complaint.resolved": ("ดำเนินการเรื่องร้องเรียนเสร็จ", "complaint resolved"),
+    "complaint.closed": ("ยุติเรื่องร้องเรียน", "complaint closed"),
+    "complaint.reopened": ("เปิดเรื่องร้องเรียนใหม่", "complaint reopened"),
+    "complaint.withdrawn": ("ผู้ร้องยกเลิกเรื่อง", "complaint withdrawn"),
+    "complaint.left": ("ผู้ร้องไม่ประสงค์ติดตามต่อ", "the complainant left"),
+    "complaint.added_to": ("แจ้งเพิ่มเติม", "more was added"),
+    "complaint.occurred": ("แจ้งว่าเกิดเหตุซ้ำ", "it happened again"),
+    "complaint.rated": ("ผู้ร้องประเมินผล", "rated"),
+    "complaint.me_too_added": ("มีผู้ร้องเพิ่ม", "another says so too"),
+    "complaint.subject_confirmed": ("ยืนยันโรงงานที่ถูกร้อง", "which factory it is about"),
+    "complaint.released": ("เผยแพร่ข้อความ", "words released"),
+    "complaint.identity_opened": ("เปิดข้อมูลผู้ร้องที่ปิดผนึก", "the complainant's seal opened"),
+    "complaint.clock_reminded": ("เตือนก่อนครบกำหนด", "reminded of a clock"),
+    "complaint.clock_overdue": ("พ้นกำหนดดำเนินการ", "a clock ran out"),
 }
 CLOCKS: Words = {
     "order.due": ("ปฏิบัติตามคำสั่ง", "compliance with the order"),
     "order.appeal": ("อุทธรณ์คำสั่ง", "appeal against the order"),
     "order.service": ("ถือว่าได้รับคำสั่ง", "service counts"),
     "visit.review": ("พิจารณาผลการตรวจ", "review of the visit"),
+    "complaint.clock": ("ดำเนินการเรื่องร้องเรียน", "the complaint"),
 }
 SERVED: Words = {
     "personal": ("รับด้วยตนเอง", "received in person"),
@@ -85,6 +119,7 @@ SERVED: Words = {
 }
 RECEIVED = ("ผู้รับคำสั่งที่", "For order no.")
 SYSTEM = ("ระบบ", "the system")
+COMPLAINANT = ("ผู้ร้อง", "the complainant")
 OUTSIDE = ("ผู้ประกอบกิจการ", "the operator's side")
 TAMPERED = ("ข้อมูลถูกแก้ไขภายหลัง เชื่อถือไม่ได้", "tampered with")
 ERASED = ("ข้อมูลถูกลบแล้ว", "erased")

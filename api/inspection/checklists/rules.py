@@ -12,7 +12,7 @@ the JavaScript evaluator of the tests to the same verdicts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -135,6 +135,21 @@ class Compiled:
                 depends.setdefault(code, set()).add(item.code)
         self.dependents = {code: frozenset(found) for code, found in depends.items()}
         self._applicable: dict[Any, dict[str, CompiledItem]] = {}
+
+    def with_extra(self, items: Sequence[std.Item]) -> Compiled:
+        """The same with further items, such as those of one visit; this one stays as it is."""
+        found = object.__new__(Compiled)
+        sections = {s.code for s in self.standard.sections}
+        new = dict.fromkeys(i.section for i in items if i.section not in sections)
+        found.standard = msgspec.structs.replace(
+            self.standard,
+            items=(*self.standard.items, *items),
+            sections=(*self.standard.sections, *(std.EXTRA_SECTIONS[code] for code in new)),
+        )
+        found.items = {**self.items, **{item.code: CompiledItem(item) for item in items}}
+        found.dependents = self.dependents
+        found._applicable = {}
+        return found
 
     def item(self, code: str) -> CompiledItem | None:
         """The item of that code, None where there is none."""

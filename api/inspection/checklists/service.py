@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from uuid import UUID
+
+import msgspec
 
 from api import events, ids, permissions
 from api.db import Tx
@@ -11,15 +15,34 @@ from api.inspection.checklists.model import ChecklistInvalid, ChecklistLine, Che
 from api.permissions import Session
 
 _compiled: dict[UUID, rules.Compiled] = {}
+_items = msgspec.json.Decoder(list[standard.Item])
 
 
-async def compiled(tx: Tx, id: UUID) -> rules.Compiled:
-    """The rules of a published version; a version never changes, so it is kept."""
+async def compiled(tx: Tx, id: UUID, extra_items: str = "[]") -> rules.Compiled:
+    """The rules of a published version; a version never changes, so it is kept.
+
+    `extra_items` are those of one visit as stored: they are asked beside the checklist's own.
+    """
     found = _compiled.get(id)
     if found is None:
         row = await queries.checklist_by_id(tx, id)
         found = _compiled[id] = rules.compile(standard.decode(row.content))
-    return found
+    return found if extra_items == "[]" else _with_extra(id, extra_items)
+
+
+@lru_cache(maxsize=256)
+def _with_extra(id: UUID, extra_items: str) -> rules.Compiled:
+    return _compiled[id].with_extra(items_of(extra_items))
+
+
+def items_of(stored: str) -> list[standard.Item]:
+    """The extra items of a visit."""
+    return [] if stored == "[]" else _items.decode(stored)
+
+
+def text_of(items: Sequence[standard.Item]) -> str:
+    """Extra items as they are stored."""
+    return msgspec.json.encode(items).decode()
 
 
 async def newest(tx: Tx) -> ChecklistLine:

@@ -192,6 +192,12 @@ class Standard(Data, frozen=True):
     items: tuple[Item, ...]
 
 
+COMPLAINT: str = "complaint"
+EXTRA_SECTIONS: dict[str, Section] = {
+    COMPLAINT: Section(COMPLAINT, Text("เรื่องที่ได้รับแจ้ง", "What was reported")),
+}
+"""Sections that no checklist has: of items asked at single visits."""
+
 _decoder = msgspec.json.Decoder(Standard)
 
 

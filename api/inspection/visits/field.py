@@ -113,7 +113,7 @@ async def record_visit(
     if name:
         cell = sealed.Cell("visit", "representative_name", visit.id)
         sealed_name = await sealed.seal(tx, visit.data_key, cell, name)
-    compiled = await checklists.compiled(tx, visit.checklist)
+    compiled = await checklists.compiled(tx, visit.checklist, visit.extra_items)
     subject["visit_date"] = bangkok_date(visit.started_at or tx.now).isoformat()
     versions, judged = _versions(tx, op, actor, held, compiled, subject, flags)
     touched = {v.item for v in versions}
@@ -357,7 +357,7 @@ async def _replace(
 ) -> Applied:
     """One answer that supersedes several others; shared by settling and laboratory results."""
     actor, flags = steps.officer(tx, "visit.record"), list(odd)
-    compiled = await checklists.compiled(tx, held.visit.checklist)
+    compiled = await checklists.compiled(tx, held.visit.checklist, held.visit.extra_items)
     subject = _subject.decode(held.visit.subject)
     subject["visit_date"] = bangkok_date(held.visit.started_at or tx.now).isoformat()
     op = RecordVisit(id=operation, visit=held.visit.id, answers=[answer])
@@ -390,7 +390,7 @@ async def submit_visit(
         raise NotStarted(visit=op.visit)
     visit.state = steps.move("submit", visit.state)
     flags = list(odd)
-    compiled = await checklists.compiled(tx, visit.checklist)
+    compiled = await checklists.compiled(tx, visit.checklist, visit.extra_items)
     subject = _subject.decode(visit.subject)
     heads = {i: merge.standing(v) for i, v in held.versions.items() if v}
     known = {item: standing[0].value for item, standing in heads.items()}

@@ -126,6 +126,7 @@ class VisitRow(msgspec.Struct):
     has_start: bool
     shown_as: UUID
     operator: UUID | None
+    extra_items: str
     data_key: UUID
     kid: str
     wrapped: bytes | None

@@ -26,7 +26,7 @@ async def visits(tx: Tx, ids: Sequence[UUID], scope: Scope) -> list[VisitRow]:
             v.reason, v.announced, v.planned_on, v.lead, v.team, v.subject, v.started_at, v.outcome,
             v.ended_at, v.representative, v.returned_items, v.flags, v.entries, v.version,
             v.started is not null, v.shown_as, l.operator_company,
-            v.data_key, k.kid, k.wrapped
+            v.extra_items, v.data_key, k.kid, k.wrapped
         from visit v join data_key k on k.id = v.data_key left join licence l on l.id = v.licence
         where v.id = any($1::uuid[])
             and ($2::text[] is null or v.province = any($2))
@@ -58,15 +58,16 @@ async def insert_visit(
     subject: str,
     data_key: UUID,
     created_by: UUID | None,
+    extra_items: str = "[]",
 ) -> None:
     """A planned visit; raises `AlreadyPlanned` when the id is taken."""
     await tx.run(
         """
         insert into visit (id, premises, licence, company, province, class, checklist, state,
             reason, announced, planned_on, note, follows, lead, team, subject, data_key,
-            created_at, created_by)
+            created_at, created_by, extra_items)
         values ($1, $2, $3, $4, $5, $6, $7, 'planned', $8, $9, $10, $11, $12, $13, $14,
-            $15::jsonb, $16, $17, $18)
+            $15::jsonb, $16, $17, $18, $19::jsonb)
         """,
         id,
         premises,
@@ -86,6 +87,7 @@ async def insert_visit(
         data_key,
         tx.now,
         created_by,
+        extra_items,
     )
 
 

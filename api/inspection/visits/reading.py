@@ -102,6 +102,7 @@ async def visit_views(tx: Tx, ids: Sequence[UUID]) -> list[Visit]:
             evidence=[VisitEvidence(f.id, f.item, f.media) for f in files.get(h.id, [])],
             signatures=signed.get(h.id, []),
             samples=taken[h.id].samples,
+            extra_items=checklists.items_of(h.extra_items),
             version=h.version,
         )
         for h in headers
@@ -119,7 +120,7 @@ async def _judged(
     current = merge.current(versions)
     if not current:
         return []
-    compiled = await checklists.compiled(tx, h.checklist_id)
+    compiled = await checklists.compiled(tx, h.checklist_id, h.extra_items)
     subject = _facts.decode(h.subject)
     subject["visit_date"] = bangkok_date(h.started_at or tx.now).isoformat()
     known = {item: answer.value for item, answer in current.items()}
@@ -169,7 +170,10 @@ async def company_visit_views(
     for f in await queries.findings_of(tx, list(shown)) if shown else []:
         if f.confidential or f.company not in companies or f.state == FindingState.withdrawn:
             continue
-        item = (await checklists.compiled(tx, shown[f.visit])).items[f.item].item
+        found = (await checklists.compiled(tx, shown[f.visit])).item(f.item)
+        if found is None:
+            continue  # asked at this visit alone: never the factory's to know
+        item = found.item
         findings.setdefault(f.visit, []).append(
             CompanyFinding(
                 f.id,

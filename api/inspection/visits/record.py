@@ -94,7 +94,7 @@ async def issue(tx: Tx, visit: UUID, language: c.Language) -> list[Document]:
         return []
     row = rows[0]
     (seen,) = await reading.visit_views(tx, [visit])
-    compiled = await checklists.compiled(tx, row.checklist)
+    compiled = await checklists.compiled(tx, row.checklist, row.extra_items)
     names = await _names(tx, row.id, seen)
     signed = await _signed(tx, row.id, seen.samples)
     photos = [e for id, e in signed.files.items() if id not in signed.drawn]

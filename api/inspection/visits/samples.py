@@ -56,7 +56,7 @@ async def take_sample(
     actor = steps.officer(tx, "visit.take_sample")
     visit = steps.find(visits, op.visit).visit
     steps.on_team(visit, actor)
-    compiled = await checklists.compiled(tx, visit.checklist)
+    compiled = await checklists.compiled(tx, visit.checklist, visit.extra_items)
     before = (await chains.of_visits(tx, [visit.id]))[visit.id].samples
     odd = [*odd, *_cut(op)]
     flags = [*odd, *_odd(tx, op, visit, compiled, before)]

@@ -14,6 +14,7 @@ from api.clock import bangkok_date
 from api.db import Tx
 from api.inspection.checklists import service as checklists
 from api.inspection.checklists.rule_values import Flag
+from api.inspection.checklists.standard import Item
 from api.inspection.visits import (
     merge,
     queries,
@@ -46,8 +47,10 @@ from api.problems import Stale
 REVIEW = "visit.review"
 
 
-async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit) -> Visit:
+async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit, extra_items: Sequence[Item] = ()) -> Visit:
     """Plans a visit under the sender's id; the same plan again is the same visit.
+
+    `extra_items` are asked at this visit beside the checklist.
 
     Raises `PremisesUnknown`, `TeamUnknown`, `AlreadyPlanned`, and `VisitNotFound` also for a
     visit to follow that the caller may not know of.
@@ -91,6 +94,7 @@ async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit) -> Visit:
         subject=site.subject(),
         data_key=await sealed.new_key(tx),
         created_by=by,
+        extra_items=checklists.text_of(extra_items),
     )
     if plan.announced and site.company is not None:
         shown_as = (await reading.row(tx, id, "visit.plan")).shown_as
@@ -131,7 +135,7 @@ async def return_visit(tx: Tx, id: UUID, version: int, items: Sequence[str], not
     Raises `ItemsUnknown` where the visit's version of the checklist lacks some of them.
     """
     visit = await _reviewed(tx, id, version, "return")
-    known = (await checklists.compiled(tx, visit.checklist)).items
+    known = (await checklists.compiled(tx, visit.checklist, visit.extra_items)).items
     if unknown := [item for item in items if item not in known]:
         raise ItemsUnknown(items=unknown)
     await queries.move(tx, id, visit.state, by=_account(tx), note=note, items=items)

@@ -102,7 +102,7 @@ async def headers(tx: Tx, ids: Sequence[UUID]) -> list[VisitHeader]:
             c.number, v.state, v.reason, v.announced, v.planned_on, v.note, v.follows, v.lead,
             v.team, v.started_at, v.outcome, v.ended_at, v.representative, v.submitted_at,
             v.accepted_at, v.review_note, v.returned_items, v.subject, v.started, v.flags,
-            v.version, v.checklist as checklist_id
+            v.version, v.checklist as checklist_id, v.extra_items
         from visit v
             join premises p on p.id = v.premises
             join checklist c on c.id = v.checklist

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from api.inspection.checklists.rule_values import Flag
+from api.inspection.checklists.standard import Item
 from api.inspection.visits.custody import Sample
 from api.inspection.visits.model import FindingState, Severity, VisitState
 from api.inspection.visits.operations import Answer, Signer
@@ -89,6 +90,7 @@ class VisitHeader(msgspec.Struct):
     flags: str
     version: int
     checklist_id: UUID
+    extra_items: str
 
 
 class Note(msgspec.Struct):
@@ -227,6 +229,8 @@ class Visit(msgspec.Struct, kw_only=True):
     evidence: list[VisitEvidence] = []
     signatures: list[VisitSignature] = []
     samples: list[Sample] = []
+    extra_items: list[Item] = []
+    """Asked at this visit beside the checklist; the factory never learns of them."""
     version: int
 
 

@@ -1,0 +1,131 @@
+"""Whom a complaint is about, and the visits because of it, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request
+from litestar.params import FromPath, JSONBody
+
+from api.complaints import subjects, visiting
+from api.complaints.problems import (
+    ComplaintNotFound,
+    ComplaintSealed,
+    PlaceUnknown,
+    SubjectsDiffer,
+    SubjectUnconfirmed,
+)
+from api.complaints.subject_views import (
+    Candidate,
+    ConfirmedSubject,
+    ConfirmSubject,
+    PlanComplaintVisit,
+    SimilarComplaint,
+)
+from api.edge import InTx, get, if_match, post, put
+from api.factories.model import FactoryNotFound, IdTaken, OutsideThailand, RegisterPremises
+from api.factories.model import PlaceUnknown as NoSuchPlace
+from api.inspection.visits.model import (
+    AlreadyPlanned,
+    PremisesUnknown,
+    TeamUnknown,
+    VisitNotFound,
+)
+from api.inspection.visits.views import Visit
+from api.problems import Stale
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@get(
+    "/v1/complaints/{complaint:uuid}/candidates",
+    verb="complaint.read",
+    operation="complaint.candidates",
+    tags=["complaint"],
+    problems=[ComplaintNotFound],
+)
+async def list_candidates(tx: InTx, complaint: FromPath[UUID]) -> list[Candidate]:
+    """Factories of the register that it may be about, the likeliest first, with reasons."""
+    return await subjects.candidates(tx, complaint)
+
+
+@get(
+    "/v1/complaints/{complaint:uuid}/similar",
+    verb="complaint.read",
+    operation="complaint.similar",
+    tags=["complaint"],
+    problems=[ComplaintNotFound],
+)
+async def list_similar(tx: InTx, complaint: FromPath[UUID]) -> list[SimilarComplaint]:
+    """Complaints near in place, time and category, closed ones too: duplicates to be merged."""
+    return await subjects.similar(tx, complaint)
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/subject",
+    verb="complaint.handle",
+    operation="complaint.confirm_subject",
+    tags=["complaint"],
+    problems=[ComplaintNotFound, ComplaintSealed, PlaceUnknown, Stale],
+    status_code=200,
+)
+async def confirm_subject(
+    request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[ConfirmSubject]
+) -> ConfirmedSubject:
+    """Says which factory it is about, or another than before. If-Match carries the version."""
+    return await subjects.confirm(tx, complaint, if_match(request), data)
+
+
+@post(
+    "/v1/complaints/{complaint:uuid}/unregistered-factory",
+    verb="complaint.handle",
+    operation="complaint.record_unregistered",
+    tags=["complaint"],
+    problems=[
+        ComplaintNotFound,
+        ComplaintSealed,
+        PlaceUnknown,
+        FactoryNotFound,
+        OutsideThailand,
+        NoSuchPlace,
+        IdTaken,
+        Stale,
+    ],
+    status_code=200,
+)
+async def record_unregistered(
+    request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[RegisterPremises]
+) -> ConfirmedSubject:
+    """Puts a factory that nobody registered on record, as what it is about. If-Match: version.
+
+    Give the position of the factory, not the complainant's: the register is open to everybody.
+    """
+    return await subjects.record_unregistered(tx, complaint, if_match(request), data)
+
+
+@put(
+    "/v1/complaint-visits/{visit:uuid}",
+    verb="complaint.handle",
+    operation="complaint.plan_visit",
+    tags=["complaint"],
+    problems=[
+        ComplaintNotFound,
+        ComplaintSealed,
+        SubjectUnconfirmed,
+        SubjectsDiffer,
+        PremisesUnknown,
+        TeamUnknown,
+        AlreadyPlanned,
+        VisitNotFound,
+    ],
+)
+async def plan_visit(tx: InTx, visit: FromPath[UUID], data: JSONBody[PlanComplaintVisit]) -> Visit:
+    """Plans a visit because of complaints about one factory, under the sender's id.
+
+    Their questions come along as `extra_items`, which the factory never sees.
+    """
+    return await visiting.plan(tx, visit, data)
+
+
+ROUTES = [list_candidates, list_similar, confirm_subject, record_unregistered, plan_visit]
