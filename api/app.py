@@ -31,9 +31,11 @@ from api.routes import (
     inspection,
     notify,
     oauth,
+    open311,
     order_outcomes,
     orders,
     samples,
+    public,
     sync,
     uploads,
 )
@@ -57,6 +59,8 @@ ROUTERS = [
     *complaints.ROUTES,
     *complaint_keeping.ROUTES,
     *complaint_desk.ROUTES,
+    *open311.ROUTES,
+    *public.ROUTES,
 ]
 
 
@@ -81,7 +85,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
     app = Litestar(
         [options(routes), *routes],
         dependencies=DEPENDENCIES,
-        exception_handlers=EXCEPTION_HANDLERS,
+        exception_handlers=open311.apart(EXCEPTION_HANDLERS),
         before_request=admit,
         lifespan=[lifespan],
         openapi_config=None,  # `superapp openapi` writes the document, /docs serves it
