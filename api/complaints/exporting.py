@@ -159,7 +159,7 @@ class Export:
                 told: str = await connection.copy_from_query(
                     ROWS,
                     *self._arguments(scope),
-                    output=self._pieces.put,
+                    output=self._piece,
                     format="csv",
                     encoding="utf-8",
                     timeout=LIMIT_S,
@@ -167,6 +167,10 @@ class Export:
                 return int(told.rpartition(" ")[2])
         finally:
             await self.db.pool.release(connection)
+
+    async def _piece(self, data: bytearray) -> None:
+        """While this waits, nothing more is read of what PostgreSQL sends."""
+        await self._pieces.put(bytes(data))
 
     def _arguments(self, scope: Scope) -> list[Any]:
         f = self.filters
