@@ -52,8 +52,11 @@ create index open311_request_client on open311_request (client);
 
 -- A text as a cell of a spreadsheet that will not run it as a formula (CWE-1236).
 create function csv_cell(t text) returns text language sql immutable parallel safe as $$
-    select case when t ~ '^[\s\u0001-\u0020\u00a0\ufeff]*[=+\-@|%\uff1d\uff0b\uff0d\uff20]'
-        then '''' || t else t end
+    select case
+        when ascii(t) between 97 and 122 or ascii(t) between 65 and 90
+            or ascii(t) between 48 and 57 or ascii(t) between 3585 and 3675 then t -- most of them
+        when t ~ '^[\s\u0001-\u0020\u00a0\ufeff]*[=+\-@|%\uff1d\uff0b\uff0d\uff20]' then '''' || t
+        else t end
 $$;
 
 grant select, insert on complaint_release, complaint_month, complaint_count, open311_request
