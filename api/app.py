@@ -34,8 +34,8 @@ from api.routes import (
     open311,
     order_outcomes,
     orders,
-    samples,
     public,
+    samples,
     sync,
     uploads,
 )

@@ -353,8 +353,7 @@ def book_response(book: _Book, status: int, kinds: list[type[Problem]]) -> dict[
         answer["headers"]["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
     if status == 401:
         answer["headers"]["WWW-Authenticate"] = {"$ref": "#/components/headers/WwwAuthenticate"}
-    usual = status == 401 and set(codes) <= {kind.code for kind in _SIGN_IN}
-    shared = usual or status == 500 or all(code.startswith("ground/") for code in codes)
+    shared = status in (401, 500) or all(code.startswith("ground/") for code in codes)
     if not shared or status == 404:
         return answer
     always = [kind.code for kind in _SIGN_IN]

@@ -347,7 +347,9 @@ async def ask(person: Person, operation: str, things: Things) -> httpx.Response:
         "office": "local-11-trial",
         "form": "original",
         **dict.fromkeys(("complaint", "client"), ids.new()),
-        **{"service": "odour.json", "token": "x.xml", "service_request": "1.json"},
+        "service": "odour.json",
+        "token": "x.xml",
+        "service_request": "1.json",
     } | {name: value for name, value in known.items() if name != "province"}
     url = path.format_map(filled)
     body = BODIES[operation](things) if operation in BODIES else None
