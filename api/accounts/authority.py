@@ -81,7 +81,7 @@ async def authorities(tx: Tx, account: UUID | None) -> list[Authority]:
 async def find_authority(
     tx: Tx,
     power: Power,
-    section: str | None,
+    section: str,
     factory_class: int | None,
     province: str | None,
     on: date | None = None,
@@ -101,7 +101,7 @@ async def find_authority(
 async def require_authority(
     tx: Tx,
     power: Power,
-    section: str | None,
+    section: str,
     factory_class: int | None,
     province: str | None,
     on: date | None = None,
@@ -111,19 +111,18 @@ async def require_authority(
     """As `find_authority`, and it stays in force until the transaction ends.
 
     Its `id` and `instrument` belong into what is signed. Other features call this beside their
-    permission verb. `section` None: of whatever section, for a power that rests on none. Raises
-    `AuthorityNeeded`.
+    permission verb. Raises `AuthorityNeeded`.
     """
     found = await _find(tx, power, section, factory_class, province, on, account, lock=True)
     if found is None:
-        raise AuthorityNeeded(power=power.value, section=section or "–")
+        raise AuthorityNeeded(power=power.value, section=section)
     return found
 
 
 async def _find(
     tx: Tx,
     power: Power,
-    section: str | None,
+    section: str,
     factory_class: int | None,
     province: str | None,
     on: date | None,
@@ -132,9 +131,9 @@ async def _find(
     lock: bool,
 ) -> Authority | None:
     who = account or (tx.actor.account if isinstance(tx.actor, Session) else None)
-    wanted, today = section_of(section) if section else None, clock.bangkok_date(tx.now)
+    wanted, today = section_of(section), clock.bangkok_date(tx.now)
     day = on or today
-    if section is not None and wanted is None:
+    if wanted is None:
         raise ValueError(f"not a section: {section}")
     if who is None or day > today:
         return None
@@ -144,7 +143,7 @@ async def _find(
         held = await queries.authorities_of_officer(tx, who, power, day)
     for grant in held:
         covers = grant.covers(day, factory_class=factory_class, province=province)
-        if covers and (wanted is None or section_of(grant.section) == wanted):
+        if covers and section_of(grant.section) == wanted:
             return grant
     return None
 

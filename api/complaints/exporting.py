@@ -15,8 +15,8 @@ from uuid import UUID
 
 import msgspec
 
-from api import events, ids, permissions, settings
-from api.complaints.model import STATE_TH, Severity, State
+from api import clock, events, ids, permissions, settings
+from api.complaints.model import STATE_TH, Severity, State, Subject
 from api.complaints.problems import ExportsBusy
 from api.db import Database, Tx
 from api.permissions import Actor, Scope
@@ -75,7 +75,7 @@ left join district d on d.code = c.district
 left join premises s on s.id = c.premises
 left join desk o on o.id = c.office
 where ($1::text[] is null or c.province = any ($1))
-    and ($2::text is null or c.state = $2)
+    and ($2::text[] is null or c.state = any ($2))
     and ($3::text is null or c.category = $3)
     and ($4::text is null or c.severity = $4)
     and ($5::text is null or c.province = $5)
@@ -83,19 +83,23 @@ where ($1::text[] is null or c.province = any ($1))
     and ($7::date is null or c.received_at >= $7::timestamp at time zone 'Asia/Bangkok')
     and ($8::date is null
         or c.received_at < ($8::date + 1)::timestamp at time zone 'Asia/Bangkok')
+    and ($11::text is null or c.subject = $11)
+    and ($12::timestamptz is null or c.next_due < $12)
 """
 
 
 class Filters(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """Which complaints; dates are days in Bangkok, both included."""
 
-    state: State | None = None
+    states: list[State] = []
     category: str | None = None
     severity: Severity | None = None
     province: str | None = None
     office: UUID | None = None
     received_from: date | None = None
     received_to: date | None = None
+    subject: Subject | None = None
+    overdue: bool = False
 
 
 _running = 0
@@ -194,7 +198,7 @@ class Export:
         f = self.filters
         return [
             None if scope.provinces is None else list(scope.provinces),
-            f.state and f.state.value,
+            [state.value for state in f.states] or None,
             f.category,
             f.severity and f.severity.value,
             f.province,
@@ -203,6 +207,8 @@ class Export:
             f.received_to,
             msgspec.json.encode(STATE_TH).decode(),
             settings.current().public_grid_deg,
+            f.subject and f.subject.value,
+            clock.now() if f.overdue else None,
         ]
 
     async def _note(self, tx: Tx, event: str, facts: dict[str, Any]) -> None:

@@ -21,6 +21,8 @@ from api.complaints.problems import ComplaintSealed, ReleaseForbidden, WordsUnfi
 from api.complaints.views import NO_NUL
 from api.db import Tx
 
+SECTION: Final = "35"
+"""The section under which an authority to moderate is granted, as that to unseal is."""
 _COPIED: Final = 40
 """So many characters of the sender's in a row are no longer the officer's own words."""
 _DIGITS: Final = re.compile(r"\d(?:[\s().-]?\d){8,}")
@@ -73,8 +75,7 @@ async def unrelease(tx: Tx, id: UUID, version: int) -> Released:
 
 
 async def _authority(tx: Tx, complaint: ComplaintRow) -> UUID:
-    """Moderating rests on an instruction of the ministry, whatever section it was granted with."""
-    grant = await authority.require_authority(tx, Power.moderate, None, None, complaint.province)
+    grant = await authority.require_authority(tx, Power.moderate, SECTION, None, complaint.province)
     return grant.id
 
 

@@ -16,7 +16,7 @@ from api import logs
 from api.accounts.model import AuthorityNeeded
 from api.complaints import clients, exporting, public, releasing
 from api.complaints.clients import ApiClient, ApiClientEntry
-from api.complaints.model import Severity, State
+from api.complaints.model import Severity, State, Subject
 from api.complaints.problems import (
     ApiClientNotFound,
     ComplaintNotFound,
@@ -139,13 +139,15 @@ def _cached(request: AnyRequest, found: Any, media: str) -> Response[Any]:
 )
 async def export(
     request: AnyRequest,
-    in_state: Annotated[State | None, QueryParameter(name="state")] = None,
+    states: Annotated[list[State] | None, QueryParameter(name="state")] = None,
     category: Category = None,
     severity: FromQuery[Severity | None] = None,
     province: Province = None,
     office: FromQuery[UUID | None] = None,
     received_from: FromQuery[date | None] = None,
     received_to: FromQuery[date | None] = None,
+    subject: FromQuery[Subject | None] = None,
+    overdue: FromQuery[bool] = False,
 ) -> Stream:
     """The complaints in the caller's reach as CSV (UTF-8 with BOM, Thai headings), streamed; never
     who told them. That it was exported, by whom, with which filters, is an event.
@@ -153,13 +155,15 @@ async def export(
     if max(received_from or date.min, received_to or date.min).year > 2500:
         raise Malformed(reason="a year of the Common Era", where="query")
     filters = exporting.Filters(
-        state=in_state,
+        states=states or [],
         category=category,
         severity=severity,
         province=province,
         office=office,
         received_from=received_from,
         received_to=received_to,
+        subject=subject,
+        overdue=overdue,
     )
     db: Database = request.app.state.db
     async with db.begin(request.user, logs.request_id.get()) as tx:

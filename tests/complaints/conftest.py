@@ -8,7 +8,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from api import codes, ids
 from api.db import Database
@@ -87,8 +86,3 @@ async def begun(world: World, **parts: Any) -> UUID:
         done = await do(person, id, verb, body)
         assert done.status_code == 200, done.text
     return id
-@pytest_asyncio.fixture(autouse=True)
-async def _limits_of_one_test(world: World) -> None:
-    """All tests speak from one network, which may send so many complaints an hour."""
-    async with world.db.begin() as tx:
-        await tx.run("delete from rate_limit where bucket like 'complaint:network:%'")

@@ -99,6 +99,8 @@ async def test_the_filters_of_the_list_apply(world: World) -> None:
     assert await found(category="noise") == {"noise"}
     assert await found(state="submitted", severity="normal", province="11") == {"noise", "dust"}
     assert await found(state="closed") == set()
+    assert await found(state=["closed", "submitted"], subject="unknown") == {"noise", "dust"}
+    assert await found(subject="confirmed") == await found(overdue=True) == set()
     assert await found(severity="emergency") == set()
     assert await found(province="10") == set()
     assert await found(office=ids.new()) == set()
@@ -131,7 +133,7 @@ async def test_an_event_says_who_exported_what_and_how_many_rows(world: World) -
             world.ministry.account,
         )
     ended, begun = (msgspec.json.decode(facts) for facts in found)
-    filters = {"category": "noise", "state": "submitted"}
+    filters = {"category": "noise", "states": ["submitted"]}
     assert begun == {"name": "complaint.export_begun", "filters": filters}
     assert ended == {"name": "complaint.exported", "filters": filters, "rows": len(rows)}
 
