@@ -32,9 +32,11 @@ from api.routes import (
     inspection,
     notify,
     oauth,
+    open311,
     order_outcomes,
     orders,
     own_complaints,
+    public,
     samples,
     sync,
     uploads,
@@ -61,6 +63,8 @@ ROUTERS = [
     *complaint_desk.ROUTES,
     *own_complaints.ROUTES,
     *complaint_subjects.ROUTES,
+    *open311.ROUTES,
+    *public.ROUTES,
 ]
 
 
@@ -85,7 +89,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
     app = Litestar(
         [options(routes), *routes],
         dependencies=DEPENDENCIES,
-        exception_handlers=EXCEPTION_HANDLERS,
+        exception_handlers=open311.apart(EXCEPTION_HANDLERS),
         before_request=admit,
         lifespan=[lifespan],
         openapi_config=None,  # `superapp openapi` writes the document, /docs serves it

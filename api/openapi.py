@@ -255,7 +255,10 @@ def _success(
     if examples := book.frame["examples"].get(name, {}).get("response"):
         content["examples"] = examples
     media = str(getattr(handler.media_type, "value", handler.media_type) or "application/json")
-    return {status: {"description": "As asked", "content": {media: content}}}
+    found = {status: {"description": "As asked", "content": {media: content}}}
+    if "etag" in handler.opt:
+        found["304"] = {"description": "It is still what If-None-Match names"}
+    return found
 
 
 def _refusals(
@@ -272,6 +275,8 @@ def _refusals(
     if any(p.get("in") == "path" for p in operation.get("parameters", ())):
         found.append(problems.NoSuchPlace)
     found.append(problems.Overloaded)
+    if operation["operationId"].startswith("open311."):
+        return _open311_refusals(operation)
     if operation["operationId"] in _OAUTH_JSON:
         return _oauth_refusals(found, book)
     by_status: dict[int, dict[str, type[Problem]]] = {}
@@ -304,6 +309,27 @@ def _oauth_refusals(found: list[type[Problem]], book: _Book) -> dict[str, Any]:
         )
         answer["description"] = "\n".join(filter(None, [answer["description"], _line(problem)]))
     return answers | {"500": book_response(book, 500, [])}
+
+
+def _open311_refusals(operation: dict[str, Any]) -> dict[str, Any]:
+    """GeoReport v2: one form for all errors, in the format of the address."""
+    name = operation["operationId"]
+    content: dict[str, Any] = {}
+    if not name.endswith(".xml"):
+        content["application/json"] = {"schema": {"$ref": _REF.format(name="Open311Errors")}}
+    if not name.endswith(".json"):
+        content["text/xml"] = {"schema": {"type": "string"}}
+    return {status: {"description": said, "content": content} for status, said in _OPEN311.items()}
+
+
+_OPEN311 = {
+    "400": "Whatever else is wrong with the request",
+    "403": "The api_key is missing, wrong or ended, or nothing is taken from this sender",
+    "404": "No such jurisdiction, service, token or request",
+    "429": "Too many requests; Retry-After says when to come back",
+    "500": "Our fault; it is logged",
+    "503": "Temporarily unavailable; nothing was stored",
+}
 
 
 def book_response(book: _Book, status: int, kinds: list[type[Problem]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -95,6 +96,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     complaint_file_bytes: int = 64 * 1024 * 1024
     message_days: int = 3650
     """So long a message stays in its inbox, read or not; case files list what is there."""
+    public_grid_deg: Annotated[float, msgspec.Meta(ge=0.001, le=1)] = 0.01
+    """The grid, in degrees, on which the public sees where released complaints lie."""
+    public_cell_min: Annotated[int, msgspec.Meta(ge=2, le=1000)] = 5
+    """Fewer than so many are shown neither on the map nor in a count."""
+    public_settle_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 15
+    """So long after a month's end its complaints are counted for the public, once and for all."""
+    open311_jurisdiction: str = "industry.go.th"
+    """The one `jurisdiction_id` of Open311; a request may leave it out."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:

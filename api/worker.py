@@ -11,6 +11,7 @@ from pathlib import Path
 from api import deadlines, events, job_loop, jobs, keys, limits, logs, reactions
 from api import settings as config
 from api.accounts import session_queries as sessions
+from api.complaints import public
 from api.db import Database, Unreachable
 from api.evidence import uploads
 from api.notify import firebase
@@ -33,6 +34,7 @@ async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S)
                 async with db.begin(Worker("sweep")) as tx:
                     await limits.sweep(tx)
                     await sessions.sweep(tx)
+                    await public.freeze(tx)
                     await jobs.enqueue(tx, uploads.SWEEP, key="hourly")
                     await jobs.enqueue(tx, notify.EXPIRE_JOB, key="hourly")
             rounds += 1

@@ -8,7 +8,18 @@ from collections.abc import Awaitable, Callable
 import click
 import uvloop
 
-from bench import complaints, deadlines, factories, jobs, pull, push, report, table, uploads
+from bench import (
+    complaints,
+    deadlines,
+    exports,
+    factories,
+    jobs,
+    pull,
+    push,
+    report,
+    table,
+    uploads,
+)
 from bench.frame import Frame
 
 Part = Callable[[Frame], Awaitable[list[table.Row]]]
@@ -22,6 +33,7 @@ PARTS: dict[str, Part] = {
     "upload": uploads.measure,
     "report": report.measure,
     "complaint": complaints.measure,
+    "export": exports.measure,
 }
 
 

@@ -44,6 +44,9 @@ TARGETS: dict[str, Target] = {
     "complaint.vs_driver": Target("ratio", "higher", 0.5),
     "complaint.cpu_ms": Target("ms", "lower", 2),
     "complaint.statements": Target("statements", "lower", 10),
+    "export.first_byte_ms": Target("ms", "lower", 100),
+    "export.rows_per_s": Target("rows/s", "higher", 40_000),
+    "export.memory_mb": Target("MB", "lower", 50),
 }
 
 

@@ -65,6 +65,7 @@ NOT_NULL_BY_CONDITION: dict[tuple[str, str], str] = {
     ("CaseOfficer", "account"): "it is one of those asked for",
     ("OfficerName", "account"): "it is one of those asked for",
     ("Part", "size"): "where size is not null",
+    ("Published", "th"): "where released_at is not null, with which it is null together",
     ("Told", "account"): "where account is not null",
     ("_Open", "account"): "only of an account's files a position or name was kept",
     ("SignedOrder", "number"): "where number is not null",

@@ -24,24 +24,28 @@ from api.complaints.problems import (
 from api.complaints.views import OwnComplaint, Report
 from api.db import Tx
 from api.factories import earth
-from api.permissions import Role, Session, Tracking
+from api.permissions import Client, Role, Session, Tracking
 from api.problems import NotAllowed
 
 CLOCK = "complaint.clock"
 AT_ONCE = (Kind.acknowledge, Kind.first_action, Kind.resolve)
 
 
-async def report(tx: Tx, id: UUID, said: Report, network: str) -> OwnComplaint:
+async def report(
+    tx: Tx, id: UUID, said: Report, network: str, odd: Sequence[Flag] = ()
+) -> OwnComplaint:
     """Takes a complaint under the sender's id; the same again, at any time, is the same complaint.
 
     `network` is the address that the request came from; it is kept for limits as a keyed hash
-    only. Raises `SecretUnreadable`, `CategoryUnknown`, `PlaceUnknown`, `SenderBlocked`, `TooFast`,
-    `ComplaintExists` to whoever told it, and `ComplaintNotFound` to anyone else with its id.
+    only. `odd`: what the way by which it came noticed of it. Raises `SecretUnreadable`,
+    `CategoryUnknown`, `PlaceUnknown`, `SenderBlocked`, `TooFast`, `ComplaintExists` to whoever
+    told it, and `ComplaintNotFound` to anyone else with its id.
     """
     officer = _officer(tx, said.channel)
     account = _account(tx) if officer is None and not said.anonymous else None
     code = tracking.read(said.secret)
-    found = [] if officer is not None else senders(said.device, account, network)
+    asked = None if isinstance(tx.actor, Client) else network  # a program's limits are its own
+    found = [] if officer is not None else senders(said.device, account, asked)
     place, today = said.place, bangkok_date(tx.now)
     point = _point(said)
     basis = await queries.basis(
@@ -83,7 +87,7 @@ async def report(tx: Tx, id: UUID, said: Report, network: str) -> OwnComplaint:
         description=said.description,
         happened_at=said.happened_at,
         severity=judged.severity,
-        flags=msgspec.json.encode([*judged.flags, *_odd(said, basis, point)]).decode(),
+        flags=msgspec.json.encode([*judged.flags, *_odd(said, basis, point), *odd]).decode(),
         lat=point and point[0],
         lng=point and point[1],
         accuracy_m=place.accuracy_m if point else None,
@@ -156,13 +160,17 @@ def _hash(id: UUID, code: str, said: Report) -> bytes:
 
 
 def _officer(tx: Tx, channel: Channel) -> UUID | None:
-    """The officer who writes for somebody else; raises `NotAllowed` to anyone who is none."""
-    if channel in (Channel.app, Channel.open311):
+    """The officer who writes for somebody else; raises `NotAllowed` to anyone who is none.
+
+    By Open311 only programs send.
+    """
+    actor, by_program = tx.actor, channel is Channel.open311
+    if channel is Channel.app or (by_program and isinstance(actor, Client)):
         return None
     roles = {Role.inspector, Role.provincial_officer, Role.provincial_head, Role.department}
-    if not isinstance(tx.actor, Session) or not tx.actor.roles & roles:
+    if by_program or not isinstance(actor, Session) or not actor.roles & roles:
         raise NotAllowed(verb="complaint.report")
-    return tx.actor.account
+    return actor.account
 
 
 def _account(tx: Tx) -> UUID | None:
@@ -170,12 +178,14 @@ def _account(tx: Tx) -> UUID | None:
 
 
 def senders(
-    device: str | None, account: UUID | None, network: str
+    device: str | None, account: UUID | None, network: str | None
 ) -> list[tuple[bytes, limits.Bucket]]:
     """Who sends, as keyed indexes, each with the bucket that bounds how much they may."""
     held = settings.current()
     a_day, an_hour = held.complaints_a_day, held.complaints_an_hour
-    found = [("network", network, an_hour, an_hour / 3600)]
+    found = []
+    if network is not None:
+        found.append(("network", network, an_hour, an_hour / 3600))
     if account is not None:
         found.append(("account", str(account), a_day, a_day / 86400))
     if device:

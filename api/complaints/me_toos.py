@@ -11,7 +11,7 @@ from datetime import datetime, time, timedelta
 from typing import Final
 from uuid import UUID
 
-from api import codes, events, limits, sealed
+from api import codes, events, limits, sealed, settings
 from api.clock import BANGKOK, bangkok_date
 from api.complaints import identity, intake, me_too_queries, tracking
 from api.complaints.me_too_queries import Released
@@ -24,10 +24,6 @@ from api.factories import earth
 from api.permissions import NOBODY, Session, Tracking
 from api.problems import NotAllowed
 
-FIELD: Final = 0.01
-"""Degrees of the fields that positions are rounded to: about 1.1 km from south to north."""
-LEAST: Final = 5
-"""So many in a field, or none of it is offered. Both are those of the public's map."""
 NEAR_M: Final = 3000.0
 STEP_M: Final = 500
 AGE: Final = timedelta(days=365)
@@ -36,7 +32,7 @@ _ASKED_AN_HOUR: Final = 120
 
 
 async def nearby(tx: Tx, lat: float, lng: float, category: str) -> list[Nearby]:
-    """Released complaints of that kind around a place, the nearest first.
+    """Released complaints of that kind around a place, the nearest first; by the map's rules.
 
     Everything is measured from the middle of the complaint's field: whoever asks from many places
     learns the field, and never the point in it. So is what counts as near. Nothing is offered of
@@ -52,8 +48,8 @@ async def nearby(tx: Tx, lat: float, lng: float, category: str) -> list[Nearby]:
         box,
         since=tx.now - AGE,
         before=datetime.combine(month, time(), BANGKOK),
-        grid=FIELD,
-        least=LEAST,
+        grid=settings.current().public_grid_deg,
+        least=settings.current().public_cell_min,
     )
     measured = []
     for each in found:
@@ -67,7 +63,8 @@ async def nearby(tx: Tx, lat: float, lng: float, category: str) -> list[Nearby]:
 
 def middle(degrees: float) -> float:
     """Of the field that a position lies in."""
-    return (math.floor(degrees / FIELD) + 0.5) * FIELD
+    field = settings.current().public_grid_deg
+    return (math.floor(degrees / field) + 0.5) * field
 
 
 def _offered(found: Released, metres: float) -> Nearby:

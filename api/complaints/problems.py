@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.complaints.model import PUBLIC_TH, STATE_TH
-from api.problems import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from api.problems import Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthenticated
 
 
 class ComplaintNotFound(
@@ -243,3 +243,39 @@ class SubjectsDiffer(
     en="These complaints are not about one factory",
 ):
     """One visit is of one site; complaints about another site need a visit of their own."""
+
+
+class ReleaseForbidden(
+    Forbidden,
+    code="complaints/release-forbidden",
+    th="เรื่องประเภทนี้เป็นความลับ เปิดเผยต่อสาธารณะไม่ได้",
+    en="Complaints of this category are confidential; nothing of them is made public",
+):
+    """The category says so, and only an administrator can change it."""
+
+
+class WordsUnfit(
+    Invalid,
+    code="complaints/words-unfit",
+    th="ข้อความนี้เผยแพร่ไม่ได้ กรุณาเขียนด้วยถ้อยคำของเจ้าหน้าที่เอง ({reason})",
+    en="These words cannot be released; write them in your own ({reason})",
+):
+    """`reason`: `empty`, `contact` (a number, an address), `copied` (the sender's own words)."""
+
+
+class ApiClientNotFound(
+    NotFound,
+    code="complaints/no-such-client",
+    th="ไม่พบโปรแกรมภายนอกนี้",
+    en="There is no such API client",
+):
+    """Only administrators are told of any."""
+
+
+class ExportsBusy(
+    TooMany,
+    code="complaints/exports-busy",
+    th="มีการส่งออกข้อมูลอยู่หลายรายการ กรุณารอ {retry_after_s} วินาที",
+    en="Several exports are under way; please wait {retry_after_s} seconds",
+):
+    """Each holds a connection of its own while it lasts."""

@@ -10,9 +10,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from api import ids
+from api import ids, settings
 from api.app import create_app
-from api.complaints.me_toos import LEAST
 from api.complaints.model import State
 from api.db import Database
 from api.permissions import Worker
@@ -59,7 +58,9 @@ async def told_at(world: World, lat: float, lng: float, **parts: Any) -> UUID:
 
 async def field(world: World, lat: float, lng: float, **parts: Any) -> list[UUID]:
     """As many as must lie in one field before any of them is offered."""
-    return [await told_at(world, lat, lng, **parts) for _ in range(LEAST)]
+    return [
+        await told_at(world, lat, lng, **parts) for _ in range(settings.Settings().public_cell_min)
+    ]
 
 
 async def test_only_what_an_officer_released_is_offered_and_nothing_of_its_teller(
@@ -70,7 +71,7 @@ async def test_only_what_an_officer_released_is_offered_and_nothing_of_its_telle
     assert await near(world.nobody, 14.2345, 101.2345) == []
     await published(world, *told)
     offered = await near(world.nobody, 14.2345, 101.2345)
-    assert len(offered) == LEAST
+    assert len(offered) == settings.Settings().public_cell_min
     for each in offered:
         assert set(each) == {
             *("id", "number", "category", "distance_m", "month", "status", "status_th", "text")
@@ -93,7 +94,7 @@ async def test_nothing_is_offered_of_a_month_that_goes_on_or_of_a_field_with_too
     await published(world, *told[1:])
     assert await near(world.nobody, 14.8005, 101.8005) == []
     await published(world, told[0])
-    assert len(await near(world.nobody, 14.8005, 101.8005)) == LEAST
+    assert len(await near(world.nobody, 14.8005, 101.8005)) == settings.Settings().public_cell_min
     await put_in(world, told[0], State.withdrawn)
     assert await near(world.nobody, 14.8005, 101.8005) == []
 

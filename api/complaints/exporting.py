@@ -1,0 +1,224 @@
+"""Complaints as CSV: as many as there are, in the memory of a few rows; never who told them.
+
+The rows go from PostgreSQL (`COPY … TO STDOUT`) to the caller as fast as the caller takes them,
+over one connection, in a read-only transaction with a time limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from api import clock, events, ids, permissions, settings
+from api.complaints.model import STATE_TH, Severity, State, Subject
+from api.complaints.problems import ExportsBusy
+from api.db import Database, Tx
+from api.permissions import Actor, Scope
+
+log = logging.getLogger("superapp.export")
+LIMIT_S: Final = 300.0
+"""Longer than this no export lasts, however slow its reader is."""
+MOST: Final = 3
+"""Exports of one process at a time: each holds a connection of the pool."""
+_AHEAD: Final = 4  # pieces that may wait for the reader
+_PIECE: Final = 64 * 1024  # bytes at least, but for the first and the last one
+BOM: Final = "\ufeff"
+COLUMNS: Final = (
+    *("เลขที่เรื่อง (number)", "วันที่รับเรื่อง (received_at)", "ช่องทาง (channel)"),
+    *("ประเภท (category_th)", "รหัสประเภท (category)", "ความเร่งด่วน (severity)"),
+    *("สถานะ (state_th)", "รหัสสถานะ (state)", "ผลการตรวจสอบ (outcome)"),
+    *("จังหวัด (province_th)", "รหัสจังหวัด (province)", "อำเภอ (district_th)"),
+    *("ละติจูดโดยประมาณ (lat_about)", "ลองจิจูดโดยประมาณ (lng_about)"),
+    *("โรงงาน (factory)", "โรงงานตามที่แจ้ง (factory_named)", "รายละเอียด (description)"),
+    *("หน่วยงาน (office_th)", "ส่งต่อไปยัง (forwarded_to)", "คำตอบ (decision)"),
+    *("ถึงกำหนด (next_due)", "เสร็จสิ้น (resolved_at)", "ยุติ (closed_at)"),
+    *("แก้ไขแล้วตามผู้ร้อง (solved)", "คะแนน (rating)", "เดือดร้อนด้วย (me_toos)"),
+    *("เกิดซ้ำ (occurrences)", "เปิดใหม่ (reopened)", "ข้อความเผยแพร่ (released_text)"),
+)
+# In the order of COLUMNS. Positions are those of the public grid: a spreadsheet goes far.
+ROWS: Final = """
+with kind as materialized (
+    select code, csv_cell(content->>'th') as th from complaint_category
+), desk as materialized (
+    select id, csv_cell(name_th) as th from office
+), stage as materialized (
+    select key as code, value as th from jsonb_each_text($9::jsonb)
+)
+select
+    to_char((extract(year from l.received_at)::int + 543) % 100, 'FM00') || '-'
+        || to_char(c.number, 'FM0000000'),
+    to_char(l.received_at, 'YYYY-MM-DD HH24:MI'), c.channel,
+    k.th, c.category, c.severity,
+    g.th, c.state, c.outcome,
+    p.name_th, c.province, d.name_th,
+    round(((floor(c.lat / $10::float8) + 0.5) * $10::float8)::numeric, 4),
+    round(((floor(c.lng / $10::float8) + 0.5) * $10::float8)::numeric, 4),
+    csv_cell(s.name), csv_cell(c.factory_named), csv_cell(c.description),
+    o.th, csv_cell(c.forwarded_to), csv_cell(c.decision),
+    to_char(c.next_due at time zone 'Asia/Bangkok', 'YYYY-MM-DD HH24:MI'),
+    to_char(c.resolved_at at time zone 'Asia/Bangkok', 'YYYY-MM-DD HH24:MI'),
+    to_char(c.closed_at at time zone 'Asia/Bangkok', 'YYYY-MM-DD HH24:MI'),
+    c.solved, c.rating, c.me_toos, c.occurrences, c.reopened,
+    csv_cell(c.released_text)
+from complaint c
+cross join lateral (select c.received_at at time zone 'Asia/Bangkok' as received_at) l
+left join kind k on k.code = c.category
+left join stage g on g.code = c.state
+left join province p on p.code = c.province
+left join district d on d.code = c.district
+left join premises s on s.id = c.premises
+left join desk o on o.id = c.office
+where ($1::text[] is null or c.province = any ($1))
+    and ($2::text[] is null or c.state = any ($2))
+    and ($3::text is null or c.category = $3)
+    and ($4::text is null or c.severity = $4)
+    and ($5::text is null or c.province = $5)
+    and ($6::uuid is null or c.office = $6)
+    and ($7::date is null or c.received_at >= $7::timestamp at time zone 'Asia/Bangkok')
+    and ($8::date is null
+        or c.received_at < ($8::date + 1)::timestamp at time zone 'Asia/Bangkok')
+    and ($11::text is null or c.subject = $11)
+    and ($12::timestamptz is null or c.next_due < $12)
+"""
+
+
+class Filters(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """Which complaints; dates are days in Bangkok, both included."""
+
+    states: list[State] = []
+    category: str | None = None
+    severity: Severity | None = None
+    province: str | None = None
+    office: UUID | None = None
+    received_from: date | None = None
+    received_to: date | None = None
+    subject: Subject | None = None
+    overdue: bool = False
+
+
+_running = 0
+
+
+class Export:
+    """`await begin()`, then iterate: bytes of CSV. What becomes of it is an event."""
+
+    def __init__(self, db: Database, actor: Actor, request_id: str, filters: Filters) -> None:
+        self.db, self.actor, self.request_id = db, actor, request_id
+        self.id, self.filters = ids.new(), filters
+        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(_AHEAD)
+        self._part, self._enough = bytearray(), 1  # the first rows go at once
+        self._task: asyncio.Task[int] | None = None
+
+    async def begin(self, tx: Tx) -> None:
+        """Notes in `tx` who asks for what. Raises `ExportsBusy`, and what the verb raises."""
+        self._scope = permissions.scope(tx.actor, "complaint.export")
+        if _running >= MOST:
+            raise ExportsBusy(retry_after_s=30)
+        await self._note(tx, "complaint.export_begun", {})
+
+    async def open(self) -> AsyncIterator[bytes]:
+        """Starts the copy and waits for its first rows, so that what fails at once is a problem."""
+        self._task = asyncio.create_task(self._copy(self._scope))
+        self._task.add_done_callback(_seen)
+        first = await self._pieces.get()
+        if first is None:
+            await self._task  # raises what was wrong; else there was no row
+        return self._rows(first)
+
+    async def _rows(self, first: bytes | None) -> AsyncIterator[bytes]:
+        task = self._task
+        assert task is not None
+        try:
+            yield (BOM + ",".join(f'"{name}"' for name in COLUMNS) + "\n").encode()
+            piece = first
+            while piece is not None:
+                yield piece
+                piece = await self._pieces.get()
+            await task  # a copy that broke off breaks the answer off, too
+        finally:
+            task.cancel()
+
+    async def _copy(self, scope: Scope) -> int:
+        global _running
+        _running += 1
+        rows: int | None = None
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                rows = await self._all(scope)
+                if self._part:
+                    await self._send()
+                await self._pieces.put(None)
+            return rows
+        except BaseException:
+            while not self._pieces.empty():
+                self._pieces.get_nowait()
+            self._pieces.put_nowait(None)
+            raise
+        finally:
+            _running -= 1
+            done = {"rows": rows} if rows is not None else {"broken_off": True}
+            async with self.db.begin(self.actor, self.request_id) as tx:
+                await self._note(tx, "complaint.exported", done)
+
+    async def _all(self, scope: Scope) -> int:
+        connection = await self.db.acquire()
+        try:
+            async with connection.transaction(readonly=True):
+                await connection.execute(f"set local statement_timeout = {int(LIMIT_S * 1000)}")
+                # Whole rows cross the wire quickly only where no sort stands before them.
+                told: str = await connection.copy_from_query(
+                    ROWS,
+                    *self._arguments(scope),
+                    output=self._piece,
+                    format="csv",
+                    encoding="utf-8",
+                    timeout=LIMIT_S,
+                )
+                return int(told.rpartition(" ")[2])
+        finally:
+            await self.db.pool.release(connection)
+
+    async def _piece(self, data: bytearray) -> None:
+        """While this waits, nothing more is read of what PostgreSQL sends."""
+        self._part += data
+        if len(self._part) >= self._enough:
+            await self._send()
+
+    async def _send(self) -> None:
+        piece, self._part, self._enough = bytes(self._part), bytearray(), _PIECE
+        await self._pieces.put(piece)
+
+    def _arguments(self, scope: Scope) -> list[Any]:
+        f = self.filters
+        return [
+            None if scope.provinces is None else list(scope.provinces),
+            [state.value for state in f.states] or None,
+            f.category,
+            f.severity and f.severity.value,
+            f.province,
+            f.office,
+            f.received_from,
+            f.received_to,
+            msgspec.json.encode(STATE_TH).decode(),
+            settings.current().public_grid_deg,
+            f.subject and f.subject.value,
+            clock.now() if f.overdue else None,
+        ]
+
+    async def _note(self, tx: Tx, event: str, facts: dict[str, Any]) -> None:
+        asked = msgspec.to_builtins(self.filters)
+        await events.record(
+            tx, event, "complaint_export", self.id, facts={"filters": asked} | facts
+        )
+
+
+def _seen(task: asyncio.Task[int]) -> None:
+    """Reads the outcome, which nobody may be waiting for any more."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("an export broke off", extra={"facts": {"error": type(error).__name__}})
