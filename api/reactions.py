@@ -103,4 +103,5 @@ DEADLINES: dict[str, Reaction] = {
     "order.due": orders.run_out,
     "order.appeal": orders.appeal_over,
     complaint_intake.CLOCK: complaint_timing.tick,
+    complaint_timing.CLOSE: complaint_timing.close,
 }

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from api import clock, events, ids, settings, workdays
+from api import clock, events, ids
 from api.accounts import authority
 from api.accounts.model import Power
 from api.complaints import (
-    categories,
     clocks,
     desk_queries,
     desk_reading,
     identity,
     moving,
-    queries,
     reading,
+    timing,
 )
 from api.complaints.clocks import Kind
 from api.complaints.desk_views import (
@@ -32,7 +31,7 @@ from api.complaints.desk_views import (
     SayOnce,
 )
 from api.complaints.intake import scopes
-from api.complaints.model import MOVES, ComplaintRow, EntryKind, Outcome, Severity, State
+from api.complaints.model import MOVES, ComplaintRow, EntryKind, Outcome, State
 from api.complaints.problems import (
     EntryExists,
     ForwardInstead,
@@ -193,20 +192,9 @@ async def inform(tx: Tx, id: UUID, version: int, answer: SayOnce) -> Complaint:
     """The answer came another way, as by telephone, or is no longer needed: it goes on."""
     complaint = await moving.held(tx, id, HANDLE, "inform", version)
     await _said_once(tx, complaint, answer.id, EntryKind.answer, answer.text, shown=True)
-    running = await informed(tx, complaint)
+    running = await timing.resumed(tx, complaint)
     await moving.save(tx, complaint, "complaint.informed", running=running)
     return await desk_reading.view(tx, complaint)
-
-
-async def informed(tx: Tx, complaint: ComplaintRow) -> list[clocks.Clock]:
-    """The clocks of a complaint that no longer waits for the complainant, running again."""
-    running = clocks.read(complaint.clocks)
-    if complaint.paused_at is not None:
-        since = clock.bangkok_date(complaint.paused_at)
-        special = await workdays.special_days(tx, since)
-        clocks.resume(running, complaint.paused_at, tx.now, special)
-    complaint.paused_at = None
-    return running
 
 
 async def resolve(tx: Tx, id: UUID, version: int, done: Resolve) -> Complaint:
@@ -217,6 +205,7 @@ async def resolve(tx: Tx, id: UUID, version: int, done: Resolve) -> Complaint:
     running = clocks.read(complaint.clocks)
     clocks.meet_all(running, tx.now)
     facts = {"outcome": done.outcome}
+    await timing.answered(tx, complaint)
     await moving.save(tx, complaint, "complaint.resolved", facts, running)
     return await desk_reading.view(tx, complaint)
 
@@ -234,25 +223,9 @@ async def reopen(tx: Tx, id: UUID, version: int, why: str) -> Complaint:
     """A head looks at it again; its new clock runs and nobody has it yet."""
     complaint = await moving.held(tx, id, "complaint.reopen", "reopen", version)
     await moving.say(tx, complaint, ids.new(), EntryKind.reopening, why, shown=True)
-    running = await reopened(tx, complaint)
+    running = await timing.reopened(tx, complaint)
     await moving.save(tx, complaint, "complaint.reopened", {"by": "head"}, running)
     return await desk_reading.view(tx, complaint)
-
-
-async def reopened(tx: Tx, complaint: ComplaintRow) -> list[clocks.Clock]:
-    """What reopening means for the row, by whomever; returns its clocks with the one for the
-    answer started anew. With nobody assigned it is the head's."""
-    complaint.reopened += 1
-    complaint.assigned = complaint.outcome = complaint.merged_into = complaint.merged_state = None
-    complaint.resolved_at = complaint.closed_at = complaint.paused_at = complaint.solved = None
-    complaint.forwarded_to = ""
-    content = categories.content(await queries.category_content(tx, complaint.category))
-    length = clocks.durations(complaint.severity, settings.current(), content.clocks)
-    special = await workdays.special_days(tx, clock.bangkok_date(tx.now))
-    kept = [c for c in clocks.read(complaint.clocks) if c.kind is not Kind.answer_reopened]
-    kind = Kind.answer_reopened
-    urgent = complaint.severity is Severity.emergency
-    return [*kept, clocks.start(kind, tx.now, length[kind], special, urgent=urgent)]
 
 
 # --- what is said, without a move -----------------------------------------------------------------

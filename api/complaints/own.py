@@ -13,16 +13,13 @@ from uuid import UUID
 
 import msgspec
 
-from api import limits, permissions, settings
-from api.clock import bangkok_date
-from api.complaints import categories, clocks, moving, own_queries, queries, reading
-from api.complaints.clocks import Kind
+from api import limits, permissions
+from api.complaints import clocks, moving, own_queries, queries, reading, timing
 from api.complaints.model import (
     MOVES,
     ComplaintRow,
     EntryKind,
     PublicStatus,
-    Severity,
     State,
 )
 from api.complaints.problems import (
@@ -123,7 +120,8 @@ async def answer(tx: Tx, id: UUID, entry: UUID, said: Addition) -> OwnComplaint:
     if complaint.state != State.awaiting_info:
         await moving.save(tx, complaint, "complaint.added_to")
     else:
-        running = await _resumed(tx, complaint)
+        complaint.state = moving.target(complaint, "inform")
+        running = await timing.resumed(tx, complaint)
         await moving.save(tx, complaint, "complaint.informed", running=running)
     return await _shown(tx, caller)
 
@@ -151,7 +149,8 @@ async def occur(tx: Tx, id: UUID, entry: UUID, said: Occurrence) -> OwnComplaint
 
 
 async def withdraw(tx: Tx, id: UUID) -> OwnComplaint:
-    """The complainant wants no more of it; an inspection that is warranted goes on.
+    """The complainant wants no more of it; an inspection that is warranted goes on, and so does the
+    whole where others told the same.
 
     Of one who said "me too" it is only the subscription that ends.
     """
@@ -166,14 +165,16 @@ async def withdraw(tx: Tx, id: UUID) -> OwnComplaint:
     await _may(tx, complaint, caller, "withdraw")
     complaint.left_at = tx.now
     running = clocks.read(complaint.clocks)
-    if ("withdraw", complaint.state) in MOVES:
+    alone = not await own_queries.followed(tx, id)
+    if alone and ("withdraw", complaint.state) in MOVES:
         complaint.state = moving.target(complaint, "withdraw")
         complaint.closed_at = tx.now
         clocks.meet_all(running, tx.now)
         await moving.save(tx, complaint, "complaint.withdrawn", running=running)
     else:
         if complaint.state == State.awaiting_info:  # nobody will answer: the office goes on
-            running = await _resumed(tx, complaint)
+            complaint.state = moving.target(complaint, "inform")
+            running = await timing.resumed(tx, complaint)
         await moving.save(tx, complaint, "complaint.left", running=running)
     return await _shown(tx, caller)
 
@@ -205,24 +206,8 @@ async def reopen(tx: Tx, id: UUID, entry: UUID, said: Reopening) -> OwnComplaint
         raise ReopeningLate()
     complaint.state = moving.target(complaint, "reopen")
     await moving.say(tx, complaint, entry, EntryKind.reopening, said.text, shown=True)
-    complaint.reopened += 1
+    running = await timing.reopened(tx, complaint)
     complaint.solved = False
-    complaint.outcome = complaint.merged_into = complaint.assigned = None
-    complaint.resolved_at = complaint.closed_at = None
-    known = await own_queries.days(tx, complaint.category, bangkok_date(tx.now))
-    content = categories.content(known.content)
-    lengths = clocks.durations(complaint.severity, settings.current(), content.clocks)
-    running = clocks.read(complaint.clocks)
-    clocks.meet_all(running, tx.now)
-    running.append(
-        clocks.start(
-            Kind.answer_reopened,
-            tx.now,
-            lengths[Kind.answer_reopened],
-            dict(zip(known.special_days, known.worked, strict=True)),
-            urgent=complaint.severity == Severity.emergency,
-        )
-    )
     facts = {"times": complaint.reopened}
     await moving.save(tx, complaint, "complaint.reopened", facts, running=running)
     return await _shown(tx, caller)
@@ -273,18 +258,6 @@ async def _seen(
     if not same or (at is not None and before.at != at):
         raise EntryExists()
     return True
-
-
-async def _resumed(tx: Tx, complaint: ComplaintRow) -> list[clocks.Clock]:
-    """Goes on where the office waited: the clocks, moved by the time that they stood still."""
-    complaint.state = moving.target(complaint, "inform")
-    running, paused_at = clocks.read(complaint.clocks), complaint.paused_at
-    complaint.paused_at = None
-    if paused_at is not None:
-        known = await own_queries.days(tx, complaint.category, bangkok_date(paused_at))
-        special = dict(zip(known.special_days, known.worked, strict=True))
-        clocks.resume(running, paused_at, tx.now, special)
-    return running
 
 
 async def _shown(tx: Tx, caller: Tracking, *, replayed: bool = False) -> OwnComplaint:

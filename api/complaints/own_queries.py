@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -162,28 +162,6 @@ async def entry(tx: Tx, id: UUID) -> EntryRow | None:
     )
 
 
-class Days(msgspec.Struct):
-    """Special days from a day on, each with whether it is worked, and the category's content."""
-
-    special_days: list[date]
-    worked: list[bool]
-    content: str
-
-
-async def days(tx: Tx, category: str, since: date) -> Days:
-    return await tx.one(
-        Days,
-        """
-        select array(select day from special_day where day >= $2 order by day) as special_days,
-            array(select working from special_day where day >= $2 order by day) as worked,
-            content::text
-        from complaint_category where code = $1
-        """,
-        category,
-        since,
-    )
-
-
 async def of_upload(tx: Tx, file: UUID, account: UUID) -> Held | None:
     """As which complainant the account sends, or has sent, that file."""
     return await tx.maybe_one(
@@ -197,3 +175,16 @@ async def of_upload(tx: Tx, file: UUID, account: UUID) -> Held | None:
         file,
         account,
     )
+
+
+async def followed(tx: Tx, complaint: UUID) -> bool:
+    """Whether others wait for its outcome: they told the same, or said "me too"."""
+    found: bool = await tx.value(
+        """
+        select exists (select from complaint where merged_into = $1 and left_at is null)
+            or exists (select from complainant
+                where complaint = $1 and kind = 'me_too' and left_at is null)
+        """,
+        complaint,
+    )
+    return found

@@ -1,14 +1,20 @@
-"""What happens when a complaint's clock has something to say, and when its last word is spoken."""
+"""A complaint's time: its clocks speak, stand still and start anew, and its last word is spoken."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
-from api import deadlines, events, permissions
-from api.complaints import clocks, queries
+from api import deadlines, events, permissions, settings, workdays
+from api.clock import bangkok_date
+from api.complaints import categories, clocks, moving, queries
+from api.complaints.clocks import Clock, Kind
 from api.complaints.intake import CLOCK, scopes
-from api.complaints.model import OPEN
+from api.complaints.model import OPEN, ComplaintRow, Severity, State
 from api.db import Tx
+
+CLOSE = "complaint.close"
+"""Runs while the complainant may say that it is not solved."""
 
 
 async def tick(tx: Tx, id: UUID) -> None:
@@ -34,3 +40,52 @@ async def tick(tx: Tx, id: UUID) -> None:
             scopes=scopes(complaint.province),
             facts={"clock": saying.kind, "level": saying.level, "due_at": saying.due_at},
         )
+
+
+async def resumed(tx: Tx, complaint: ComplaintRow) -> list[Clock]:
+    """The clocks of a complaint that no longer waits for its complainant, running again."""
+    running, since = clocks.read(complaint.clocks), complaint.paused_at
+    complaint.paused_at = None
+    if since is not None:
+        special = await workdays.special_days(tx, bangkok_date(since))
+        clocks.resume(running, since, tx.now, special)
+    return running
+
+
+async def reopened(tx: Tx, complaint: ComplaintRow) -> list[Clock]:
+    """What reopening means for the row, by whomever; its clocks, with the one for the answer anew.
+
+    It belongs to nobody until the head assigns it again, and so its clock starts at the head.
+    """
+    complaint.reopened += 1
+    complaint.assigned = complaint.outcome = complaint.merged_into = complaint.merged_state = None
+    complaint.resolved_at = complaint.closed_at = complaint.paused_at = complaint.solved = None
+    complaint.forwarded_to = ""
+    await deadlines.meet(tx, CLOSE, complaint.id)
+    content = categories.content(await queries.category_content(tx, complaint.category))
+    lengths = clocks.durations(complaint.severity, settings.current(), content.clocks)
+    special = await workdays.special_days(tx, bangkok_date(tx.now))
+    running, kind = clocks.read(complaint.clocks), Kind.answer_reopened
+    clocks.meet_all(running, tx.now)
+    urgent = complaint.severity is Severity.emergency
+    return [
+        *(clock for clock in running if clock.kind is not kind),
+        clocks.start(kind, tx.now, lengths[kind], special, urgent=urgent),
+    ]
+
+
+async def answered(tx: Tx, complaint: ComplaintRow) -> None:
+    """It is resolved: closed is another matter, and comes when nobody has said otherwise."""
+    until = tx.now + timedelta(days=settings.current().reopen_days)
+    await deadlines.start(tx, CLOSE, complaint.id, until)
+
+
+async def close(tx: Tx, id: UUID) -> None:
+    """The complainant had their time to say that it is not solved."""
+    found = await queries.complaints(tx, [id], permissions.EVERYTHING)
+    if not found or found[0].state is not State.resolved:
+        return
+    complaint = found[0]
+    complaint.state = moving.target(complaint, "close")
+    complaint.closed_at = tx.now
+    await moving.save(tx, complaint, "complaint.closed", {"outcome": complaint.outcome})

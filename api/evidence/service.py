@@ -200,7 +200,7 @@ async def _view(tx: Tx, row: EvidenceRow) -> Evidence:
     officers alone: a company sees neither of what is not its own. Nor does it see whose it is (the
     id of a visit tells when it was planned) and the receipt, which is its sender's."""
     office = bool(permissions.reaches(tx.actor, "evidence.read") & {Reach.office, Reach.all})
-    mine = isinstance(tx.actor, permissions.Session) and row.account == tx.actor.account
+    mine = row.by == _reader(tx)
     said = Said()
     if mine:
         said = await claims.said(tx, row)

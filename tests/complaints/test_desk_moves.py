@@ -70,7 +70,8 @@ async def copy(db: Database, base: UUID, state: State, target: UUID) -> UUID:
         await tx.run(
             """
             insert into complaint select (jsonb_populate_record(c, $2::jsonb
-                || jsonb_build_object('number', nextval('complaint_number')))).*
+                || jsonb_build_object('number', nextval('complaint_number'),
+                    'shown_as', gen_random_uuid(), 'public_id', floor(random() * 1e14)))).*
             from complaint c where c.id = $1
             """,
             base,

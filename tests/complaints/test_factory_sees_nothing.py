@@ -206,6 +206,7 @@ async def test_every_route_that_a_company_may_read_is_compared() -> None:
         *("/v1/checklists", "/v1/checklists/{number}", "/v1/companies/{id}/members"),
         # Their own complaints, told by themselves.
         *("/v1/own-complaints", "/v1/own-complaints/{complaint}"),
+        "/v1/own-complaints/{complaint}/evidence",
     }
     found = set()
     for path, item in document(ROUTERS, DEPENDENCIES)["paths"].items():
