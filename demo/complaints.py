@@ -143,7 +143,7 @@ def _visit(story: Story) -> None:
     answers = [
         {"item": item["code"], "value": "fail", "answered_at": now, "note": "ได้กลิ่นที่ปล่อง"}
         for item in extra
-        if item["answer"] == "pass_fail"
+        if item["answer"]["type"] == "pass_fail_na"
     ]
     story.expect(bool(answers), "an item that can fail", extra)
     record = {"op": "visit.record", "id": str(ids.new()), "visit": visit}
