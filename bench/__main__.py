@@ -18,6 +18,7 @@ from bench import (
     push,
     report,
     table,
+    triage,
     uploads,
 )
 from bench.frame import Frame
@@ -33,6 +34,8 @@ PARTS: dict[str, Part] = {
     "upload": uploads.measure,
     "report": report.measure,
     "complaint": complaints.measure,
+    "triage": triage.measure,
+    "nearby": triage.measure_near,
     "export": exports.measure,
 }
 

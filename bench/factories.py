@@ -49,9 +49,9 @@ async def measure(bench: Frame) -> list[Row]:
     ]
 
 
-async def register(bench: Frame, rows: int) -> str:
+async def register(bench: Frame, rows: int, name: str | None = None) -> str:
     """A data base whose register came from a feed of `rows` rows."""
-    url = await bench.database(f"bench_factories_{rows}")
+    url = await bench.database(name or f"bench_factories_{rows}")
     path = bench.folder / f"feed-{rows}.csv"
     feed.write(path, rows, marked=MARKED)
     await import_feed(url, path)
