@@ -22,7 +22,6 @@ from api.complaints.desk_views import (
     Assign,
     Call,
     Forward,
-    Identity,
     Merge,
     OpenIdentity,
     Reject,
@@ -30,6 +29,7 @@ from api.complaints.desk_views import (
     Responsible,
     SayOnce,
 )
+from api.complaints.identity import Identity
 from api.complaints.intake import scopes
 from api.complaints.model import MOVES, ComplaintRow, EntryKind, Outcome, State
 from api.complaints.problems import (

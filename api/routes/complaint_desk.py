@@ -14,7 +14,6 @@ from api.complaints.desk_views import (
     Assign,
     Call,
     Forward,
-    Identity,
     Merge,
     OpenIdentity,
     Reject,
@@ -23,6 +22,7 @@ from api.complaints.desk_views import (
     SayOnce,
     Trace,
 )
+from api.complaints.identity import Identity
 from api.complaints.model import Severity, State, Subject
 from api.complaints.problems import (
     ComplainantUnknown,
