@@ -9,8 +9,10 @@ from litestar import Request
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.accounts.model import AuthorityNeeded
-from api.complaints import desk, desk_reading
-from api.complaints.desk_views import (
+from api.complaints.desk import reading as desk_reading
+from api.complaints.desk import service as desk
+from api.complaints.desk.triage_queries import Wanted
+from api.complaints.desk.views import (
     Assign,
     Call,
     Forward,
@@ -36,7 +38,6 @@ from api.complaints.problems import (
     PlaceUnknown,
     ResponsibleNeeded,
 )
-from api.complaints.triage_queries import Wanted
 from api.complaints.views import Complaint, ComplaintLine, Entry
 from api.cursors import CursorInvalid
 from api.edge import InTx, Page, get, if_match, post, put
