@@ -13,11 +13,13 @@ from uuid import UUID
 from api import events
 from api.accounts import service as accounts
 from api.accounts.model import Power
-from api.complaints import identity, own, own_queries, queries, reading
+from api.complaints import identity, queries, reading
 from api.complaints.desk import reading as desk_reading
 from api.complaints.desk.service import SECTION
 from api.complaints.intake import scopes
 from api.complaints.model import ComplaintRow
+from api.complaints.own import queries as own_queries
+from api.complaints.own import service as own
 from api.complaints.problems import ComplaintNotFound
 from api.db import Tx
 from api.evidence import service as evidence

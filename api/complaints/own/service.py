@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from api import limits, permissions
-from api.complaints import clocks, identity, moving, own_queries, queries, reading, timing
+from api.complaints import clocks, identity, moving, queries, reading, timing
 from api.complaints.model import (
     MOVES,
     ComplaintRow,
@@ -22,6 +22,7 @@ from api.complaints.model import (
     PublicStatus,
     State,
 )
+from api.complaints.own import queries as own_queries
 from api.complaints.problems import (
     ComplaintEnded,
     ComplaintNotFound,
