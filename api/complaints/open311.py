@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from api import clock, codes, keys, sealed, settings
-from api.complaints import clients, intake, open311_queries, public, public_queries, reading
+from api.complaints import clients, intake, open311_queries, reading
 from api.complaints.categories import MOST_TEXT, Category, Question, content
 from api.complaints.model import Channel, Flag
 from api.complaints.open311_format import (
@@ -32,7 +32,9 @@ from api.complaints.open311_format import (
     TokenRequest,
     Value,
 )
-from api.complaints.public_queries import Published, Wanted
+from api.complaints.public import queries as public_queries
+from api.complaints.public import service as public
+from api.complaints.public.queries import Published, Wanted
 from api.complaints.views import Report
 from api.db import Database, Tx
 from api.factories import earth
