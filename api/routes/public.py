@@ -14,9 +14,9 @@ from litestar.response import Stream
 
 from api import logs
 from api.accounts.model import AuthorityNeeded
-from api.complaints import clients
-from api.complaints.clients import ApiClient, ApiClientEntry
 from api.complaints.model import Severity, State, Subject
+from api.complaints.open311 import clients
+from api.complaints.open311.clients import ApiClient, ApiClientEntry
 from api.complaints.problems import (
     ApiClientNotFound,
     ComplaintNotFound,

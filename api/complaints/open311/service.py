@@ -16,10 +16,12 @@ from uuid import UUID
 import msgspec
 
 from api import clock, codes, keys, sealed, settings
-from api.complaints import clients, intake, open311_queries, reading
+from api.complaints import intake, reading
 from api.complaints.categories import MOST_TEXT, Category, Question, content
 from api.complaints.model import Channel, Flag
-from api.complaints.open311_format import (
+from api.complaints.open311 import clients
+from api.complaints.open311 import queries as open311_queries
+from api.complaints.open311.format import (
     SPECIFICATION,
     Attribute,
     Discovery,
