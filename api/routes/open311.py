@@ -24,7 +24,7 @@ from api.complaints.open311.format import (
     errors,
     written,
 )
-from api.complaints.open311.service import Form
+from api.complaints.open311.forms import Form
 from api.complaints.problems import CategoryUnknown
 from api.db import Database
 from api.edge import InTx, get, network, post
