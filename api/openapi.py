@@ -57,9 +57,14 @@ RECORDS: dict[str, Any] = {
 }
 """What a phone pulls, by kind; the feed encodes it by hand."""
 _NAMES = {
+    "api.complaints.open311.format.Received": "Open311FormatReceived",
+    "api.complaints.public.service.About": "PublicAbout",
+    "api.complaints.subjects.views.Office": "SubjectViewsOffice",
+    "api.complaints.subjects.views.Reason": "SubjectViewsReason",
     "api.inspection.visits.operations.Answer": "Answer",
     "api.inspection.visits.operations.Position": "Position",
 }
+"""Names that stay as they were published, wherever their file lies."""
 _ANSWERS: dict[str, Any] = {"checklist.read": Standard}
 
 

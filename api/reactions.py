@@ -10,12 +10,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from api import recipients
-from api.complaints import evidence as complaint_evidence
-from api.complaints import following
 from api.complaints import intake as complaint_intake
 from api.complaints import mailing as complaint_mailing
 from api.complaints import telling as complaint_telling
 from api.complaints import timing as complaint_timing
+from api.complaints.own import evidence as complaint_evidence
+from api.complaints.subjects import following
 from api.deadlines import Reaction
 from api.documents import pictures, printing
 from api.documents import service as document_service

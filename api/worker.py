@@ -11,7 +11,7 @@ from pathlib import Path
 from api import deadlines, events, job_loop, jobs, keys, limits, logs, reactions
 from api import settings as config
 from api.accounts import session_queries as sessions
-from api.complaints import public
+from api.complaints.public import service as public
 from api.db import Database, Unreachable
 from api.evidence import uploads
 from api.notify import firebase

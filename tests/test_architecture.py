@@ -106,7 +106,7 @@ def test_only_few_statements_read_who_told_a_complaint() -> None:
     assert reading <= {f"api/complaints/{name}.py" for name in KNOW_WHO_TOLD}, reading
 
 
-KNOW_WHO_TOLD = {"identity", "me_too_queries", "own_queries", "queries", "tracking"}
+KNOW_WHO_TOLD = {"identity", "own/me_too_queries", "own/queries", "queries", "tracking"}
 
 
 def test_every_operation_has_a_name_of_its_own(app: Litestar) -> None:

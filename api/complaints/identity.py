@@ -10,7 +10,6 @@ import msgspec
 
 from api import events, sealed
 from api.accounts import queries as accounts
-from api.complaints.desk_views import Identity
 from api.complaints.model import public_number, shown_number
 from api.complaints.problems import ComplainantUnknown
 from api.complaints.views import Contact
@@ -42,6 +41,47 @@ async def seal_contact(
     key = sealed.make_key()
     blob = await sealed.seal_bytes(tx, key.id, _cell(complainant), msgspec.json.encode(contact))
     return SealedContact(key, blob, person)
+
+
+class Sent(msgspec.Struct):
+    """What tells a replay from another complaint, and its sender from anyone else."""
+
+    complainant: UUID
+    account: UUID | None
+    secret: bytes
+    sent: bytes
+
+
+async def sent(tx: Tx, id: UUID) -> Sent | None:
+    return await tx.maybe_one(
+        Sent,
+        """
+        select p.id, p.account, p.secret, c.sent from complaint c
+        join complainant p on p.complaint = c.id and p.kind = 'reporter' where c.id = $1
+        """,
+        id,
+    )
+
+
+class Part(msgspec.Struct):
+    """What somebody is to a complaint."""
+
+    complaint: UUID
+    me_too: bool
+    shown_as: UUID
+    left_at: datetime | None
+    created_at: datetime
+
+
+async def part(tx: Tx, complainant: UUID) -> Part | None:
+    return await tx.maybe_one(
+        Part,
+        """
+        select p.complaint, p.kind = 'me_too' as me_too, c.shown_as, p.left_at, p.created_at
+        from complainant p join complaint c on c.id = p.complaint where p.id = $1
+        """,
+        complainant,
+    )
 
 
 class Told(msgspec.Struct):
@@ -184,6 +224,21 @@ class _Told(msgspec.Struct):
     id: UUID
     account: UUID | None
     identity: bytes | None
+
+
+class Identity(msgspec.Struct, kw_only=True):
+    """Who told it, as far as they said; `known` is false where they said nothing.
+
+    `account_name`: the name of the account that it was told with, verified by its provider.
+    """
+
+    complaint: UUID
+    known: bool
+    name: str = ""
+    phone: str = ""
+    email: str = ""
+    callback: bool = False
+    account_name: str = ""
 
 
 async def opened(tx: Tx, complaint: UUID, me_too: int | None, reason: str) -> Identity:

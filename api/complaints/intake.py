@@ -11,7 +11,7 @@ import msgspec
 
 from api import codes, events, ids, keys, limits, sealed, settings
 from api.clock import bangkok_date
-from api.complaints import categories, clocks, identity, own_queries, queries, reading, tracking
+from api.complaints import categories, clocks, identity, queries, reading, tracking
 from api.complaints.clocks import Kind
 from api.complaints.model import Channel, Flag, Severity, Subject
 from api.complaints.problems import (
@@ -138,7 +138,7 @@ def scopes(province: str | None) -> list[str]:
 
 async def _again(tx: Tx, id: UUID, code: str, account: UUID | None, sent: bytes) -> OwnComplaint:
     """What was told before: its own sender gets it again, and nobody else learns of it."""
-    before = await own_queries.sent(tx, id)
+    before = await identity.sent(tx, id)
     mine = before is not None and (
         before.secret in sealed.indexes(tracking.PURPOSE, code)
         or (account is not None and before.account == account)

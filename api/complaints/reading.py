@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from api import codes, permissions, settings
-from api.complaints import clocks, own_queries, queries
+from api.complaints import clocks, identity, queries, reading_queries
 from api.complaints.categories import Category, content
 from api.complaints.clocks import Kind
 from api.complaints.model import (
@@ -72,13 +72,13 @@ async def categories(tx: Tx) -> list[Category]:
 async def own(tx: Tx, caller: Tracking) -> OwnComplaint:
     """The complaint as its complainant, or one who said "me too", sees it."""
     found = await queries.complaints(tx, [caller.complaint], permissions.EVERYTHING)
-    part = await own_queries.part(tx, caller.complainant)
+    part = await identity.part(tx, caller.complainant)
     if not found or part is None:
         raise ComplaintNotFound(complaint=caller.complaint)
     complaint = found[0]
     if part.me_too:
         return _followed(complaint, part)
-    office = await own_queries.office(tx, complaint.office)
+    office = await reading_queries.office(tx, complaint.office)
     status = complaint.status
     over = status in (PublicStatus.finished, PublicStatus.not_taken_up)
     return OwnComplaint(
@@ -102,12 +102,12 @@ async def own(tx: Tx, caller: Tracking) -> OwnComplaint:
         reopen_until=reopen_until(complaint),
         merged=complaint.merged_into is not None,
         occurrences=complaint.occurrences,
-        said=await own_queries.said(tx, complaint.id, caller.complainant),
-        openings=await own_queries.openings(tx, caller.complainant),
+        said=await reading_queries.said(tx, complaint.id, caller.complainant),
+        openings=await reading_queries.openings(tx, caller.complainant),
     )
 
 
-def _followed(complaint: ComplaintRow, part: own_queries.Part) -> OwnComplaint:
+def _followed(complaint: ComplaintRow, part: identity.Part) -> OwnComplaint:
     """As one who said "me too" sees it: nothing of whoever told it, nor when."""
     status = others_status(complaint.state, complaint.merged_state)
     if part.left_at is not None:

@@ -9,12 +9,13 @@ from litestar import Request
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.accounts.model import AuthorityNeeded
-from api.complaints import desk, desk_reading
-from api.complaints.desk_views import (
+from api.complaints.desk import reading as desk_reading
+from api.complaints.desk import service as desk
+from api.complaints.desk.triage_queries import Wanted
+from api.complaints.desk.views import (
     Assign,
     Call,
     Forward,
-    Identity,
     Merge,
     OpenIdentity,
     Reject,
@@ -23,6 +24,7 @@ from api.complaints.desk_views import (
     SayOnce,
     Trace,
 )
+from api.complaints.identity import Identity
 from api.complaints.model import Severity, State, Subject
 from api.complaints.problems import (
     ComplainantUnknown,
@@ -36,7 +38,6 @@ from api.complaints.problems import (
     PlaceUnknown,
     ResponsibleNeeded,
 )
-from api.complaints.triage_queries import Wanted
 from api.complaints.views import Complaint, ComplaintLine, Entry
 from api.cursors import CursorInvalid
 from api.edge import InTx, Page, get, if_match, post, put

@@ -8,7 +8,6 @@ from uuid import UUID
 from litestar import Request
 from litestar.params import FromPath, JSONBody
 
-from api.complaints import subjects, visiting
 from api.complaints.problems import (
     ComplaintNotFound,
     ComplaintSealed,
@@ -16,7 +15,9 @@ from api.complaints.problems import (
     SubjectsDiffer,
     SubjectUnconfirmed,
 )
-from api.complaints.subject_views import (
+from api.complaints.subjects import service as subjects
+from api.complaints.subjects import visiting
+from api.complaints.subjects.views import (
     Candidate,
     ConfirmedSubject,
     ConfirmSubject,

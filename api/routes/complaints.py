@@ -8,8 +8,9 @@ from uuid import UUID
 from litestar import Request
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from api.complaints import intake, own, reading
+from api.complaints import intake, reading
 from api.complaints.categories import Category
+from api.complaints.own import service as own
 from api.complaints.problems import (
     CategoryUnknown,
     CodeWrong,

@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
 from api import logs, storage
-from api.complaints import evidence as own_evidence
+from api.complaints.own import evidence as own_evidence
 from api.db import Database
 from api.edge import InTx, get, post
 from api.evidence import service

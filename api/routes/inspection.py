@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api import cursors, permissions
-from api.complaints import case_parts
+from api.complaints.subjects import case_parts
 from api.cursors import CursorInvalid, Place
 from api.documents.contents import Language
 from api.documents.model import Document

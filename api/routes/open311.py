@@ -11,9 +11,8 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath, QueryParameter
 
 from api import logs
-from api.complaints import open311
-from api.complaints.open311 import Form
-from api.complaints.open311_format import (
+from api.complaints.open311 import service as open311
+from api.complaints.open311.format import (
     JSON,
     XML,
     Discovery,
@@ -25,6 +24,7 @@ from api.complaints.open311_format import (
     errors,
     written,
 )
+from api.complaints.open311.forms import Form
 from api.complaints.problems import CategoryUnknown
 from api.db import Database
 from api.edge import InTx, get, network, post

@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from api import permissions
 from api.accounts import fresh_model
 from api.accounts.model import AccountSuspended, AuthorityNeeded, NoOfficer
-from api.complaints import case_parts
+from api.complaints.subjects import case_parts
 from api.documents.contents import Language
 from api.documents.model import Document
 from api.edge import Declare, InTx, Page, get, if_match, post, put

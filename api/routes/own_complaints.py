@@ -11,7 +11,9 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api import logs
 from api.accounts.model import AuthorityNeeded
-from api.complaints import evidence, me_toos, own, pages, slips
+from api.complaints.own import evidence, me_toos, pages, slips
+from api.complaints.own import service as own
+from api.complaints.own.slips import SlipWanted
 from api.complaints.problems import (
     CodeWrong,
     ComplaintEnded,
@@ -22,7 +24,6 @@ from api.complaints.problems import (
     SecretUnreadable,
     SenderBlocked,
 )
-from api.complaints.slips import SlipWanted
 from api.complaints.views import (
     Addition,
     MeToo,

@@ -14,9 +14,9 @@ from litestar.response import Stream
 
 from api import logs
 from api.accounts.model import AuthorityNeeded
-from api.complaints import clients, exporting, public, releasing
-from api.complaints.clients import ApiClient, ApiClientEntry
 from api.complaints.model import Severity, State, Subject
+from api.complaints.open311 import clients
+from api.complaints.open311.clients import ApiClient, ApiClientEntry
 from api.complaints.problems import (
     ApiClientNotFound,
     ComplaintNotFound,
@@ -25,8 +25,10 @@ from api.complaints.problems import (
     ReleaseForbidden,
     WordsUnfit,
 )
-from api.complaints.public import Counts, FeatureCollection
-from api.complaints.releasing import Release, Released
+from api.complaints.public import exporting, releasing
+from api.complaints.public import service as public
+from api.complaints.public.releasing import Release, Released
+from api.complaints.public.service import Counts, FeatureCollection
 from api.db import Database
 from api.edge import InTx, Page, admit_write, get, if_match, post, put
 from api.permissions import PUBLIC

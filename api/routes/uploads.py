@@ -17,7 +17,7 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
 from api import logs, settings
-from api.complaints import evidence as own_evidence
+from api.complaints.own import evidence as own_evidence
 from api.complaints.problems import ComplaintNotFound
 from api.db import Database, Tx
 from api.edge import admit_write, delete, patch, post, route

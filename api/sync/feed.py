@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from api import cursors, events, permissions
-from api.complaints import desk_reading as complaints
+from api.complaints.desk import reading as complaints
 from api.cursors import CursorInvalid
 from api.db import Tx
 from api.evidence import service as evidence

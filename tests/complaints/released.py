@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx
 
 from api import clock, ids
-from api.complaints import public
+from api.complaints.public import service as public
 from tests.complaints.conftest import tell
 from tests.world import Person, World, encode
 

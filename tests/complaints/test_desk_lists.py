@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from api import clock, ids
-from api.complaints import desk_reading
+from api.complaints.desk import reading as desk_reading
 from api.db import Tx
 from api.permissions import Role, Session
 from tests.complaints.conftest import begun, detail, do, tell

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from api import ids
-from api.complaints import exporting
+from api.complaints.public import exporting
 from api.db import Database
 from api.permissions import EVERYTHING, Worker
 from tests.complaints.conftest import tell

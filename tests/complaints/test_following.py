@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from api import ids
-from api.complaints import following
+from api.complaints.subjects import following
 from api.jobs import Job
 from api.permissions import Worker
 from tests.complaints.conftest import by_code, secret

@@ -17,7 +17,7 @@ from PIL import Image
 from api import ids
 from api.accounts import authority
 from api.accounts.model import AuthorityGrant, Power
-from api.complaints.desk import SECTION
+from api.complaints.desk.service import SECTION
 from api.evidence.content import media_type
 from api.permissions import Worker
 from api.settings import Settings

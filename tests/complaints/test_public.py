@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api import clock, ids
-from api.complaints import public
+from api.complaints.public import service as public
 from api.permissions import Worker
 from tests.complaints.conftest import tell
 from tests.complaints.released import (

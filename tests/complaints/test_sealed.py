@@ -17,7 +17,7 @@ from api import ids
 from api.accounts import authority
 from api.accounts.model import AuthorityGrant, Power
 from api.accounts.samples import BY_KEY
-from api.complaints import desk
+from api.complaints.desk import service as desk
 from api.permissions import Worker
 from tests.complaints.conftest import begun, by_code, detail, do, secret, tell
 from tests.world import Person, World, encode

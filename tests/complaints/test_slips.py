@@ -7,8 +7,8 @@ import re
 import pytest
 
 from api import ids
-from api.complaints import pages, slips
-from api.complaints.slips import SlipWanted
+from api.complaints.own import pages, slips
+from api.complaints.own.slips import SlipWanted
 from tests.complaints.conftest import by_code, secret, tell
 from tests.world import World, encode
 

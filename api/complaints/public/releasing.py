@@ -15,9 +15,10 @@ from msgspec import Meta
 from api import ids
 from api.accounts import authority
 from api.accounts.model import Power
-from api.complaints import categories, moving, public_queries, queries
+from api.complaints import categories, moving, queries
 from api.complaints.model import ComplaintRow, State
 from api.complaints.problems import ComplaintSealed, ReleaseForbidden, WordsUnfit
+from api.complaints.public import queries as public_queries
 from api.complaints.views import NO_NUL
 from api.db import Tx
 

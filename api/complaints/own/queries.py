@@ -7,73 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from api.complaints.views import Opening, Said
 from api.db import Tx
-
-
-class Sent(msgspec.Struct):
-    """What tells a replay from another complaint, and its sender from anyone else."""
-
-    complainant: UUID
-    account: UUID | None
-    secret: bytes
-    sent: bytes
-
-
-async def sent(tx: Tx, id: UUID) -> Sent | None:
-    return await tx.maybe_one(
-        Sent,
-        """
-        select p.id, p.account, p.secret, c.sent from complaint c
-        join complainant p on p.complaint = c.id and p.kind = 'reporter' where c.id = $1
-        """,
-        id,
-    )
-
-
-class Names(msgspec.Struct):
-    """The office that answers for it, as the complainant may know."""
-
-    th: str
-    en: str
-
-
-async def office(tx: Tx, id: UUID | None) -> Names:
-    found = await tx.maybe_one(Names, "select name_th, name_en from office where id = $1", id)
-    return found or Names("", "")
-
-
-async def said(tx: Tx, complaint: UUID, complainant: UUID) -> list[Said]:
-    """What was said since, by the office to the complainant and by the complainant."""
-    return await tx.all(
-        Said,
-        """
-        select id, kind, case when complainant is null then 'office' else 'you' end, text, at,
-            received_at
-        from complaint_entry
-        where complaint = $1 and shown and (complainant is null or complainant = $2)
-        order by received_at, id
-        """,
-        complaint,
-        complainant,
-    )
-
-
-async def openings(tx: Tx, complainant: UUID) -> list[Opening]:
-    """Who opened the seal: the complainant is told the office and the reason, not the officer."""
-    return await tx.all(
-        Opening,
-        """
-        select e.at, coalesce(o.name_th, ''), coalesce(o.name_en, ''),
-            coalesce(e.facts->>'reason', '')
-        from event e
-        left join officer f on f.account = e.account
-        left join office o on o.id = f.office
-        where e.record = $1 and e.name = 'complaint.identity_opened'
-        order by e.id
-        """,
-        complainant,
-    )
 
 
 class Held(msgspec.Struct):
@@ -109,27 +43,6 @@ async def held_by(tx: Tx, complaint: UUID, account: UUID) -> Held | None:
         """,
         complaint,
         account,
-    )
-
-
-class Part(msgspec.Struct):
-    """What somebody is to a complaint."""
-
-    complaint: UUID
-    me_too: bool
-    shown_as: UUID
-    left_at: datetime | None
-    created_at: datetime
-
-
-async def part(tx: Tx, complainant: UUID) -> Part | None:
-    return await tx.maybe_one(
-        Part,
-        """
-        select p.complaint, p.kind = 'me_too' as me_too, c.shown_as, p.left_at, p.created_at
-        from complainant p join complaint c on c.id = p.complaint where p.id = $1
-        """,
-        complainant,
     )
 
 

@@ -10,10 +10,10 @@ from typing import Final, Literal
 import msgspec
 
 from api import clock, settings
-from api.complaints import public_queries
 from api.complaints.categories import content
 from api.complaints.model import PUBLIC_TH, PublicStatus, State, public_status
-from api.complaints.public_queries import Published, Wanted
+from api.complaints.public import queries as public_queries
+from api.complaints.public.queries import Published, Wanted
 from api.db import Tx
 
 MOST: Final = 10_000

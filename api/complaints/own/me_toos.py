@@ -13,10 +13,11 @@ from uuid import UUID
 
 from api import codes, events, limits, sealed, settings
 from api.clock import BANGKOK, bangkok_date
-from api.complaints import identity, intake, me_too_queries, tracking
-from api.complaints.me_too_queries import Released
+from api.complaints import identity, intake, tracking
 from api.complaints.model import PUBLIC_TH, PublicStatus, others_status, public_number
-from api.complaints.own import OPEN
+from api.complaints.own import me_too_queries
+from api.complaints.own.me_too_queries import Released
+from api.complaints.own.service import OPEN
 from api.complaints.problems import ComplaintEnded, ComplaintNotFound, SenderBlocked
 from api.complaints.views import MeToo, MeTooSaid, Nearby
 from api.db import Tx

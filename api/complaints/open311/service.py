@@ -8,18 +8,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
 from api import clock, codes, keys, sealed, settings
-from api.complaints import clients, intake, open311_queries, public, public_queries, reading
-from api.complaints.categories import MOST_TEXT, Category, Question, content
-from api.complaints.model import Channel, Flag
-from api.complaints.open311_format import (
+from api.complaints import intake, reading
+from api.complaints.categories import Category, Question, content
+from api.complaints.open311 import clients, forms
+from api.complaints.open311 import queries as open311_queries
+from api.complaints.open311.format import (
     SPECIFICATION,
     Attribute,
     Discovery,
@@ -32,19 +32,17 @@ from api.complaints.open311_format import (
     TokenRequest,
     Value,
 )
-from api.complaints.public_queries import Published, Wanted
-from api.complaints.views import Report
+from api.complaints.open311.forms import Form
+from api.complaints.public import queries as public_queries
+from api.complaints.public import service as public
+from api.complaints.public.queries import Published, Wanted
 from api.db import Database, Tx
-from api.factories import earth
 from api.permissions import NOBODY, Actor, Client
 
 CHANGESET: Final = "2026-11-22T00:00:00+07:00"
 TOKEN: Final = "open311_request.token"  # noqa: S105 - the name of an index
-SPAN: Final = timedelta(days=90)
 MOST: Final = 1000
-MOST_DESCRIPTION: Final = 4000
 _MOST_IDS: Final = 100
-_ATTRIBUTE: Final = re.compile(r"attribute\[([^\[\]]{1,60})\](?:\[\d{0,3}\])?")
 _ID: Final = re.compile(r"[0-9]{1,15}")
 _TYPES: Final[dict[str, Any]] = {
     "text": "text",
@@ -55,12 +53,6 @@ _TYPES: Final[dict[str, Any]] = {
     "yes_no": "singlevaluelist",
 }
 _HINTS: Final = {"hours": "22:00-04:00", "number": "0"}
-_YES: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
-HAPPENED: Final = "happened_at"
-"""The attribute of every service that says when it was; the only one of type datetime."""
-
-Form = Mapping[str, Sequence[str]]
-"""Fields of a form, or of a query, each with all its values."""
 
 
 # --- what every request says of itself ------------------------------------------------------------
@@ -127,7 +119,7 @@ async def definition(tx: Tx, code: str) -> ServiceDefinition:
     asked = [_attribute(q, n) for n, q in enumerate(category.questions, start=1)]
     asked.append(
         Attribute(
-            code=HAPPENED,
+            code=forms.HAPPENED,
             datatype="datetime",
             required=False,
             datatype_description="2026-11-22T21:30:00+07:00",
@@ -181,9 +173,9 @@ async def request(tx: Tx, form: Form, network: str) -> Received:
     client = tx.actor
     if not isinstance(client, Client):
         raise TypeError("only a program tells by Open311")
-    category = await _service(tx, _one(form, "service_code"))
+    category = await _service(tx, forms.one(form, "service_code"))
     id, secret, token = _derived(client.id, form, tx.now)
-    said, odd = _report(form, category, secret, client.id)
+    said, odd = forms.report(form, category, secret, client.id)
     found = await intake.report(tx, id, said, network, odd)
     await open311_queries.keep(tx, id, client.id, sealed.index(TOKEN, token))
     notice = (
@@ -209,113 +201,6 @@ def _derived(client: UUID, form: Form, now: datetime) -> tuple[UUID, str, str]:
     return UUID(bytes=bytes(low)), "".join(letters[:26]), "".join(letters[26:])
 
 
-def _report(form: Form, category: Category, secret: str, client: UUID) -> tuple[Report, list[Flag]]:
-    """Raises `Refused`."""
-    lat, lng = _position(form)
-    answers, happened = _answers(form, category)
-    described = _one(form, "description")
-    if len(described) > MOST_DESCRIPTION:
-        raise Refused(400, "description ยาวเกินไป", "description: at most 4000 characters")
-    odd = []
-    if media := _one(form, "media_url"):
-        # Never fetched, never shown to the public: an address of a stranger's choosing.
-        described += f"\n\nmedia_url: {media[:2000]}"
-        odd.append(Flag("media.not_fetched"))
-    address = _one(form, "address_string")
-    if address_id := _one(form, "address_id"):
-        address = f"{address} [address_id {address_id}]".strip()
-    device = _one(form, "device_id") or _one(form, "account_id")
-    contact = {
-        "name": f"{_one(form, 'first_name')} {_one(form, 'last_name')}".strip(),
-        "phone": _one(form, "phone"),
-        "email": _one(form, "email"),
-    }
-    told = {
-        "secret": secret,
-        "category": category.code,
-        "description": described,
-        "answers": answers,
-        "happened_at": happened,
-        "place": {"lat": lat, "lng": lng, "address": address},
-        "contact": contact if any(contact.values()) else None,
-        "channel": Channel.open311,
-        "device": hashlib.sha256(f"{client}:{device}".encode()).hexdigest() if device else None,
-    }
-    try:
-        return msgspec.convert(told, Report), odd
-    except msgspec.ValidationError as error:
-        raise Refused(400, "ข้อมูลไม่ถูกต้อง", f"not understood: {error}") from None
-
-
-def _position(form: Form) -> tuple[float | None, float | None]:
-    lat, lng = _one(form, "lat"), _one(form, "long")
-    if not lat and not lng:
-        if not _one(form, "address_string") and not _one(form, "address_id"):
-            raise Refused(
-                400,
-                "ต้องระบุ lat และ long หรือ address_string",
-                "lat and long, address_string or address_id must be provided",
-            )
-        return None, None
-    try:
-        found = float(lat), float(lng)
-        earth.point(*found)
-    except (ValueError, OverflowError):
-        found = (91.0, 181.0)
-    if not (abs(found[0]) <= 90 and abs(found[1]) <= 180):
-        raise Refused(400, "lat หรือ long ไม่ถูกต้อง", "lat and long must both be degrees (WGS 84)")
-    return found
-
-
-def _answers(form: Form, category: Category) -> tuple[dict[str, Any], datetime | None]:
-    """What is odd is kept, and flagged by the intake; what is far too much is refused."""
-    given: dict[str, list[str]] = {}
-    for name, values in form.items():
-        if found := _ATTRIBUTE.fullmatch(name):
-            given.setdefault(found[1], []).extend(v for v in values if v)
-    given = {code: values for code, values in given.items() if values}
-    if len(given) > 40 or any(len(v) > MOST_TEXT for vs in given.values() for v in vs):
-        raise Refused(400, "attribute มากหรือยาวเกินไป", "too many or too long attributes")
-    if any(len(values) > 100 or "\0" in "".join(values) for values in given.values()):
-        raise Refused(400, "attribute ไม่ถูกต้อง", "attributes: too many values, or NUL")
-    happened = None
-    if HAPPENED in given:
-        try:
-            happened = _moment(given[HAPPENED][0], HAPPENED)
-            del given[HAPPENED]
-        except Refused:
-            pass  # an unknown answer is kept as it came
-    questions = {question.code: question for question in category.questions}
-    return {code: _value(questions.get(code), vs) for code, vs in given.items()}, happened
-
-
-def _value(question: Question | None, values: list[str]) -> Any:
-    if question is not None and question.type == "choices":
-        return values
-    if len(values) > 1:
-        return values
-    (value,) = values
-    if question is not None and question.type == "number":
-        return _number(value)
-    if question is not None and question.type == "yes_no":
-        return _YES.get(value.strip().lower(), value)
-    return value
-
-
-def _number(text: str) -> float | str:
-    try:
-        found = float(text)
-    except ValueError:
-        return text
-    return found if abs(found) < 1e15 else text  # neither infinite nor NaN
-
-
-def _one(form: Form, name: str) -> str:
-    """A field's first value; what is empty counts as not given."""
-    values = form.get(name, ())
-    return values[0].strip() if values else ""
-
-
 # --- tokens and requests --------------------------------------------------------------------------
 
 
@@ -338,17 +223,17 @@ async def one(tx: Tx, id: str) -> list[ServiceRequest]:
 async def many(tx: Tx, query: Form) -> list[ServiceRequest]:
     """By `service_request_id`, which overrides all else, or `service_code`, `start_date`,
     `end_date` and `status`; at most `MOST`, the newest. Raises `Refused`."""
-    if asked := _listed(query, "service_request_id"):
+    if asked := forms.listed(query, "service_request_id"):
         if len(asked) > _MOST_IDS:
             raise Refused(400, "service_request_id มากเกินไป", "at most 100 service_request_id")
         return await _by_ids(tx, [int(id) for id in asked if _ID.fullmatch(id)])
-    service_codes = _listed(query, "service_code")
+    service_codes = forms.listed(query, "service_code")
     if service_codes and set(service_codes) - {c.code for c in await _open(tx)}:
         raise Refused(404, "ไม่พบ service_code นี้", "service_code was not found")
-    status = _listed(query, "status")
+    status = forms.listed(query, "status")
     if set(status) - {"open", "closed"}:
         raise Refused(400, "status ต้องเป็น open หรือ closed", "status must be open or closed")
-    start, end = _span(_one(query, "start_date"), _one(query, "end_date"), tx.now)
+    start, end = forms.span(forms.one(query, "start_date"), forms.one(query, "end_date"), tx.now)
     wanted = Wanted(
         categories=service_codes or None,
         states=public_queries.states(status),
@@ -402,46 +287,9 @@ def _written(month: date) -> str:
     return public.begun(month).isoformat()
 
 
-def _listed(query: Form, name: str) -> list[str]:
-    """Comma-separated, and given more than once."""
-    parts = (part.strip() for value in query.get(name, ()) for part in value.split(","))
-    return [part for part in parts if part]
-
-
-def _span(start: str, end: str, now: datetime) -> tuple[datetime, datetime]:
-    """Never more than 90 days. Raises `Refused`."""
-    last = _moment(end, "end_date") if end else None
-    first = _moment(start, "start_date") if start else (last or now) - SPAN
-    last = last or min(now, first + SPAN)
-    if first > last and not end:
-        last = first  # it begins in the future: nothing is found
-    if first > last or last - first > SPAN:
-        raise Refused(
-            400,
-            "start_date ต้องมาก่อน end_date และห่างกันไม่เกิน 90 วัน",
-            "start_date must lie before end_date, and no more than 90 days",
-        )
-    return first, last
-
-
 def _from(start: datetime) -> date:
     """The first month that begins at or after `start`: finer times are not told of any request."""
     month = public.first_of(start)
     if public.begun(month) == start:
         return month
     return public.first_of(public.begun(month) + timedelta(days=32))
-
-
-def _moment(text: str, name: str) -> datetime:
-    """With an offset, as the standard asks. Raises `Refused`."""
-    try:
-        found = datetime.fromisoformat(text.replace(" ", "+"))  # a `+` that was not escaped
-        if found.tzinfo is None or not 2000 <= found.year <= 2200:
-            raise ValueError
-        return found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Refused(
-            400,
-            f"{name} ต้องเป็นเวลาแบบ W3C เช่น 2026-01-01T00:00:00Z",
-            f"{name} must be a time with its offset, such as 2026-01-01T00:00:00Z",
-        ) from None

@@ -11,8 +11,10 @@ from typing import Final
 from uuid import UUID
 
 from api import ids
-from api.complaints import moving, subject_queries, visit_queries
+from api.complaints import moving
 from api.complaints.model import MOVES, OPEN, ComplaintRow, EntryKind, State, Subject
+from api.complaints.subjects import queries as subject_queries
+from api.complaints.subjects import visit_queries
 from api.db import Tx
 from api.inspection.visits import queries as visits
 from api.inspection.visits.model import VisitRow, VisitState

@@ -10,11 +10,13 @@ from uuid import UUID, uuid5
 import msgspec
 
 from api import cursors, events, permissions
-from api.complaints import clocks, desk_queries, identity, reading, triage_queries
-from api.complaints.desk_queries import EntryRow
-from api.complaints.desk_views import Trace
+from api.complaints import clocks, identity, reading
+from api.complaints.desk import queries as desk_queries
+from api.complaints.desk import triage_queries
+from api.complaints.desk.queries import EntryRow
+from api.complaints.desk.triage_queries import After, Line, Wanted
+from api.complaints.desk.views import Trace
 from api.complaints.model import OPEN, STATE_TH, ComplaintRow, Flag, State, shown_number
-from api.complaints.triage_queries import After, Line, Wanted
 from api.complaints.views import ClockView, Complaint, ComplaintLine, Entry
 from api.cursors import Place
 from api.db import Tx

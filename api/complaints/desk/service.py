@@ -8,21 +8,14 @@ from uuid import UUID
 from api import clock, events, ids
 from api.accounts import authority
 from api.accounts.model import Power
-from api.complaints import (
-    clocks,
-    desk_queries,
-    desk_reading,
-    identity,
-    moving,
-    reading,
-    timing,
-)
+from api.complaints import clocks, identity, moving, reading, timing
 from api.complaints.clocks import Kind
-from api.complaints.desk_views import (
+from api.complaints.desk import queries as desk_queries
+from api.complaints.desk import reading as desk_reading
+from api.complaints.desk.views import (
     Assign,
     Call,
     Forward,
-    Identity,
     Merge,
     OpenIdentity,
     Reject,
@@ -30,6 +23,7 @@ from api.complaints.desk_views import (
     Responsible,
     SayOnce,
 )
+from api.complaints.identity import Identity
 from api.complaints.intake import scopes
 from api.complaints.model import MOVES, ComplaintRow, EntryKind, Outcome, State
 from api.complaints.problems import (

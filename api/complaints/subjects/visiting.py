@@ -8,12 +8,13 @@ from uuid import UUID
 
 import msgspec
 
-from api.complaints import moving, site_questions, visit_queries
+from api.complaints import moving
 from api.complaints.categories import content
 from api.complaints.model import ComplaintRow, State
 from api.complaints.problems import SubjectsDiffer, SubjectUnconfirmed
-from api.complaints.site_questions import Told
-from api.complaints.subject_views import PlanComplaintVisit
+from api.complaints.subjects import site_questions, visit_queries
+from api.complaints.subjects.site_questions import Told
+from api.complaints.subjects.views import PlanComplaintVisit
 from api.db import Tx
 from api.inspection.visits import service as visits
 from api.inspection.visits.model import AlreadyPlanned, PlanVisit

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from api.complaints import visit_queries
 from api.complaints.model import OUTCOME_WORDS, STATE_TH, shown_number
+from api.complaints.subjects import visit_queries
 from api.db import Tx
 from api.documents import contents as c
 from api.inspection.cases.service import Beside

@@ -13,10 +13,13 @@ from uuid import UUID
 from api import events
 from api.accounts import service as accounts
 from api.accounts.model import Power
-from api.complaints import desk_reading, own, own_queries, queries, reading
-from api.complaints.desk import SECTION
+from api.complaints import identity, queries, reading
+from api.complaints.desk import reading as desk_reading
+from api.complaints.desk.service import SECTION
 from api.complaints.intake import scopes
 from api.complaints.model import ComplaintRow
+from api.complaints.own import queries as own_queries
+from api.complaints.own import service as own
 from api.complaints.problems import ComplaintNotFound
 from api.db import Tx
 from api.evidence import service as evidence
@@ -47,7 +50,7 @@ async def as_uploader(tx: Tx, claims: Claims) -> None:
 
 
 async def _known_as(tx: Tx, caller: Tracking) -> UUID:
-    part = await own_queries.part(tx, caller.complainant)
+    part = await identity.part(tx, caller.complainant)
     return part.shown_as if part is not None and part.me_too else caller.complaint
 
 
@@ -89,7 +92,7 @@ async def _claim(tx: Tx, id: UUID, files: list[UUID]) -> None:
 
 async def _claim_one(tx: Tx, complaint: ComplaintRow, province: str, file: UUID) -> None:
     found = await evidence.one(tx, file)
-    part = await own_queries.part(tx, found.complainant) if found.complainant else None
+    part = await identity.part(tx, found.complainant) if found.complainant else None
     if part is None or part.me_too or part.complaint != complaint.id:
         return
     try:

@@ -93,21 +93,6 @@ class OpenIdentity(msgspec.Struct, forbid_unknown_fields=True):
     me_too: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
 
 
-class Identity(msgspec.Struct, kw_only=True):
-    """Who told it, as far as they said; `known` is false where they said nothing.
-
-    `account_name`: the name of the account that it was told with, verified by its provider.
-    """
-
-    complaint: UUID
-    known: bool
-    name: str = ""
-    phone: str = ""
-    email: str = ""
-    callback: bool = False
-    account_name: str = ""
-
-
 class Trace(msgspec.Struct):
     """Somebody looked at a complaint that was not theirs, or opened the seal over who told it."""
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from api import limits, permissions
-from api.complaints import clocks, moving, own_queries, queries, reading, timing
+from api.complaints import clocks, identity, moving, queries, reading, timing
 from api.complaints.model import (
     MOVES,
     ComplaintRow,
@@ -22,6 +22,7 @@ from api.complaints.model import (
     PublicStatus,
     State,
 )
+from api.complaints.own import queries as own_queries
 from api.complaints.problems import (
     ComplaintEnded,
     ComplaintNotFound,
@@ -79,7 +80,7 @@ async def holder(tx: Tx, id: UUID, verb: str) -> Tracking:
             raise ComplaintNotFound(complaint=id)
         tx.actor = Tracking(held.complaint, held.complainant)
         return tx.actor
-    part = await own_queries.part(tx, actor.complainant) if isinstance(actor, Tracking) else None
+    part = await identity.part(tx, actor.complainant) if isinstance(actor, Tracking) else None
     if part is None or id != (part.shown_as if part.me_too else part.complaint):
         raise ComplaintNotFound(complaint=id)
     assert isinstance(actor, Tracking)
@@ -89,7 +90,7 @@ async def holder(tx: Tx, id: UUID, verb: str) -> Tracking:
 async def reporter(tx: Tx, id: UUID, verb: str) -> Tracking:
     """The caller as the one who told `id`; raises also `NotAllowed` to those who said "me too"."""
     caller = await holder(tx, id, verb)
-    part = await own_queries.part(tx, caller.complainant)
+    part = await identity.part(tx, caller.complainant)
     if part is None or part.me_too:
         raise NotAllowed(verb=verb)
     return caller
@@ -155,7 +156,7 @@ async def withdraw(tx: Tx, id: UUID) -> OwnComplaint:
     Of one who said "me too" it is only the subscription that ends.
     """
     caller = await holder(tx, id, "own_complaint.withdraw")
-    part = await own_queries.part(tx, caller.complainant)
+    part = await identity.part(tx, caller.complainant)
     if part is not None and part.me_too:
         await own_queries.leave(tx, caller.complainant)
         return await _shown(tx, caller, replayed=part.left_at is not None)

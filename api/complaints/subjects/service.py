@@ -9,7 +9,7 @@ from uuid import UUID
 
 from api import ids, permissions
 from api.clock import bangkok_date
-from api.complaints import moving, reading, subject_queries
+from api.complaints import moving, reading
 from api.complaints.categories import Content, content
 from api.complaints.model import (
     OPEN,
@@ -22,8 +22,9 @@ from api.complaints.model import (
     shown_number,
 )
 from api.complaints.problems import ComplaintSealed, PlaceUnknown
-from api.complaints.subject_queries import Like, Near
-from api.complaints.subject_views import (
+from api.complaints.subjects import queries as subject_queries
+from api.complaints.subjects.queries import Like, Near
+from api.complaints.subjects.views import (
     Candidate,
     ConfirmedSubject,
     ConfirmSubject,

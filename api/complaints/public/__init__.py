@@ -1,0 +1,1 @@
+"""What the public sees of complaints: released words, counts, the export."""

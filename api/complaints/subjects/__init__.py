@@ -1,0 +1,1 @@
+"""Whom complaints are about, visits because of them, and what follows from these."""
