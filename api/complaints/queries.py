@@ -225,6 +225,27 @@ async def insert(tx: Tx, new: NewComplaint) -> int | None:
     return number
 
 
+_MANY = """
+    select c.id, c.number, c.channel, c.category, c.category_version, c.answers::text,
+        c.description, c.happened_at, c.severity, c.flags::text, c.lat, c.lng, c.accuracy_m,
+        c.address, c.province, c.district, c.premises, c.subject, c.factory_named, c.office,
+        c.assigned, c.forwarded_to, c.state, c.outcome, c.decision, c.merged_into,
+        m.state as merged_state, m.outcome as merged_outcome, m.decision as merged_decision,
+        coalesce(m.resolved_at, m.closed_at) as merged_ended_at,
+        c.reopened, c.left_at, c.resolved_at, c.closed_at, c.solved, c.rating, c.clocks::text,
+        c.next_due, c.paused_at, c.released_at, c.released_text, c.me_toos, c.occurrences,
+        c.callback, c.entered_by, c.received_at, c.version
+    from complaint c
+    left join complaint m on m.id = c.merged_into
+    where c.id = any ($1)
+        and ($2::text[] is null or c.province = any ($2) or c.office = $4)
+        and ($3::uuid is null or c.office = $3)
+    order by c.id
+"""
+# PostgreSQL plans the look-up of one by `= $1` once, but that by `any` anew each time.
+_ONE = _MANY.replace("= any ($1)", "= $1")
+
+
 async def complaints(
     tx: Tx,
     ids: Sequence[UUID],
@@ -234,34 +255,13 @@ async def complaints(
 ) -> list[ComplaintRow]:
     """Those of `ids` in the caller's reach, or that `office` answers for, wherever they are.
 
-    `only_of`: of that office alone.
-
-    A complaint of which nobody knows the province is the department's.
+    `only_of`: of that office alone. A complaint of which nobody knows the province is the
+    department's.
     """
-    return await tx.all(
-        ComplaintRow,
-        """
-        select c.id, c.number, c.channel, c.category, c.category_version, c.answers::text,
-            c.description, c.happened_at, c.severity, c.flags::text, c.lat, c.lng, c.accuracy_m,
-            c.address, c.province, c.district, c.premises, c.subject, c.factory_named, c.office,
-            c.assigned, c.forwarded_to, c.state, c.outcome, c.decision, c.merged_into,
-            m.state as merged_state, m.outcome as merged_outcome, m.decision as merged_decision,
-            coalesce(m.resolved_at, m.closed_at) as merged_ended_at,
-            c.reopened, c.left_at, c.resolved_at, c.closed_at, c.solved, c.rating, c.clocks::text,
-            c.next_due, c.paused_at, c.released_at, c.released_text, c.me_toos, c.occurrences,
-            c.callback, c.entered_by, c.received_at, c.version
-        from complaint c
-        left join complaint m on m.id = c.merged_into
-        where c.id = any ($1)
-            and ($2::text[] is null or c.province = any ($2) or c.office = $4)
-            and ($3::uuid is null or c.office = $3)
-        order by c.id
-        """,
-        list(ids),
-        None if scope.provinces is None else list(scope.provinces),
-        only_of,
-        office,
-    )
+    reach = None if scope.provinces is None else list(scope.provinces)
+    if len(ids) == 1:
+        return await tx.all(ComplaintRow, _ONE, ids[0], reach, only_of, office)
+    return await tx.all(ComplaintRow, _MANY, list(ids), reach, only_of, office)
 
 
 async def update(tx: Tx, row: ComplaintRow) -> None:
