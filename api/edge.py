@@ -26,7 +26,7 @@ from litestar.exceptions import (
 )
 from litestar.handlers import HTTPRouteHandler
 
-from api import logs, permissions
+from api import challenge, logs, permissions
 from api.accounts import service as accounts
 from api.complaints import tracking
 from api.db import Database, Retry, Tx, Unreachable, Unstorable
@@ -146,6 +146,8 @@ async def admit(request: Request[Any, Any, Any]) -> None:
     request.scope["user"] = actor = await _actor(request, verb or PUBLIC)
     if verb and verb != PUBLIC:
         permissions.reaches(actor, verb)
+    if actor is NOBODY and request.route_handler.opt.get("challenged"):
+        await challenge.check(request.headers.get(challenge.HEADER, ""))
 
 
 async def _actor(connection: ASGIConnection[Any, Any, Any, Any], verb: str) -> Actor:

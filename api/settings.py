@@ -83,6 +83,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     emergency_resolve_hours: int = 72
     reopen_days: int = 15
     """So long after its end a complainant may say that it is not solved; then it is closed."""
+    challenge_url: str = ""
+    """A `siteverify` address that tells people from programs (hCaptcha, Turnstile, …); empty:
+    nobody who sends without signing in is challenged."""
+    challenge_secret: str = ""
     mail_server: str = ""
     """`smtp://user:password@host:587` or `smtps://…`, for letters to complainants who left an
     address and no account; empty: they follow their complaint by its code alone."""

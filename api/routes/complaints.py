@@ -8,6 +8,7 @@ from uuid import UUID
 from litestar import Request
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from api.challenge import ChallengeNeeded
 from api.complaints import intake, reading
 from api.complaints.categories import Category
 from api.complaints.own import service as own
@@ -51,10 +52,11 @@ async def list_categories(tx: InTx) -> Page[Category]:
         PlaceUnknown,
         SenderBlocked,
         TooFast,
+        ChallengeNeeded,
         ComplaintExists,
         ComplaintNotFound,
     ],
-    opt={"uncompressed": True},
+    opt={"uncompressed": True, "challenged": True},
 )
 async def report(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Report]
