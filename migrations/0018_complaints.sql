@@ -163,7 +163,6 @@ create index complaint_category_on on complaint (category);
 create index complaint_district on complaint (district) where district is not null;
 create index complaint_premises_on on complaint (premises, id) where premises is not null;
 create index complaint_merged_into on complaint (merged_into) where merged_into is not null;
-create index complaint_near on complaint using gist (earth) where earth is not null;
 create index complaint_released_on on complaint (released_at) where released_at is not null;
 create index complaint_released_by on complaint (released_by) where released_by is not null;
 create index complaint_entered_by on complaint (entered_by) where entered_by is not null;
