@@ -100,8 +100,9 @@ class Told(msgspec.Struct):
         return shown_number(self.number, self.received_at)
 
 
-async def told_with(tx: Tx, complaint: UUID) -> list[Told]:
-    """The accounts to be told of a complaint: its own, and of what was merged into it.
+async def told_with(tx: Tx, complaint: UUID, *, followers: bool) -> list[Told]:
+    """The accounts to be told of a complaint: its teller's, and, where `followers`, those who said
+    "me too" and who told what was merged into it.
 
     Nobody is told who wished no more of it.
     """
@@ -113,10 +114,12 @@ async def told_with(tx: Tx, complaint: UUID) -> list[Told]:
             c.number, c.received_at
         from complaint c join complainant p on p.complaint = c.id
         where (c.id = $1 or c.merged_into = $1) and p.account is not null
+            and ($2 or (c.id = $1 and p.kind = 'reporter'))
             and (p.kind = 'me_too' or c.left_at is null) and p.left_at is null
         order by p.account, c.id = $1 desc
         """,
         complaint,
+        followers,
     )
 
 
@@ -166,16 +169,18 @@ class _Held(msgspec.Struct):
     received_at: datetime
 
 
-async def written_to(tx: Tx, complaint: UUID) -> list[UUID]:
-    """Complainants with contact details and no account, of a complaint and what it took in."""
+async def written_to(tx: Tx, complaint: UUID, *, followers: bool) -> list[UUID]:
+    """Complainants with contact details and no account, of a complaint and, where `followers`, of
+    what it took in."""
     return await tx.values(
         """
         select p.id from complaint c join complainant p on p.complaint = c.id
-        where (c.id = $1 or c.merged_into = $1) and p.account is null
+        where (c.id = $1 or ($2 and c.merged_into = $1)) and p.account is null
             and p.identity is not null and (c.left_at is null or p.kind = 'me_too')
         order by p.id
         """,
         complaint,
+        followers,
     )
 
 

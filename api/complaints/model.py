@@ -141,12 +141,14 @@ _PUBLIC: dict[State, PublicStatus] = {
 def public_status(state: State, *, left: bool, merged_into: State | None = None) -> PublicStatus:
     """What is told of `state`. `left`: the complainant withdrew, whatever the office still does.
 
-    A duplicate is told as the complaint that it was merged into.
+    A duplicate is told as the complaint that it was merged into, and as taken up: whoever told it
+    must not learn that somebody else did (ADR 0018).
     """
     if left:
         return P.withdrawn
     if state == S.duplicate:
-        return others_status(merged_into or S.accepted)
+        found = others_status(merged_into or S.accepted)
+        return P.in_progress if found is P.received else found
     return _PUBLIC[state]
 
 

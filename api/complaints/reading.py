@@ -100,7 +100,6 @@ async def own(tx: Tx, caller: Tracking) -> OwnComplaint:
         solved=complaint.solved,
         rating=complaint.rating,
         reopen_until=reopen_until(complaint),
-        merged=complaint.merged_into is not None,
         occurrences=complaint.occurrences,
         said=await reading_queries.said(tx, complaint.id, caller.complainant),
         openings=await reading_queries.openings(tx, caller.complainant),

@@ -45,10 +45,14 @@ COMPLAINANTS = frozenset(
         *("complaint.reopened",),
     }
 )
-"""Events of which everybody hears who told it, or whose complaint was merged into it."""
+"""Events of which everybody hears who told it."""
+
+TOLD_AS = {"complaint.merged": "complaint.accepted"}
+"""Whoever told a duplicate hears that it was taken up, and not that somebody else told the same."""
 
 FOLLOWERS = frozenset({"complaint.resolved", "complaint.closed"})
-"""Of these also whoever said "me too"; questions and messages are its teller's alone."""
+"""Of these also whoever said "me too", or told what was merged into it; all else is its teller's
+alone."""
 
 EVENTS = frozenset(OFFICERS) | COMPLAINANTS
 CLOCK_WORDS: dict[Kind, tuple[str, str]] = {
@@ -72,14 +76,13 @@ async def tell(tx: Tx, job: Job) -> None:
         told |= set(await _officers(tx, complaint, event.get("level") if whom == "level" else whom))
     await _send(tx, job, told, name, ("complaint", complaint.id), facts)
     if name in COMPLAINANTS:
-        for each in await identity.told_with(tx, complaint.id):
-            if each.me_too and name not in FOLLOWERS:
-                continue
+        template = f"own_{TOLD_AS.get(name, name)}"
+        for each in await identity.told_with(tx, complaint.id, followers=name in FOLLOWERS):
             own = {"number": each.shown_number}
             about = ("own_complaint", each.complaint)
-            await _send(tx, job, [each.account], f"own_{name}", about, own)
-        written = await identity.written_to(tx, complaint.id)
-        await mailing.enqueue(tx, written, job.args["event"], f"own_{name}")
+            await _send(tx, job, [each.account], template, about, own)
+        written = await identity.written_to(tx, complaint.id, followers=name in FOLLOWERS)
+        await mailing.enqueue(tx, written, job.args["event"], template)
 
 
 async def _officers(tx: Tx, complaint: ComplaintRow, whom: str | None) -> list[UUID]:

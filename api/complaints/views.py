@@ -131,7 +131,6 @@ class OwnComplaint(msgspec.Struct, kw_only=True):
     solved: bool | None = None
     rating: int | None = None
     reopen_until: datetime | None = None
-    merged: bool = False
     me_too: bool = False
     """Somebody else told it: what is theirs is left out, and it is shown under another id."""
     occurrences: int = 0

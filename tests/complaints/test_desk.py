@@ -358,7 +358,8 @@ async def test_whoever_told_a_duplicate_follows_the_one_that_goes_on(world: Worl
     merged = await do(world.head, id, "merge", {"into": target, "text": "เรื่องเดียวกัน"})
     assert (merged.json()["state"], merged.json()["merged_into"]) == ("duplicate", str(target))
     seen = await own(world, mine, id)
-    assert (seen["status"], seen["merged"], seen["decision"]) == ("in_progress", True, "")
+    assert (seen["status"], seen["decision"], seen["said"]) == ("in_progress", "", [])
+    assert "merged" not in seen
     assert (await detail(world.head, target))["duplicates"] == [str(id)]
     await do(world.inspector, target, "ask", {"id": ids.new(), "text": "ถามอีกคน"})
     seen = await own(world, mine, id)

@@ -92,4 +92,4 @@ async def test_a_complaint_that_others_wait_for_goes_on_when_its_first_teller_wi
     assert await state(world, target) == "submitted"
     assert await state(world, alone) == "withdrawn"
     followed = (await follower.get(f"/v1/own-complaints/{other}")).json()
-    assert followed["status"] == "received"
+    assert followed["status"] == "in_progress"

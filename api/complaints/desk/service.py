@@ -126,6 +126,8 @@ def _outside(named: Responsible) -> str:
 async def merge(tx: Tx, id: UUID, version: int, to: Merge) -> Complaint:
     """The same matter as another complaint, whose course whoever told this one now follows.
 
+    They are told that it was taken up, and not that somebody else told the same: a factory that
+    complains about itself would learn it. So the words are the officers'.
     What was merged into this one follows too, so that there are no chains. Raises
     `MergeImpossible`.
     """
@@ -140,8 +142,7 @@ async def merge(tx: Tx, id: UUID, version: int, to: Merge) -> Complaint:
     target = found[0]
     complaint.merged_into, complaint.merged_state = target.id, target.state
     await desk_queries.point_to(tx, followers, target.id)
-    await moving.say(tx, complaint, ids.new(), EntryKind.decision, to.text, shown=True)
-    complaint.decision = to.text
+    await moving.say(tx, complaint, ids.new(), EntryKind.decision, to.text, shown=False)
     await _over(tx, complaint, "complaint.merged", {"into": target.id})
     return await desk_reading.view(tx, complaint)
 

@@ -45,7 +45,7 @@ class Forward(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Merge(msgspec.Struct, forbid_unknown_fields=True):
-    """The complaint of the same matter that goes on, and words for whoever told this one."""
+    """The complaint of the same matter that goes on, and why, in words for officers alone."""
 
     into: UUID
     text: Words

@@ -1,0 +1,59 @@
+"""Whoever told a duplicate must not learn that somebody else told the same (ADR 0018)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from api import ids
+from tests.complaints.conftest import begun, do, tell
+from tests.world import Person, World, encode
+
+
+async def heard(world: World, person: Person, id: UUID) -> list[str]:
+    """The templates of the person's messages about `id`, the oldest first."""
+    await world.work()
+    listed = (await person.get("/v1/messages", params={"limit": 200})).json()["items"]
+    return [m["template"] for m in reversed(listed) if m["about"]["id"] == str(id)]
+
+
+async def test_a_factory_that_complains_about_itself_does_not_learn_that_somebody_else_did(
+    world: World,
+) -> None:
+    first, id, plain = await begun(world), ids.new(), ids.new()
+    asker = world["citizen"]
+    for mine in (id, plain):
+        assert (await tell(asker, mine)).status_code == 200
+    assert (await do(world.head, plain, "accept")).status_code == 200
+    merged = await do(world.head, id, "merge", {"into": first, "text": "เพื่อนบ้านแจ้งไว้แล้ว"})
+    assert merged.status_code == 200, merged.text
+    shown = [(await asker.get(f"/v1/own-complaints/{mine}")).json() for mine in (id, plain)]
+    for each in shown:
+        assert "เพื่อนบ้าน" not in str(each)
+    own = ("id", "number", "received_at", "answer_by")
+    alike = [{k: v for k, v in each.items() if k not in own} for each in shown]
+    assert alike[0] == alike[1]
+    assert await heard(world, asker, id) == await heard(world, asker, plain)
+    assert await heard(world, asker, id) == ["own_complaint.accepted"]
+
+
+async def test_who_told_a_duplicate_hears_of_its_end_and_of_nothing_between_others(
+    world: World,
+) -> None:
+    first, id = ids.new(), ids.new()
+    teller, asker = world["citizen"], world["operator"]
+    assert (await tell(teller, first)).status_code == 200
+    for verb, body in (("accept", None), ("assign", {"officer": world.inspector.account})):
+        assert (await do(world.head, first, verb, body)).status_code == 200
+    assert (await do(world.inspector, first, "begin")).status_code == 200
+    assert (await tell(asker, id)).status_code == 200
+    await do(world.head, id, "merge", {"into": first, "text": "เรื่องเดียวกัน"})
+    await do(world.inspector, first, "ask", {"id": ids.new(), "text": "ถาม"})
+    await do(world.inspector, first, "inform", {"id": ids.new(), "text": "ตอบ"})
+    said = await world.inspector.put(
+        f"/v1/complaints/{first}/messages/{ids.new()}", content=encode({"text": "แจ้งความคืบหน้า"})
+    )
+    assert said.status_code == 200, said.text
+    await do(world.inspector, first, "resolve", {"outcome": "substantiated", "text": "แก้แล้ว"})
+    assert "own_complaint.messaged" in await heard(world, teller, first)
+    ends = {"own_complaint.accepted", "own_complaint.resolved"}
+    assert set(await heard(world, asker, id)) == ends
