@@ -104,4 +104,5 @@ DEADLINES: dict[str, Reaction] = {
     "order.appeal": orders.appeal_over,
     complaint_intake.CLOCK: complaint_timing.tick,
     complaint_timing.CLOSE: complaint_timing.close,
+    complaint_timing.WAIT: complaint_timing.waited,
 }

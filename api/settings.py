@@ -87,6 +87,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A `siteverify` address that tells people from programs (hCaptcha, Turnstile, …); empty:
     nobody who sends without signing in is challenged."""
     challenge_secret: str = ""
+    answer_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 14
+    """So long an office waits for a complainant's answer; then it goes on without one."""
     mail_server: str = ""
     """`smtp://user:password@host:587` or `smtps://…`, for letters to complainants who left an
     address and no account; empty: they follow their complaint by its code alone."""

@@ -200,6 +200,15 @@ class ComplaintEnded(
         super().__init__(status=status, status_th=PUBLIC_TH.get(status, status), **facts)
 
 
+class NobodyToAsk(
+    Conflict,
+    code="complaints/nobody-to-ask",
+    th="ผู้ร้องไม่ติดตามเรื่องนี้แล้ว จึงถามผู้ร้องไม่ได้",
+    en="Whoever told it wants no more of it; nobody is there to be asked",
+):
+    """The clocks would stand still for an answer that cannot come."""
+
+
 class ReopeningLate(
     Conflict,
     code="complaints/reopening-late",

@@ -26,6 +26,7 @@ OFFICERS: dict[str, tuple[str, ...]] = {
     "complaint.assigned": ("assigned",),
     "complaint.reassigned": ("assigned",),
     "complaint.informed": ("assigned",),
+    "complaint.wait_ended": ("assigned",),
     "complaint.added_to": ("assigned",),
     "complaint.reopened": ("heads", "assigned"),
     "complaint.left": ("assigned",),
@@ -42,7 +43,7 @@ COMPLAINANTS = frozenset(
     {
         *("complaint.accepted", "complaint.rejected", "complaint.merged", "complaint.forwarded"),
         *("complaint.asked", "complaint.messaged", "complaint.resolved", "complaint.closed"),
-        *("complaint.reopened",),
+        *("complaint.reopened", "complaint.wait_reminded"),
     }
 )
 """Events of which everybody hears who told it."""

@@ -5,16 +5,22 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from api import deadlines, events, permissions, settings, workdays
+from api import deadlines, events, ids, permissions, settings, workdays
 from api.clock import bangkok_date
 from api.complaints import categories, clocks, moving, queries
 from api.complaints.clocks import Clock, Kind
 from api.complaints.intake import CLOCK, scopes
-from api.complaints.model import OPEN, ComplaintRow, Severity, State
+from api.complaints.model import OPEN, ComplaintRow, EntryKind, Severity, State
 from api.db import Tx
 
 CLOSE = "complaint.close"
 """Runs while the complainant may say that it is not solved."""
+WAIT = "complaint.wait"
+"""Runs while the office waits for the complainant's answer."""
+NO_ANSWER = (
+    "ไม่ได้รับคำตอบภายในเวลาที่รอ สำนักงานดำเนินการต่อตามข้อมูลที่มี · "
+    "No answer came in time; the office goes on with what it knows."
+)
 
 
 async def tick(tx: Tx, id: UUID) -> None:
@@ -42,10 +48,40 @@ async def tick(tx: Tx, id: UUID) -> None:
         )
 
 
+async def paused(tx: Tx, complaint: ComplaintRow) -> None:
+    """The clocks stand still for an answer, but not for ever."""
+    complaint.paused_at = tx.now
+    await deadlines.start(tx, WAIT, complaint.id, tx.now + _patience() / 2)
+
+
+async def waited(tx: Tx, id: UUID) -> None:
+    """Half of the time for an answer is over, and the complainant is reminded; or all of it, and
+    the office goes on without one."""
+    found = await queries.complaints(tx, [id], permissions.EVERYTHING)
+    if not found or found[0].state is not State.awaiting_info or found[0].paused_at is None:
+        return
+    complaint, until = found[0], found[0].paused_at + _patience()
+    if tx.now < until:
+        await deadlines.start(tx, WAIT, id, until)
+        await events.record(
+            tx, "complaint.wait_reminded", "complaint", id, scopes=scopes(complaint.province)
+        )
+        return
+    complaint.state = moving.target(complaint, "inform")
+    await moving.say(tx, complaint, ids.new(), EntryKind.message, NO_ANSWER, shown=True)
+    running = await resumed(tx, complaint)
+    await moving.save(tx, complaint, "complaint.wait_ended", running=running)
+
+
+def _patience() -> timedelta:
+    return timedelta(days=settings.current().answer_days)
+
+
 async def resumed(tx: Tx, complaint: ComplaintRow) -> list[Clock]:
     """The clocks of a complaint that no longer waits for its complainant, running again."""
     running, since = clocks.read(complaint.clocks), complaint.paused_at
     complaint.paused_at = None
+    await deadlines.meet(tx, WAIT, complaint.id)
     if since is not None:
         special = await workdays.special_days(tx, bangkok_date(since))
         clocks.resume(running, since, tx.now, special)

@@ -30,6 +30,7 @@ from api.complaints.problems import (
     EntryExists,
     ForwardInstead,
     MergeImpossible,
+    NobodyToAsk,
     NotAppointed,
     OfficerUnfit,
     ResponsibleNeeded,
@@ -174,10 +175,13 @@ async def begin(tx: Tx, id: UUID, version: int) -> Complaint:
 
 
 async def ask(tx: Tx, id: UUID, version: int, question: SayOnce) -> Complaint:
-    """Asks the complainant; the clocks stand still until there is an answer."""
+    """Asks the complainant; the clocks stand still until there is an answer, or the time for one
+    is over. Raises `NobodyToAsk`."""
     complaint = await moving.held(tx, id, HANDLE, "ask", version)
+    if complaint.left_at is not None:
+        raise NobodyToAsk()
     await _said_once(tx, complaint, question.id, EntryKind.question, question.text, shown=True)
-    complaint.paused_at = tx.now
+    await timing.paused(tx, complaint)
     running = clocks.read(complaint.clocks)
     await moving.save(tx, complaint, "complaint.asked", running=running)
     return await desk_reading.view(tx, complaint)

@@ -88,6 +88,8 @@ EVENTS: Words = {
     "complaint.asked": ("ขอข้อมูลเพิ่มเติม", "more was asked"),
     "complaint.messaged": ("แจ้งผู้ร้อง", "the complainant was told"),
     "complaint.informed": ("ได้รับข้อมูลเพิ่มเติม", "more was told"),
+    "complaint.wait_reminded": ("เตือนผู้ร้องให้ตอบ", "the complainant was reminded to answer"),
+    "complaint.wait_ended": ("ไม่ได้รับคำตอบ ดำเนินการต่อ", "no answer came in time"),
     "complaint.visit_cancelled": ("ยกเลิกการตรวจตามเรื่องร้องเรียน", "its visit was cancelled"),
     "complaint.ordered": ("มีคำสั่งในเรื่องร้องเรียน", "an order stands"),
     "complaint.order_ended": ("คำสั่งในเรื่องร้องเรียนสิ้นสุด", "the order ended"),
@@ -111,6 +113,7 @@ CLOCKS: Words = {
     "order.appeal": ("อุทธรณ์คำสั่ง", "appeal against the order"),
     "order.service": ("ถือว่าได้รับคำสั่ง", "service counts"),
     "visit.review": ("พิจารณาผลการตรวจ", "review of the visit"),
+    "complaint.wait": ("รอคำตอบจากผู้ร้อง", "the complainant's answer"),
     "complaint.clock": ("ดำเนินการเรื่องร้องเรียน", "the complaint"),
 }
 SERVED: Words = {
