@@ -33,6 +33,7 @@ from api.complaints.problems import (
     EntryExists,
     ForwardInstead,
     MergeImpossible,
+    NobodyToAsk,
     NotAppointed,
     OfficerUnfit,
     PlaceUnknown,
@@ -237,7 +238,7 @@ async def begin(request: AnyRequest, tx: InTx, complaint: FromPath[UUID]) -> Com
     "/v1/complaints/{complaint:uuid}/ask",
     verb="complaint.handle",
     operation="complaint.ask",
-    problems=[*MOVED, EntryExists],
+    problems=[*MOVED, EntryExists, NobodyToAsk],
     status_code=200,
 )
 async def ask(

@@ -8,6 +8,7 @@ from uuid import UUID
 from api import clock, deadlines, ids, reactions
 from tests.complaints.conftest import begun, by_code, detail, do, secret, tell
 from tests.complaints.states import heard, stored_clocks
+from tests.complaints.test_endings import state
 from tests.world import World, encode
 
 
@@ -35,12 +36,12 @@ async def test_a_question_without_an_answer_stops_no_clock_for_ever(world: World
         await fire(world)
         await fire(world)
         assert (await heard(world, id)).count("complaint.wait_reminded") == 1
-        assert (await detail(world.head, id))["state"] == "awaiting_info"
+        assert await state(world, id) == "awaiting_info"
     with clock.travel(timedelta(days=14, minutes=1)):
         await fire(world)
         await world.work()
-        found = await detail(world.head, id)
         mine = (await by_code(world, code).get(f"/v1/own-complaints/{id}")).json()
+    found = await detail(world.head, id)
     assert (found["state"], found["paused_at"]) == ("in_progress", None)
     assert datetime.fromisoformat(found["next_due"])
     after = {c.kind: c.due_at for c in await stored_clocks(world, id) if c.met_at is None}

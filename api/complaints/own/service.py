@@ -102,7 +102,7 @@ async def reporter(tx: Tx, id: UUID, verb: str) -> Tracking:
 async def add(tx: Tx, id: UUID, entry: UUID, said: Addition) -> OwnComplaint:
     """Something more to say. These verbs raise `ComplaintNotFound`, `NotAllowed`, `EntryExists`,
     `ComplaintEnded` and `TooFast`; sent again they answer the same."""
-    complaint, caller = await _held(tx, id, "own_complaint.add")
+    complaint, caller = await _held(tx, id, "own_complaint.add", entry)
     if await _seen(tx, caller, entry, EntryKind.addition, said.text):
         return await _shown(tx, caller, replayed=True)
     await _may(tx, complaint, caller, "add")
@@ -113,7 +113,7 @@ async def add(tx: Tx, id: UUID, entry: UUID, said: Addition) -> OwnComplaint:
 
 async def answer(tx: Tx, id: UUID, entry: UUID, said: Addition) -> OwnComplaint:
     """The answer to a question: the clocks go on. One that comes later is kept as well."""
-    complaint, caller = await _held(tx, id, "own_complaint.add")
+    complaint, caller = await _held(tx, id, "own_complaint.add", entry)
     if await _seen(tx, caller, entry, EntryKind.answer, said.text):
         return await _shown(tx, caller, replayed=True)
     await _may(tx, complaint, caller, "answer")
@@ -129,7 +129,7 @@ async def answer(tx: Tx, id: UUID, entry: UUID, said: Addition) -> OwnComplaint:
 
 async def occur(tx: Tx, id: UUID, entry: UUID, said: Occurrence) -> OwnComplaint:
     """The same nuisance again: a point in the diary, and no new case."""
-    complaint, caller = await _held(tx, id, "own_complaint.add")
+    complaint, caller = await _held(tx, id, "own_complaint.add", entry)
     facts = {} if said.strength is None else {"strength": said.strength}
     if await _seen(tx, caller, entry, EntryKind.occurrence, said.text, facts, said.at):
         return await _shown(tx, caller, replayed=True)
@@ -182,7 +182,7 @@ async def withdraw(tx: Tx, id: UUID) -> OwnComplaint:
 
 async def rate(tx: Tx, id: UUID, entry: UUID, said: Rating) -> OwnComplaint:
     """After the end: is it solved, and how well was it dealt with? The last word counts."""
-    complaint, caller = await _held(tx, id, "own_complaint.rate")
+    complaint, caller = await _held(tx, id, "own_complaint.rate", entry)
     facts = {"solved": said.solved, "rating": said.rating}
     if await _seen(tx, caller, entry, EntryKind.rating, said.text, facts):
         return await _shown(tx, caller, replayed=True)
@@ -198,7 +198,7 @@ async def reopen(tx: Tx, id: UUID, entry: UUID, said: Reopening) -> OwnComplaint
 
     It belongs to nobody until the head assigns it again, and so its clock starts at the head.
     """
-    complaint, caller = await _held(tx, id, "own_complaint.reopen")
+    complaint, caller = await _held(tx, id, "own_complaint.reopen", entry)
     if await _seen(tx, caller, entry, EntryKind.reopening, said.text):
         return await _shown(tx, caller, replayed=True)
     await _may(tx, complaint, caller, "reopen")
@@ -217,10 +217,16 @@ async def reopen(tx: Tx, id: UUID, entry: UUID, said: Reopening) -> OwnComplaint
 # --- what they share ------------------------------------------------------------------------------
 
 
-async def _held(tx: Tx, id: UUID, verb: str) -> tuple[ComplaintRow, Tracking]:
-    """The complaint, locked, and the caller who told it."""
+async def _held(
+    tx: Tx, id: UUID, verb: str, entry: UUID | None = None
+) -> tuple[ComplaintRow, Tracking]:
+    """The complaint, locked with the `entry` that is to come, and the caller who told it.
+
+    Both at once, in one order: the entry's id is the sender's to choose, and may be another
+    complaint's. Two who chose each other's would wait for each other.
+    """
     caller = await reporter(tx, id, verb)
-    await tx.lock([id])
+    await tx.lock([id] if entry is None else [id, entry])
     found = await queries.complaints(tx, [id], permissions.EVERYTHING)
     return found[0], caller
 
@@ -244,12 +250,11 @@ async def _seen(
     facts: Mapping[str, Any] | None = None,
     at: datetime | None = None,
 ) -> bool:
-    """Whether the caller said just this before, under that id.
+    """Whether the caller said just this before, under that id; the caller holds its lock.
 
     Raises `EntryExists` where it was something else, and `ComplaintNotFound` where it was somebody
     else, of whom nothing is told.
     """
-    await tx.lock([entry])
     before = await own_queries.entry(tx, entry)
     if before is None:
         return False
