@@ -87,6 +87,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A `siteverify` address that tells people from programs (hCaptcha, Turnstile, …); empty:
     nobody who sends without signing in is challenged."""
     challenge_secret: str = ""
+    reopenings: Annotated[int, msgspec.Meta(ge=0, le=100)] = 2
+    """So often a complainant may reopen a complaint by themselves; then only a head."""
     answer_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 14
     """So long an office waits for a complainant's answer; then it goes on without one."""
     mail_server: str = ""

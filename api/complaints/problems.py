@@ -218,6 +218,15 @@ class ReopeningLate(
     """`reopen_until` says how long it may be."""
 
 
+class ReopenedEnough(
+    Conflict,
+    code="complaints/reopened-enough",
+    th="ท่านขอเปิดเรื่องนี้ใหม่ครบจำนวนครั้งแล้ว กรุณาติดต่อสำนักงานหรือแจ้งเป็นเรื่องใหม่",
+    en="You have reopened this complaint as often as you may; speak to the office, or tell it anew",
+):
+    """A head can still reopen it; the setting `reopenings` says how often."""
+
+
 class EntryExists(
     Conflict,
     code="complaints/entry-exists",

@@ -99,7 +99,7 @@ async def own(tx: Tx, caller: Tracking) -> OwnComplaint:
         decision=_decision(complaint) if over else "",
         solved=complaint.solved,
         rating=complaint.rating,
-        reopen_until=reopen_until(complaint),
+        reopen_until=reopen_until(complaint) if await may_reopen(tx, complaint) else None,
         occurrences=complaint.occurrences,
         said=await reading_queries.said(tx, complaint.id, caller.complainant),
         openings=await reading_queries.openings(tx, caller.complainant),
@@ -177,6 +177,13 @@ def reopen_until(complaint: ComplaintRow) -> datetime | None:
     if ended is None:
         return None
     return ended + timedelta(days=settings.current().reopen_days)
+
+
+async def may_reopen(tx: Tx, complaint: ComplaintRow) -> bool:
+    """Whether whoever told it has not yet reopened it as often as they may by themselves."""
+    if complaint.reopened < settings.current().reopenings:
+        return True
+    return await reading_queries.reopenings(tx, complaint.id) < settings.current().reopenings
 
 
 def _answer_by(stored: str) -> datetime | None:

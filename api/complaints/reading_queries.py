@@ -38,6 +38,18 @@ async def said(tx: Tx, complaint: UUID, complainant: UUID) -> list[Said]:
     )
 
 
+async def reopenings(tx: Tx, complaint: UUID) -> int:
+    """How often whoever told it reopened it by themselves."""
+    found: int = await tx.value(
+        """
+        select count(*) from complaint_entry
+        where complaint = $1 and kind = 'reopening' and complainant is not null
+        """,
+        complaint,
+    )
+    return found
+
+
 async def openings(tx: Tx, complainant: UUID) -> list[Opening]:
     """Who opened the seal: the complainant is told the office and the reason, not the officer."""
     return await tx.all(

@@ -19,6 +19,7 @@ from api.complaints.problems import (
     ComplaintEnded,
     ComplaintNotFound,
     EntryExists,
+    ReopenedEnough,
     ReopeningLate,
     SecretTaken,
     SecretUnreadable,
@@ -113,7 +114,7 @@ async def rate(
 @put(
     "/v1/own-complaints/{complaint:uuid}/reopenings/{entry:uuid}",
     verb="own_complaint.reopen",
-    problems=[*ADDING, ReopeningLate],
+    problems=[*ADDING, ReopeningLate, ReopenedEnough],
 )
 async def reopen(
     tx: InTx, complaint: FromPath[UUID], entry: FromPath[UUID], data: JSONBody[Reopening]

@@ -117,9 +117,10 @@ async def join(tx: Tx, shown_as: UUID, id: UUID, said: MeTooSaid, network: str) 
     status = others_status(found.state)
     if status not in OPEN:
         raise ComplaintEnded(status=status)
-    await limits.take_all(tx, [bucket for _, bucket in senders])
     person = persons[0] if persons else None
     await me_too_queries.insert(tx, id, found.id, account, person, tracking.index(code))
+    # As when a complaint is told, after the secret: else two with one secret could deadlock.
+    await limits.take_all(tx, [bucket for _, bucket in senders])
     tx.actor = Tracking(found.id, id)
     await events.record(tx, "complaint.me_too_added", "complaint", found.id)
     return _joined(found, id, code, account is not None, replayed=False)

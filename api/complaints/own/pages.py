@@ -40,6 +40,8 @@ TRACK = """<!doctype html>
 <p class="choice"><label><input type="radio" name="solved" value="yes" required> แก้แล้ว
 <small lang="en">Yes</small></label>
 <label><input type="radio" name="solved" value="no"> ยังไม่แก้ <small lang="en">No</small></label></p>
+<p id="reopens" hidden>หากยังไม่แก้ เรื่องจะถูกเปิดใหม่
+<small lang="en">If it is not solved, it is opened again.</small></p>
 <label for="stars">ให้คะแนนการดำเนินการ 1–5
 <small lang="en">How well was it dealt with?</small></label>
 <select id="stars"><option value="">–<option>5<option>4<option>3<option>2<option>1</select>
@@ -194,7 +196,8 @@ function show(found) {
   at("say").hidden = at("again").hidden = !open() || found.me_too;
   at("withdraw").hidden = !open();
   at("rate").hidden = !["finished", "not_taken_up"].includes(found.status) || found.me_too;
-  at("reopen").hidden = !found.reopen_until || new Date(found.reopen_until) < new Date();
+  at("reopen").hidden = at("reopens").hidden =
+    !found.reopen_until || new Date(found.reopen_until) < new Date();
   at("complaint").hidden = false;
 }
 const open = () => ["received", "in_progress", "waiting_for_you"].includes(mine.status);

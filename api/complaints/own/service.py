@@ -13,8 +13,9 @@ from uuid import UUID
 
 import msgspec
 
-from api import limits, permissions
+from api import events, ids, limits, permissions
 from api.complaints import clocks, identity, moving, queries, reading, timing
+from api.complaints.intake import scopes
 from api.complaints.model import (
     MOVES,
     ComplaintRow,
@@ -27,6 +28,7 @@ from api.complaints.problems import (
     ComplaintEnded,
     ComplaintNotFound,
     EntryExists,
+    ReopenedEnough,
     ReopeningLate,
 )
 from api.complaints.views import Addition, Occurrence, OwnComplaint, Rating, Reopening
@@ -181,7 +183,10 @@ async def withdraw(tx: Tx, id: UUID) -> OwnComplaint:
 
 
 async def rate(tx: Tx, id: UUID, entry: UUID, said: Rating) -> OwnComplaint:
-    """After the end: is it solved, and how well was it dealt with? The last word counts."""
+    """After the end: is it solved, and how well was it dealt with? The last word counts.
+
+    What is not solved is reopened, while its sender may do so.
+    """
     complaint, caller = await _held(tx, id, "own_complaint.rate", entry)
     facts = {"solved": said.solved, "rating": said.rating}
     if await _seen(tx, caller, entry, EntryKind.rating, said.text, facts):
@@ -189,15 +194,20 @@ async def rate(tx: Tx, id: UUID, entry: UUID, said: Rating) -> OwnComplaint:
     await _may(tx, complaint, caller, "rate")
     await moving.say(tx, complaint, entry, EntryKind.rating, said.text, shown=True, facts=facts)
     complaint.solved, complaint.rating = said.solved, said.rating
-    await moving.save(tx, complaint, "complaint.rated", facts)
+    until = reading.reopen_until(complaint)
+    again = not said.solved and until is not None and until >= tx.now
+    if not (again and await reading.may_reopen(tx, complaint)):
+        await moving.save(tx, complaint, "complaint.rated", facts)
+        return await _shown(tx, caller)
+    await events.record(
+        tx, "complaint.rated", "complaint", id, scopes=scopes(complaint.province), facts=facts
+    )
+    await _reopen(tx, complaint, ids.new(), said.text, shown=False)  # the rating shows the words
     return await _shown(tx, caller)
 
 
 async def reopen(tx: Tx, id: UUID, entry: UUID, said: Reopening) -> OwnComplaint:
-    """It is not solved. Raises also `ReopeningLate`.
-
-    It belongs to nobody until the head assigns it again, and so its clock starts at the head.
-    """
+    """It is not solved. Raises also `ReopeningLate` and `ReopenedEnough`."""
     complaint, caller = await _held(tx, id, "own_complaint.reopen", entry)
     if await _seen(tx, caller, entry, EntryKind.reopening, said.text):
         return await _shown(tx, caller, replayed=True)
@@ -205,13 +215,20 @@ async def reopen(tx: Tx, id: UUID, entry: UUID, said: Reopening) -> OwnComplaint
     until = reading.reopen_until(complaint)
     if until is None or until < tx.now:
         raise ReopeningLate()
+    if not await reading.may_reopen(tx, complaint):
+        raise ReopenedEnough()
+    await _reopen(tx, complaint, entry, said.text, shown=True)
+    return await _shown(tx, caller)
+
+
+async def _reopen(tx: Tx, complaint: ComplaintRow, entry: UUID, text: str, *, shown: bool) -> None:
+    """It belongs to nobody until the head assigns it again, and so its clock starts at the head."""
     complaint.state = moving.target(complaint, "reopen")
-    await moving.say(tx, complaint, entry, EntryKind.reopening, said.text, shown=True)
+    await moving.say(tx, complaint, entry, EntryKind.reopening, text, shown=shown)
     running = await timing.reopened(tx, complaint)
     complaint.solved = False
     facts = {"times": complaint.reopened}
     await moving.save(tx, complaint, "complaint.reopened", facts, running=running)
-    return await _shown(tx, caller)
 
 
 # --- what they share ------------------------------------------------------------------------------
