@@ -94,6 +94,8 @@ async def _officers(tx: Tx, complaint: ComplaintRow, whom: str | None) -> list[U
             return [complaint.assigned]
         case "desk":
             found = await directory.of_office(tx, Role.provincial_officer, complaint.office)
+            # A local body has no triage of its own: its officers act.
+            found = found or await directory.of_office(tx, Role.local_officer, complaint.office)
         case "heads_of_emergency" if complaint.severity != Severity.emergency:
             return []
         case "ministry":

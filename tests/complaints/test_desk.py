@@ -218,6 +218,8 @@ async def test_forwarded_to_another_office_it_leaves_ours_and_arrives_there(worl
     done = await do(world.head, id, "forward", body)
     assert done.status_code == 200, done.text
     assert (done.json()["office"], done.json()["place"]["province"]) == (str(rayong), "21")
+    running = {c["kind"] for c in done.json()["clocks"] if c["met_at"] is None}
+    assert running == {"first_action", "resolve"}, "nobody has acted yet"
     assert (await world.head.get(f"/v1/complaints/{id}")).status_code == 404
     elsewhere = world["inspector-elsewhere"]
     assert (await detail(elsewhere, id))["state"] == "forwarded"
@@ -244,6 +246,7 @@ async def test_forwarded_outside_it_stays_ours_to_end(world: World) -> None:
     body = {"text": "ส่งต่อ", "responsible": {"outside": "กรมควบคุมมลพิษ"}}
     done = (await do(world.head, id, "forward", body)).json()
     assert (done["office"], done["forwarded_to"]) == (here, "กรมควบคุมมลพิษ")
+    assert {c["kind"] for c in done["clocks"] if c["met_at"] is None} == {"resolve"}
     assert (await own(world, mine, id))["forwarded_to"] == "กรมควบคุมมลพิษ"
     closed = (await do(world.head, id, "close", {"text": "กรมควบคุมมลพิษรับแล้ว"})).json()
     assert (closed["state"], closed["outcome"]) == ("closed", "out_of_jurisdiction")
@@ -277,6 +280,10 @@ async def test_local_government_gets_it_only_while_it_is_appointed_for_such_a_fa
         done = await do(world.head, id, "forward", body)
         assert done.status_code == 200, done.text
         assert (await detail(world.local_officer, id))["office"] == str(local)
+        await world.work()
+        inbox = (await world.local_officer.get("/v1/messages", params={"limit": 100})).json()
+        told = [m["template"] for m in inbox["items"] if m["about"]["id"] == str(id)]
+        assert "complaint.forwarded" in told, "its officers, for it has no triage"
         listed = (await world.local_officer.get("/v1/complaints?everywhere=true&limit=100")).json()
         assert {item["office"] for item in listed["items"]} == {str(local)}
         accepted = await do(world.local_officer, id, "accept")

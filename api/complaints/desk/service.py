@@ -74,8 +74,8 @@ async def reject(tx: Tx, id: UUID, version: int, why: Reject) -> Complaint:
 async def forward(tx: Tx, id: UUID, version: int, to: Forward) -> Complaint:
     """To another office of ours, which then has it on its desk, or to a body outside.
 
-    Where it leaves the province of an office it is gone from its phones. Raises
-    `ResponsibleNeeded`, `NotAppointed`.
+    Its clocks run on in our house: nobody has acted yet. Where it leaves the province of an office
+    it is gone from its phones. Raises `ResponsibleNeeded`, `NotAppointed`.
     """
     complaint = await moving.held(tx, id, TRIAGE, "forward", version)
     before, province = complaint.office, complaint.province
@@ -87,8 +87,9 @@ async def forward(tx: Tx, id: UUID, version: int, to: Forward) -> Complaint:
     complaint.assigned = None
     await _decide(tx, complaint, to.text)
     running = clocks.read(complaint.clocks)
-    clocks.meet(running, Kind.acknowledge, tx.now)
-    clocks.meet(running, Kind.first_action, tx.now)
+    if complaint.office == before:  # outside
+        clocks.meet(running, Kind.acknowledge, tx.now)
+        clocks.meet(running, Kind.first_action, tx.now)
     left = [] if complaint.province == province else scopes(province)
     facts = {"from": before, "to": complaint.office, "outside": complaint.office == before}
     await moving.save(
