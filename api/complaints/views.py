@@ -232,7 +232,7 @@ class ComplaintLine(msgspec.Struct, kw_only=True):
     severity: Severity
     category: str
     summary: str
-    """The first 120 characters."""
+    """The first 120 characters; 60 where it is neither of the reader's office nor theirs."""
     province: str | None
     premises: UUID | None
     factory: str | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -27,6 +27,8 @@ WAITING = frozenset({State.submitted, State.accepted, State.forwarded, State.reo
 """In the triage of its office: nobody has it yet."""
 ONCE_IN = timedelta(hours=1)
 """So often, at most, a look at one complaint by one officer leaves a trace."""
+SHORT = 60
+"""Characters of a complaint of others that a list shows."""
 _flags = msgspec.json.Decoder(list[Flag])
 _object = msgspec.json.Decoder(dict[str, Any])
 
@@ -76,7 +78,7 @@ async def listed(
     page, more = found[:limit], None
     if len(found) > limit:
         more = cursors.write(Place(None if ended else page[-1].next_due, page[-1].id))
-    return [_line(row, tx.now) for row in page], more
+    return [_line(tx, row) for row in page], more
 
 
 def _after(cursor: str | None) -> After | None:
@@ -91,14 +93,25 @@ def _desk(actor: Session) -> UUID | None:
     return None if actor.roles <= {Role.ministry, Role.auditor} else actor.office
 
 
-def _line(row: Line, now: datetime) -> ComplaintLine:
+def summary(tx: Tx, text: str, office: UUID | None, assigned: UUID | None) -> str:
+    """The beginning of what was told: less of what is neither of the reader's office nor theirs,
+    of which a look leaves a trace."""
+    actor = tx.actor
+    if isinstance(actor, Session) and (
+        assigned == actor.account or (office is not None and office == actor.office)
+    ):
+        return text
+    return text[:SHORT]
+
+
+def _line(tx: Tx, row: Line) -> ComplaintLine:
     return ComplaintLine(
         id=row.id,
         number=shown_number(row.number, row.received_at),
         state=row.state,
         severity=row.severity,
         category=row.category,
-        summary=row.summary,
+        summary=summary(tx, row.summary, row.office, row.assigned),
         province=row.province,
         premises=row.premises,
         factory=row.factory,
@@ -106,7 +119,7 @@ def _line(row: Line, now: datetime) -> ComplaintLine:
         office=row.office,
         assigned=row.assigned,
         next_due=row.next_due,
-        overdue=row.next_due is not None and row.next_due < now,
+        overdue=row.next_due is not None and row.next_due < tx.now,
         callback=row.callback,
         me_toos=row.me_toos,
         occurrences=row.occurrences,
@@ -122,7 +135,7 @@ async def for_phones(tx: Tx, ids: list[UUID]) -> Sequence[ComplaintLine]:
     found = await triage_queries.lines(
         tx, ids, provinces, reading.own_office(tx), reading.only_of(tx)
     )
-    return [_line(row, tx.now) for row in found]
+    return [_line(tx, row) for row in found]
 
 
 async def known_to_local(tx: Tx, ids: list[UUID]) -> set[UUID]:

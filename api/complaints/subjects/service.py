@@ -11,6 +11,7 @@ from api import ids, permissions
 from api.clock import bangkok_date
 from api.complaints import moving, reading
 from api.complaints.categories import Content, content
+from api.complaints.desk import reading as desk_reading
 from api.complaints.model import (
     OPEN,
     STATE_TH,
@@ -71,8 +72,13 @@ WORDS: Final = {
 
 
 async def candidates(tx: Tx, id: UUID) -> list[Candidate]:
-    """Factories that it may be about, the likeliest first. Raises `ComplaintNotFound`."""
-    return await of_complaint(tx, await reading.row(tx, id, "complaint.read"))
+    """Factories that it may be about, the likeliest first; a look at the complaint, with its trace.
+
+    Raises `ComplaintNotFound`.
+    """
+    complaint = await reading.row(tx, id, "complaint.read")
+    await desk_reading.looked_at(tx, complaint)
+    return await of_complaint(tx, complaint)
 
 
 async def of_complaint(tx: Tx, complaint: ComplaintRow) -> list[Candidate]:
@@ -157,8 +163,10 @@ def _likeliest(candidate: Candidate) -> tuple[int, int, UUID]:
 
 async def similar(tx: Tx, id: UUID) -> list[SimilarComplaint]:
     """Complaints near in place, time and category, also closed ones, the likeliest duplicates
-    first. Raises `ComplaintNotFound`."""
-    return await like(tx, await reading.row(tx, id, "complaint.read"))
+    first; a look at the complaint, with its trace. Raises `ComplaintNotFound`."""
+    complaint = await reading.row(tx, id, "complaint.read")
+    await desk_reading.looked_at(tx, complaint)
+    return await like(tx, complaint)
 
 
 async def like(tx: Tx, complaint: ComplaintRow) -> list[SimilarComplaint]:
@@ -184,7 +192,7 @@ async def like(tx: Tx, complaint: ComplaintRow) -> list[SimilarComplaint]:
     scores = {id: sum(reason.points for reason in of_it) for id, of_it in reasons.items()}
     rows = {row.id: row for row in found if row.id in reasons}
     likeliest = sorted(rows, key=lambda id: (-scores[id], rows[id].received_at, id))[:MOST]
-    return [_similar(rows[id], complaint, scores[id], reasons[id]) for id in likeliest]
+    return [_similar(tx, rows[id], complaint, scores[id], reasons[id]) for id in likeliest]
 
 
 def _alike(row: Like, to: ComplaintRow) -> list[Reason]:
@@ -207,7 +215,9 @@ def _days(row: Like, to: ComplaintRow) -> int:
     return int(abs((row.received_at - to.received_at).total_seconds()) // 86400)
 
 
-def _similar(row: Like, to: ComplaintRow, score: int, reasons: list[Reason]) -> SimilarComplaint:
+def _similar(
+    tx: Tx, row: Like, to: ComplaintRow, score: int, reasons: list[Reason]
+) -> SimilarComplaint:
     _word(reasons)
     return SimilarComplaint(
         id=row.id,
@@ -215,7 +225,7 @@ def _similar(row: Like, to: ComplaintRow, score: int, reasons: list[Reason]) -> 
         state=State(row.state),
         state_th=STATE_TH[row.state],
         category=row.category,
-        summary=row.summary,
+        summary=desk_reading.summary(tx, row.summary, row.office, None),
         premises=row.premises,
         office=row.office,
         merged_into=row.merged_into,
