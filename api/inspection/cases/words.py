@@ -46,7 +46,7 @@ EVENTS: Words = {
     "order.overdue": ("พ้นกำหนดปฏิบัติ", "overdue"),
     "order.breached": ("ฝ่าฝืนคำสั่ง", "order breached"),
     "order.complied": ("ปฏิบัติครบถ้วน", "complied with"),
-    "order.closure_withheld": ("ใบอนุญาตเปลี่ยนผู้ประกอบการ จึงไม่เพิกถอน", "licence not revoked"),
+    "order.closure_withheld": ("ยังไม่ปิดโรงงานตามคำสั่ง", "closure took no effect"),
     "order.licence_reinstated": ("คืนใบอนุญาตที่ถูกเพิกถอน", "licence reinstated"),
     "order.reinstatement_withheld": (
         "ใบอนุญาตถูกแก้ไขภายหลัง จึงไม่คืนโดยอัตโนมัติ",

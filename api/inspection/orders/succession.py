@@ -8,7 +8,6 @@ from api.db import Tx
 from api.documents.model import Force
 from api.factories import service as factories
 from api.inspection.orders import move_queries, reading
-from api.inspection.orders import subject_queries as subject
 from api.inspection.orders.model import MOVES, OrderKind, Row
 from api.inspection.orders.problems import OrderSealed
 
@@ -29,7 +28,12 @@ async def correct(tx: Tx, earlier: UUID, by: UUID) -> None:
 
 async def after_service(tx: Tx, row: Row) -> None:
     """A resumption or closure that was served ends the stop before it; a closure of a class 3
-    revokes the licence (s.39)."""
+    revokes the licence (s.39).
+
+    A closure takes nothing where its stop has ended otherwise or is stayed by now, and nobody loses
+    a licence by an order addressed to somebody else: the head is told. Locked are, by undoing too,
+    the order, its stop and then the licence.
+    """
     if row.follows is None or row.kind not in (OrderKind.resume, OrderKind.close):
         return
     await tx.lock([row.follows])
@@ -37,17 +41,18 @@ async def after_service(tx: Tx, row: Row) -> None:
     if row.kind == OrderKind.resume:
         await _resumed(tx, stop, row)
         return
-    if (to := MOVES.get(("supersede", stop.state))) is not None:
-        stop.state = to
+    to = MOVES.get(("supersede", stop.state))
+    if to is not None and stop.stay is None:
+        stop.state, stop.superseded_by = to, row.id
         await move_queries.supersede(tx, stop.id, to, row.id, f"{row.kind} {row.number}")
         await reading.stop_clocks(tx, stop.id)
         await reading.set_force(tx, stop, Force.superseded, "order.superseded")
         await reading.tell(tx, stop, "order.superseded", {"by": row.id})
-    if row.licence is not None:
-        if await subject.operator(tx, row.licence) == row.company:
-            await factories.close_by_order(tx, row.licence, row.id)
-        else:  # nobody loses a licence by an order addressed to somebody else
-            await reading.tell(tx, row, "order.closure_withheld", {"licence": row.licence})
+    if stop.superseded_by != row.id or (
+        row.licence is not None
+        and not await factories.close_by_order(tx, row.licence, row.id, row.company)
+    ):
+        await reading.tell(tx, row, "order.closure_withheld", {"licence": row.licence})
 
 
 async def _resumed(tx: Tx, stop: Row, by: Row) -> None:
