@@ -216,6 +216,19 @@ async def close_by_order(tx: Tx, licence: UUID, order: UUID, operator: UUID | No
     return True
 
 
+async def hold(tx: Tx, licence: UUID) -> None:
+    """Nobody changes the licence until the transaction ends."""
+    await queries.lock_licence(tx, licence)
+
+
+async def hand_over(tx: Tx, licence: UUID, before: UUID, order: UUID) -> None:
+    """What the closure `before` took of the licence, if anything, `order` holds from now on."""
+    await queries.lock_licence(tx, licence)
+    if await queries.taken_by_order(tx, licence, before) is not None:
+        changed = {"order": [str(before), str(order)]}
+        await queries.version_licence(tx, licence, _account(tx), changed)
+
+
 async def reinstate_by_order(tx: Tx, licence: UUID, order: UUID) -> bool | None:
     """The closure `order` was undone: the licence is again what it was before.
 

@@ -49,10 +49,11 @@ EVENTS: Words = {
     "order.closure_withheld": ("ยังไม่ปิดโรงงานตามคำสั่ง", "closure took no effect"),
     "order.licence_reinstated": ("คืนใบอนุญาตที่ถูกเพิกถอน", "licence reinstated"),
     "order.reinstatement_withheld": (
-        "ใบอนุญาตถูกแก้ไขภายหลัง จึงไม่คืนโดยอัตโนมัติ",
-        "licence changed since, not reinstated",
+        "ใบอนุญาตถูกแก้ไขภายหลัง หรือยังมีคำสั่งปิดอื่น จึงไม่คืนโดยอัตโนมัติ",
+        "licence changed since, or another closure in force; not reinstated",
     ),
     "order.revived": ("คำสั่งกลับมีผลใช้บังคับ", "in force again"),
+    "order.successor_changed": ("เปลี่ยนคำสั่งที่มาแทน", "another order stands in its place"),
     "order.superseded": ("มีคำสั่งใหม่แทน", "superseded"),
     "order.revoked": ("เพิกถอนคำสั่ง", "revoked"),
     "order.annulled": ("คำสั่งถูกเพิกถอนโดยคำวินิจฉัย", "annulled"),

@@ -46,6 +46,7 @@ class Situation(msgspec.Struct, kw_only=True):
     earlier: Row | None
     corrects: UUID | None
     corrected: Row | None
+    rival: str | None
     ordered: set[UUID]
     instrument: str | None
     now: datetime
@@ -157,6 +158,10 @@ def _before(s: Situation) -> list[Missing]:
     if e.kind not in wanted or e.served_at is None or e.stay:
         th = "คำสั่งเดิมไม่ใช่ประเภทที่ต้องมีก่อน ยังไม่ได้แจ้ง หรือถูกทุเลาอยู่"
         en = "The earlier order is of the wrong kind, was not served, or is stayed"
+        return [Missing("follows", th, en)]
+    if s.rival is not None:
+        th = f"มีคำสั่งที่ {s.rival} ต่อจากคำสั่งเดิมอยู่แล้ว"
+        en = f"Order {s.rival} goes on from the earlier order already"
         return [Missing("follows", th, en)]
     judged = _breach.decode(e.breach) if e.breach else None
     if s.kind == OrderKind.resume:

@@ -8,6 +8,7 @@ from api.db import Tx
 from api.documents.model import Force
 from api.factories import service as factories
 from api.inspection.orders import move_queries, reading
+from api.inspection.orders import subject_queries as subject
 from api.inspection.orders.model import MOVES, OrderKind, Row
 from api.inspection.orders.problems import OrderSealed
 
@@ -70,17 +71,37 @@ async def undo(tx: Tx, row: Row) -> None:
     """A closure was annulled or revoked: what it took is given back, as if it had not been.
 
     The licence returns to the state in which the closure found it, unless somebody changed it
-    since; the stop in whose place the closure stood is in force again.
+    since; the stop in whose place the closure stood is in force again. While another closure is
+    served nothing is given back: that one holds it from now on, and the head is told.
     """
     if row.kind != OrderKind.close:
+        return
+    stops = await subject.stops_taken(tx, row.id)
+    await tx.lock([*stops, *([row.follows] if row.follows else [])])
+    if row.licence is not None:
+        await factories.hold(tx, row.licence)
+    if (other := await subject.other_closure(tx, row.id)) is not None:
+        await _hand_over(tx, row, stops, other)
+        await reading.tell(tx, row, "order.reinstatement_withheld", {"by": other})
         return
     if row.licence is not None:
         given_back = await factories.reinstate_by_order(tx, row.licence, row.id)
         if given_back is not None:
             event = "licence_reinstated" if given_back else "reinstatement_withheld"
             await reading.tell(tx, row, f"order.{event}", {"licence": row.licence})
-    if row.follows is not None:
-        await revive(tx, row.follows, row.id)
+    for stop in stops:
+        await revive(tx, stop, row.id)
+
+
+async def _hand_over(tx: Tx, row: Row, stops: list[UUID], to: UUID) -> None:
+    """What the closure took is `to`'s from now on: should that be undone, it is given back."""
+    for id in stops:
+        await move_queries.set_superseded_by(tx, id, to)
+        await reading.tell(
+            tx, await reading.row(tx, id, "order.read"), "order.successor_changed", {"by": to}
+        )
+    if row.licence is not None:
+        await factories.hand_over(tx, row.licence, row.id, to)
 
 
 async def revive(tx: Tx, id: UUID, by: UUID) -> bool:
