@@ -275,6 +275,38 @@ async def test_record_and_case_file_show_the_sample_with_its_chain_and_photograp
     assert all(e["what"] != e["name"] for e in case["events"]), "every event has its words"
 
 
+async def test_a_factorys_copy_tells_of_a_sample_only_what_it_tells_of_its_items(
+    world: World, db: Database
+) -> None:
+    """O06 is confidential: neither its name, its result nor a picture that may be of it."""
+    own, secret, either, received = (ids.new() for _ in range(4))
+    visit, sample = await taken(world, items=["H05", "O06"], photographs=[own, secret, either])
+    phone = Phone(world.inspector)
+    for n, (id, item) in enumerate(((own, "H05"), (secret, "O06"), (either, None))):
+        named = {"item": item} if item else {}
+        await phone.send(photograph(431 + n), id=id, owner_kind="visit", owner=visit, **named)
+    await phone.send(photograph(435), id=received)
+    await do_jobs(db)
+    await hand(world.inspector, sample, link(OFFICE, CARRIER, evidence=[received]))
+    await world.inspector.push(
+        record(visit, answers=[answer("O06", AWAITED)]),
+        submit(visit),
+    )
+    await step(world, visit, "take-up")
+    await step(world, visit, "accept")
+    await world.inspector.push(
+        result(visit), result(visit, item="O06", report_no="ลับ-9", value="ลับ")
+    )
+    await do_jobs(db)
+    (whole,) = (await documents(world.head, visit))[0]["said"]["samples"]
+    assert whole["items"] == ["H05", "O06"] and len(whole["photographs"]) == 4
+    assert len(whole["results"]) == len(whole["breaks"]) == 2, whole
+    (copy,) = (await documents(world.operator, await world.shown_as(visit)))[0]["said"]["samples"]
+    assert [p["evidence"] for p in copy["photographs"]] == [str(own)]
+    assert copy["items"] == ["H05"] and "O06" not in str(copy) and "ลับ-9" not in str(copy)
+    assert len(copy["results"]) == len(copy["breaks"]) == 1
+
+
 async def test_a_hand_over_after_the_acceptance_gets_onto_a_new_record(
     world: World, db: Database
 ) -> None:
