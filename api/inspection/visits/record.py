@@ -182,7 +182,7 @@ async def _signed(tx: Tx, visit: UUID, samples: Sequence[Sample]) -> _Signed:
 
 def _items(seen: Visit, compiled: rules.Compiled, copy: Copy) -> set[str]:
     """The items of which a copy shows every answer."""
-    shown, hidden = set(), set()
+    shown, hidden = set[str](), set[str]()
     for answer in seen.answers:
         found = compiled.item(answer.item)
         confidential = found is None or found.item.confidential
