@@ -63,12 +63,12 @@ async def claim(
     province: str,
     company: UUID | None,
     visible_to_company: bool,
-    class_: int | None = None,
+    class_: int | None,
     item: str | None = None,
 ) -> list[EvidenceRow]:
     """Binds finished evidence to its owner, and says who may see it; again it changes only that.
 
-    `class_` is that of the factory; without one no local officer sees it. Without `item` the one
+    `class_` is that of the factory; where it is None no local officer sees it. Without `item` the one
     that the sender named stays. The caller has checked that the sender may
     add to the owner. Raises `EvidenceUnknown` and `EvidenceTaken`.
     """

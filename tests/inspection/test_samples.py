@@ -242,6 +242,22 @@ async def test_evidence_of_a_hand_over_is_the_offices_own_and_once(
     assert (refused.status_code, refused.json()["code"]) == (409, "evidence/taken")
 
 
+async def test_a_local_officer_sees_the_photograph_of_a_hand_over(
+    world: World, db: Database
+) -> None:
+    local, visit = world.local_officer, ids.new()
+    plan = {"premises": await world.premises(class_=2), "planned_on": "2026-12-01"}
+    made = await local.put(f"/v1/visits/{visit}", content=encode(plan | {"lead": local.account}))
+    assert made.status_code in (200, 201), made.text
+    op = taking(visit)
+    await local.push(record(visit, start=gate()), op)
+    photo = await Phone(world.inspector).send(photograph(441))
+    await do_jobs(db)
+    await hand(world.inspector, op["id"], link(OFFICE, CARRIER, evidence=[photo]))
+    for person in (local, world.head):
+        assert (await person.get(f"/v1/evidence/{photo}")).status_code == 200
+
+
 async def test_record_and_case_file_show_the_sample_with_its_chain_and_photographs(
     world: World, db: Database
 ) -> None:
