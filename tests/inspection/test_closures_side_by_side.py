@@ -10,6 +10,7 @@ from tests.inspection.orders import read, serve, sign
 from tests.inspection.test_closures_served import signed_closure
 from tests.inspection.test_closures_undone import (
     appealed,
+    closed,
     disobeyed,
     events,
     revoked,
@@ -34,6 +35,31 @@ async def test_while_one_order_goes_on_from_a_stop_no_other_is_signed(
     await revoked(world, first)
     signed = await sign(world, second, world.department)
     assert signed.status_code == 200, signed.text
+
+
+async def test_a_served_closure_is_corrected_and_what_it_took_goes_with_the_correction(
+    world: World, db: Database
+) -> None:
+    stop, close = await closed(world, db)
+    try:
+        drafted = await s39(
+            world, "close", stop, days=None, corrects=close["id"], reasons="แก้ไขเหตุผลตัวอย่าง"
+        )
+        found = await sign(world, drafted, world.department)
+        assert found.status_code == 200, found.text
+        better = found.json()
+        assert (await read(world, close))["state"] == "superseded"
+        held = await read(world, stop)
+        assert (held["state"], held["superseded_by"]) == ("superseded", better["id"])
+        assert (await serve(world, better)).status_code == 200
+        assert "order.closure_withheld" not in await events(db, better["id"])
+        assert await status(db, stop) == "struck_off"
+        await appealed(world, better, annulled=True)
+        assert await status(db, stop) == "operating"
+        again = await read(world, stop)
+        assert (again["state"], again["superseded_by"]) == ("breached", None)
+    finally:
+        await set_status(db, stop, "operating")
 
 
 async def test_what_another_served_closure_takes_is_given_back_with_that_one_only(

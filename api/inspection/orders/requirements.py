@@ -169,7 +169,13 @@ def _before(s: Situation) -> list[Missing]:
             return []
         th, en = "คำสั่งหยุดไม่มีผลอยู่แล้ว", "The order to stop is no longer in force"
         return [Missing("follows", th, en)]
-    if e.state != OrderState.breached or judged is None:
+    held = e.state == OrderState.breached or (
+        # A correction goes on from the stop as its closure ended it, which was judged disobeyed.
+        e.state == OrderState.superseded
+        and s.corrects is not None
+        and e.superseded_by == s.corrects
+    )
+    if not held or judged is None:
         th = "คำสั่งเดิมยังไม่ถูกวินิจฉัยว่าฝ่าฝืน"
         return [Missing("breach", th, "The earlier order was not judged breached")]
     if s.kind == OrderKind.stop and not (judged.wilful or judged.serious_danger):

@@ -14,7 +14,10 @@ from api.inspection.orders.problems import OrderSealed
 
 
 async def correct(tx: Tx, earlier: UUID, by: UUID) -> None:
-    """A corrected order takes the place of an earlier one. Raises `OrderSealed`."""
+    """A corrected order takes the place of an earlier one, and holds what a closure took.
+
+    Raises `OrderSealed`.
+    """
     await tx.lock([earlier])
     row = await reading.row(tx, earlier, "order.read")
     to = MOVES.get(("supersede", row.state))
@@ -25,6 +28,8 @@ async def correct(tx: Tx, earlier: UUID, by: UUID) -> None:
     await reading.stop_clocks(tx, earlier, appeal=True)
     await reading.set_force(tx, row, Force.corrected, "order.superseded")
     await reading.tell(tx, row, "order.superseded", {"by": by})
+    if row.kind == OrderKind.close:
+        await _hand_over(tx, row, await subject.stops_taken(tx, earlier), by)
 
 
 async def after_service(tx: Tx, row: Row) -> None:
