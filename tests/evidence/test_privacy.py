@@ -181,9 +181,9 @@ async def test_what_earlier_releases_stored_openly_can_be_sealed(
                 assert await claims.seal_old(tx, of, start) == []
             plain = "select lat is null and filename = '' from upload where id = $1"
             assert await tx.value(plain, under_way)
-            row = await queries.upload(tx, under_way)
-            assert row is not None
-            assert (await claims.said(tx, row)).lat == 13.5
+            held = await queries.upload(tx, under_way)
+            assert held is not None
+            assert (await claims.said(tx, held)).lat == 13.5
             await tx.run("delete from upload where id = $1", under_way)
     finally:
         await owner.close()
