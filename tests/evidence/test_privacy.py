@@ -176,7 +176,7 @@ async def test_what_earlier_releases_stored_openly_can_be_sealed(
                 tx.now,
             )
             start = UUID(int=0)
-            for of, wanted in (("upload", under_way), ("evidence", id), ("position", id)):
+            for of, wanted in zip(claims.STORED, (under_way, id, id), strict=True):
                 assert await claims.seal_old(tx, of, start) == [wanted]
                 assert await claims.seal_old(tx, of, start) == []
             plain = "select lat is null and filename = '' from upload where id = $1"
