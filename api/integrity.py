@@ -35,11 +35,12 @@ FORCES = {
     OrderState.overdue: _LIVE,
     OrderState.breached: _LIVE,
     OrderState.complied: {Force.fulfilled},
-    OrderState.superseded: {Force.corrected},
+    OrderState.superseded: {Force.corrected, Force.superseded},
     OrderState.revoked: {Force.revoked},
     OrderState.annulled: {Force.annulled},
 }
-"""What became of an order's document where the order is in that state."""
+"""What became of an order's document where the order is in that state; which of the two of a
+superseded one, the order that took its place decides."""
 
 
 T = TypeVar("T", "Id", "SignedOrder", "Receipt")
@@ -83,6 +84,7 @@ class SignedOrder(msgspec.Struct):
     signed_content: str
     document: UUID | None
     served: bool
+    corrected: bool | None
 
 
 class Receipt(msgspec.Struct):
@@ -112,7 +114,9 @@ async def _signed_orders(tx: Tx, after: UUID) -> list[SignedOrder]:
         select o.id, state, number, signed_at, content_hash, signed_content, document,
             o.served_at is null or exists (select from service_attempt a
                 where a.legal_order = o.id and a.counted_at is not null
-                    and a.counts_at = o.served_at)
+                    and a.counts_at = o.served_at),
+            (select by.corrects is not distinct from o.id from legal_order by
+                where by.id = o.superseded_by)
         from legal_order o where number is not null and o.id > $1 order by o.id limit $2
         """,
         after,
@@ -223,7 +227,14 @@ async def _order(tx: Tx, order: SignedOrder) -> str:
         return "when it was signed"
     if not signature["how"].endswith(f"SHA-256 {digest}"):
         return "its signed words"
-    return "" if force in FORCES[order.state] else f"its state: the document is {force}"
+    return "" if force in _forces(order) else f"its state: the document is {force}"
+
+
+def _forces(order: SignedOrder) -> set[Force]:
+    """A correction makes a document `corrected`, a closure makes that of its stop `superseded`."""
+    if order.state == OrderState.superseded and order.corrected is not None:
+        return {Force.corrected if order.corrected else Force.superseded}
+    return FORCES[order.state]
 
 
 # --- receipts -----------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ JOBS: dict[str, Handler] = {
     notify.EXPIRE_JOB: Handler(outside=notify.expire, lease=timedelta(minutes=10)),
     "notify.forget_devices": Handler(inside=notify.forget_devices),
     "orders.recount": Handler(inside=serving.recount),
+    serving.RECOUNT_ORDER: Handler(inside=serving.recount_order),
     "tell.complaint": Handler(inside=complaint_telling.tell),
     complaint_mailing.JOB: Handler(outside=complaint_mailing.send, lease=complaint_mailing.LEASE),
     complaint_evidence.CLAIM: Handler(inside=complaint_evidence.claim_completed),

@@ -65,6 +65,9 @@ ORDERS: dict[str, tuple[str, ...]] = {
     "order.annulled": ("company", "drafter"),
     "order.upheld": ("company", "drafter"),
     "order.extended": ("company",),
+    "order.due_postponed": ("company", "drafter"),
+    "order.appeal_postponed": ("company", "drafter"),
+    "order.service_postponed": ("company", "drafter"),
     "order.stayed": ("company", "drafter"),
     "order.stay_ended": ("company", "drafter"),
     "order.superseded": ("company", "drafter"),
@@ -91,6 +94,7 @@ async def order(tx: Tx, job: Job) -> None:
         "factory": await reading.premises_name(tx, row.premises),
         "due": _last_day(row.due_at),
         "appeal": _last_day(row.appeal_until),
+        "counts": _last_day(await orders.counts_at(tx, row.id)),
     }
     for whom in ORDERS[job.args["name"]]:
         about, told = ("order", row.id), list[UUID]()

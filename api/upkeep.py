@@ -116,12 +116,13 @@ def seal_evidence() -> None:
 
     async def work(db: Database) -> int:
         total = 0
-        while True:
-            async with db.begin(Worker("seal-evidence")) as tx:
-                done = await claims.seal_old(tx)
-            total += done
-            if not done:
-                return total
+        for of in claims.STORED:
+            done = [UUID(int=0)]
+            while done:
+                async with db.begin(Worker("seal-evidence")) as tx:
+                    done = await claims.seal_old(tx, of, done[-1])
+                total += len(done)
+        return total
 
     with terminal.explained():
         keys.use(_keyring())

@@ -98,13 +98,16 @@ async def special_days(
 
 
 async def declare(tx: Tx, day: date, edit: DayEdit) -> SpecialDay:
-    """Writes a special day; a second declaration takes the place of the first."""
+    """Writes a special day; a second declaration takes the place of the first. One that says the
+    same of the day under another name changes nothing of when it was declared."""
     await tx.run(
         """
         insert into special_day (day, working, name_th, name_en, declared_at)
         values ($1, $2, $3, $4, $5)
         on conflict (day) do update set working = excluded.working, name_th = excluded.name_th,
-            name_en = excluded.name_en, declared_at = excluded.declared_at
+            name_en = excluded.name_en,
+            declared_at = case when special_day.working = excluded.working
+                then special_day.declared_at else excluded.declared_at end
         """,
         day,
         edit.working,

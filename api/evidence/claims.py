@@ -6,6 +6,7 @@ position is sealed the same way. The bytes themselves are not: they are evidence
 
 from __future__ import annotations
 
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -96,49 +97,86 @@ class _Open(msgspec.Struct):
     accuracy_m: float | None
     filename: str
 
+    @property
+    def claims(self) -> Claims:
+        return Claims(
+            lat=self.lat, lng=self.lng, accuracy_m=self.accuracy_m, filename=self.filename
+        )
 
-async def seal_old(tx: Tx, limit: int = 500) -> int:
-    """Seals up to `limit` claims and positions that stand in plain columns; as the owner of the
-    tables. Run until it returns 0."""
-    rows = await tx.all(
-        _Open,
-        """
-        select id, account, lat, lng, accuracy_m, filename from evidence
-        where lat is not null or filename <> '' limit $1
-        """,
-        limit,
-    )
-    for row in rows:
-        claims = Claims(lat=row.lat, lng=row.lng, accuracy_m=row.accuracy_m, filename=row.filename)
-        await tx.run(
+
+Stored = Literal["upload", "evidence", "position"]
+STORED: tuple[Stored, ...] = ("upload", "evidence", "position")
+"""Where claims stood openly. Uploads go first: one that is finished meanwhile is evidence then."""
+
+
+async def seal_old(tx: Tx, of: Stored, after: UUID, limit: int = 500) -> list[UUID]:
+    """Seals up to `limit` claims, or positions of cameras, that stand in plain columns under ids
+    after `after`, and returns those ids in their order; as the owner of the tables."""
+    if of == "upload":
+        rows = await tx.all(
+            _Open,
             """
-            update evidence set said = $2, lat = null, lng = null, accuracy_m = null, filename = ''
-            where id = $1
+            select id, account, lat, lng, accuracy_m, filename from upload
+            where id > $1 and account is not null
+                and (lat is not null or filename <> '') order by id limit $2 for update
             """,
-            row.id,
-            await _unless_erased(tx, row.account, row.id, claims),
+            after,
+            limit,
         )
-    places = await tx.all(
-        _Open,
-        """
-        select e.id, e.account, x.exif_lat, x.exif_lng, null::float8, ''
-        from evidence_examined x join evidence e on e.id = x.evidence
-        where x.exif_lat is not null limit $1
-        """,
-        limit,
-    )
-    for found in places:
-        assert found.lat is not None and found.lng is not None
-        place = Place(found.lat, found.lng)
-        await tx.run(
+        for row in rows:
+            await tx.run(
+                """
+                update upload
+                set said = $2, lat = null, lng = null, accuracy_m = null, filename = ''
+                where id = $1
+                """,
+                row.id,
+                await _unless_erased(tx, row.account, row.id, row.claims),
+            )
+    elif of == "evidence":
+        rows = await tx.all(
+            _Open,
             """
-            update evidence_examined set place = $2, exif_lat = null, exif_lng = null
-            where evidence = $1
+            select id, account, lat, lng, accuracy_m, filename from evidence
+            where id > $1 and account is not null
+                and (lat is not null or filename <> '') order by id limit $2
             """,
-            found.id,
-            await seal_place(tx, found.account, found.id, place),
+            after,
+            limit,
         )
-    return len(rows) + len(places)
+        for row in rows:
+            await tx.run(
+                """
+                update evidence
+                set said = $2, lat = null, lng = null, accuracy_m = null, filename = ''
+                where id = $1
+                """,
+                row.id,
+                await _unless_erased(tx, row.account, row.id, row.claims),
+            )
+    else:
+        rows = await tx.all(
+            _Open,
+            """
+            select e.id, e.account, x.exif_lat, x.exif_lng, null::float8, ''
+            from evidence_examined x join evidence e on e.id = x.evidence
+            where x.evidence > $1 and e.account is not null and x.exif_lat is not null
+            order by x.evidence limit $2
+            """,
+            after,
+            limit,
+        )
+        for row in rows:
+            assert row.lat is not None and row.lng is not None
+            await tx.run(
+                """
+                update evidence_examined set place = $2, exif_lat = null, exif_lng = null
+                where evidence = $1
+                """,
+                row.id,
+                await seal_place(tx, row.account, row.id, Place(row.lat, row.lng)),
+            )
+    return [row.id for row in rows]
 
 
 async def _unless_erased(tx: Tx, account: UUID, id: UUID, claims: Claims) -> bytes | None:

@@ -63,14 +63,14 @@ async def claim(
     province: str,
     company: UUID | None,
     visible_to_company: bool,
-    class_: int | None = None,
+    class_: int | None,
     item: str | None = None,
 ) -> list[EvidenceRow]:
     """Binds finished evidence to its owner, and says who may see it; again it changes only that.
 
-    `class_` is that of the factory; without one no local officer sees it. Without `item` the one
-    that the sender named stays. The caller has checked that the sender may
-    add to the owner. Raises `EvidenceUnknown` and `EvidenceTaken`.
+    `class_` is that of the factory; where it is None no local officer sees it. Without `item` the
+    one that the sender named stays. The caller has checked that the sender may add to the owner.
+    Raises `EvidenceUnknown` and `EvidenceTaken`.
     """
     await tx.lock(evidence_ids)
     rows = {row.id: row for row in await queries.evidence(tx, evidence_ids, permissions.EVERYTHING)}

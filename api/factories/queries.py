@@ -310,12 +310,21 @@ class Taken(msgspec.Struct):
 
 
 async def taken_by_order(tx: Tx, licence: UUID, order: UUID) -> Taken | None:
+    """What `order` took, or orders before it that handed it over to `order`."""
     return await tx.maybe_one(
         Taken,
         """
-        select changed->'status'->>0, changed->'status'->>1 from licence_version
-        where licence_id = $1 and changed->'order'->>1 = $2
-        order by version desc limit 1
+        with recursive taken as (
+            select licence_id, version, changed from licence_version
+            where licence_id = $1 and changed->'order'->>1 = $2
+            union
+            select v.licence_id, v.version, v.changed from taken t join licence_version v
+                on v.licence_id = t.licence_id and v.version < t.version
+                    and v.changed->'order'->>1 = t.changed->'order'->>0
+            where not t.changed ? 'status'
+        )
+        select changed->'status'->>0, changed->'status'->>1 from taken
+        where changed ? 'status' order by version desc limit 1
         """,
         licence,
         str(order),

@@ -199,18 +199,34 @@ async def correct_licence(tx: Tx, id: UUID, version: int, wanted: CorrectLicence
     return await read_factory(tx, site.id)
 
 
-async def close_by_order(tx: Tx, licence: UUID, order: UUID) -> None:
+async def close_by_order(tx: Tx, licence: UUID, order: UUID, operator: UUID | None) -> bool:
     """A closure ordered under s.39 was served: the factory is closed, and the licence of a class 3
-    revoked, whatever state it was in."""
+    revoked, whatever state it was in. False where the licence is not `operator`'s any more."""
     row = await queries.lock_licence(tx, licence)
     if row is None:
         raise LicenceNotFound()
+    if row.operator_company != operator:
+        return False
     (site,) = await queries.premises(tx, [row.premises_id])
     status = Status.struck_off if row.licence_class == 3 else Status.closed
     if row.status != status:
         changed = {"status": [row.status, status], "order": [None, str(order)]}
         event = "licence.revoked" if status == Status.struck_off else "licence.closed"
         await _change(tx, row, site, status, row.operator_company, changed, event)
+    return True
+
+
+async def hold(tx: Tx, licence: UUID) -> None:
+    """Nobody changes the licence until the transaction ends."""
+    await queries.lock_licence(tx, licence)
+
+
+async def hand_over(tx: Tx, licence: UUID, before: UUID, order: UUID) -> None:
+    """What the closure `before` took of the licence, if anything, `order` holds from now on."""
+    await queries.lock_licence(tx, licence)
+    if await queries.taken_by_order(tx, licence, before) is not None:
+        changed = {"order": [str(before), str(order)]}
+        await queries.version_licence(tx, licence, _account(tx), changed)
 
 
 async def reinstate_by_order(tx: Tx, licence: UUID, order: UUID) -> bool | None:

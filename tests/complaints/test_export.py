@@ -7,6 +7,7 @@ import csv
 import io
 from typing import Any
 
+import asyncpg
 import httpx
 import msgspec
 import pytest
@@ -160,6 +161,22 @@ async def test_a_reader_who_goes_away_gives_the_connection_back_and_is_noted(
     await asyncio.sleep(0.2)
     assert exporting._running == 0
     assert await _noted(world, export) in ({"broken_off": True}, {"rows": await _all(world)})
+
+
+async def test_an_export_never_waits_without_end_to_give_its_connection_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits, release = list[Any](), asyncpg.Pool.release
+
+    async def seen(pool: Any, connection: Any, *, timeout: float | None = None) -> None:
+        limits.append(timeout)
+        await release(pool, connection, timeout=timeout)
+
+    monkeypatch.setattr(asyncpg.Pool, "release", seen)
+    export = await export_by_hand(world.db)
+    async for _ in await export.open():
+        pass
+    assert limits and None not in limits
 
 
 async def test_a_slow_reader_holds_the_rows_back(world: World) -> None:

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest_asyncio
 
-from api import sealed
+from api import ids, sealed
 from api.db import Database
-from api.evidence import claims, service
+from api.evidence import claims, queries, service
 from api.permissions import Worker
 from api.settings import Settings
 from tests.evidence.conftest import Phone, Work, photograph
@@ -149,7 +149,7 @@ async def test_positions_end_with_the_key_of_their_sender_and_the_evidence_stays
 async def test_what_earlier_releases_stored_openly_can_be_sealed(
     world: World, work: Work, db: Database, conf: Settings
 ) -> None:
-    id = await Phone(world.inspector).send(photograph(903, position=CAMERA))
+    id, under_way = await Phone(world.inspector).send(photograph(903, position=CAMERA)), ids.new()
     await work()
     owner = await Database.connect(conf.database_url, size=1, role="")
     try:
@@ -165,8 +165,26 @@ async def test_what_earlier_releases_stored_openly_can_be_sealed(
                 """,
                 id,
             )
-            assert await claims.seal_old(tx) == 2
-            assert await claims.seal_old(tx) == 0
+            await tx.run(
+                """
+                insert into upload (id, account, state, size, sha256, parts, lat, lng, filename,
+                    created_at, expires_at)
+                values ($1, $2, 'receiving', 9, sha256('x'), $1, 13.5, 100.5, 'นายตัวอย่าง', $3, $3)
+                """,
+                under_way,
+                world.inspector.account,
+                tx.now,
+            )
+            start = UUID(int=0)
+            for of, wanted in zip(claims.STORED, (under_way, id, id), strict=True):
+                assert await claims.seal_old(tx, of, start) == [wanted]
+                assert await claims.seal_old(tx, of, start) == []
+            plain = "select lat is null and filename = '' from upload where id = $1"
+            assert await tx.value(plain, under_way)
+            held = await queries.upload(tx, under_way)
+            assert held is not None
+            assert (await claims.said(tx, held)).lat == 13.5
+            await tx.run("delete from upload where id = $1", under_way)
     finally:
         await owner.close()
     row = await stored(db, id)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from api import clock, ids
+from api import clock, ids, workdays
 from api.accounts.model import Power
 from api.clock import BANGKOK
 from api.db import Database
-from api.inspection.orders import serving
+from api.inspection.orders import counting, serving
 from api.permissions import Worker
+from api.workdays import DayEdit
 from tests.inspection.orders import (
     accepted,
     act,
@@ -29,7 +30,7 @@ from tests.inspection.orders import (
     signed,
 )
 from tests.inspection.test_orders import breached, due_passed, fire, missing, s39, today
-from tests.world import World, encode, now
+from tests.world import World, do_jobs, encode, now
 
 
 async def run(db: Database, sql: str, *values: Any) -> None:
@@ -309,6 +310,7 @@ async def test_a_holiday_declared_late_moves_the_end_of_a_time_only_later(
                     working,
                 )
                 await serving.recount(tx, None)  # type: ignore[arg-type]
+            await do_jobs(db)
             after = await read(world, order)
             gone = datetime.fromisoformat(after["due_at"]) - datetime.fromisoformat(
                 before["due_at"]
@@ -316,6 +318,37 @@ async def test_a_holiday_declared_late_moves_the_end_of_a_time_only_later(
             assert gone == timedelta(days=moved)
     for key in ("inspector", "head"):
         await world.sign_in_again(key)
+
+
+async def test_each_order_that_a_new_holiday_may_move_is_recounted_by_itself(
+    world: World, db: Database
+) -> None:
+    served_on, posted = await served(world), await signed(world)
+    await serve(world, posted, service("posted"))
+    day = counting.last_day(datetime.fromisoformat(served_on["due_at"]))
+    async with db.begin(Worker("test")) as tx:
+        await workdays.declare(tx, day, DayEdit(False, "วันหยุดตัวอย่าง"))
+        await serving.recount(tx, None)  # type: ignore[arg-type]
+        jobs = await tx.values("select key from job where name = 'orders.recount_order'")
+        assert {served_on["id"], posted["id"]} <= set(jobs) and len(jobs) == len(set(jobs))
+        await tx.run("delete from special_day where day = $1", day)
+    assert (await read(world, served_on))["due_at"] == served_on["due_at"], "not moved by the first"
+    await do_jobs(db)
+
+
+async def test_another_name_for_a_holiday_does_not_declare_it_anew(db: Database) -> None:
+    async def declared(working: bool, name: str) -> datetime:
+        async with db.begin(Worker("test")) as tx:
+            await workdays.declare(tx, date(2031, 5, 7), DayEdit(working, name))
+            sql = "select declared_at from special_day where day = '2031-05-07'"
+            found: datetime = await tx.value(sql)
+        return found
+
+    first = await declared(False, "วันหยุดตัวอย่าง")
+    assert await declared(False, "วันหยุดตัวอย่าง (แก้ชื่อ)") == first
+    assert await declared(True, "วันทำงานตัวอย่าง") > first
+    async with db.begin() as tx:
+        await tx.run("delete from special_day where day = '2031-05-07'")
 
 
 @pytest.mark.parametrize("field", ["place", "proof"])

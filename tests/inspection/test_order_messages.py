@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any
 
-from tests.inspection.orders import accepted, act, allow, draft, read, serve, sign
+from api import events, ids, workdays
+from api.db import Database
+from api.inspection.orders import counting
+from api.permissions import Worker
+from api.workdays import DayEdit
+from tests.inspection.orders import (
+    accepted,
+    act,
+    allow,
+    draft,
+    read,
+    serve,
+    served,
+    service,
+    sign,
+    signed,
+)
 from tests.world import Person, World
 
 
@@ -35,6 +52,42 @@ async def test_an_order_revoked_before_service_is_never_told_to_the_company(worl
     await world.work()
     assert await told(world.operator, order) == []
     assert "order.revoked" in await told(world.inspector, order)
+
+
+async def test_who_was_told_a_time_is_told_when_a_new_holiday_moves_it(
+    world: World, db: Database
+) -> None:
+    """A service that does not count yet is told to the drafter alone: the company knows nothing."""
+    due = await served(world)
+    waiting = await signed(world)
+    await serve(world, waiting, service("posted"))
+    await world.work()
+    seen = await read(world, due)
+    ends = [due_day(seen[name]) for name in ("due_at", "appeal_until")]
+    ends.append(due_day((await read(world, waiting))["attempts"][0]["counts_at"]))
+    async with db.begin(Worker("test")) as tx:
+        for day in ends:
+            await workdays.declare(tx, day, DayEdit(False, "วันหยุดตัวอย่าง"))
+        scope = {"facts": {"day": ends[0]}}
+        await events.record(tx, "special_day.edited", "special_day", ids.new(), **scope)
+    try:
+        await world.work()
+        moved = {"order.due_postponed", "order.appeal_postponed"}
+        for person in (world.operator, world.inspector):
+            assert moved <= set(await told(person, due))
+        assert "order.service_postponed" in await told(world.inspector, waiting)
+        assert await told(world.operator, waiting) == []
+        items = (await world.inspector.get("/v1/messages", params={"limit": 200})).json()["items"]
+        (said,) = [m["text"] for m in items if m["template"] == "order.service_postponed"]
+        counts = due_day((await read(world, waiting))["attempts"][0]["counts_at"])
+        assert f"{counts:%d/%m}/{counts.year + 543}" in said and counts > ends[2]
+    finally:
+        async with db.begin() as tx:
+            await tx.run("delete from special_day where day = any($1::date[])", ends)
+
+
+def due_day(end: str) -> date:
+    return counting.last_day(datetime.fromisoformat(end))
 
 
 async def test_a_message_says_by_when_in_the_buddhist_era(world: World) -> None:

@@ -16,7 +16,8 @@ from api.db import Database, Tx
 from api.permissions import Worker
 from api.settings import Settings
 from tests.documents.conftest import superuser
-from tests.inspection.orders import act, proof, read, serve, service, signed
+from tests.inspection.orders import accepted, act, draft, proof, read, serve, service, sign, signed
+from tests.inspection.test_closures_undone import closed, set_status
 from tests.trials.house import command
 from tests.world import World
 
@@ -195,6 +196,24 @@ async def test_orders_of_every_fate_are_what_was_signed(
                 )
         assert (await act(world, order, verb, **body)).status_code == 200
     assert await wrong(superuser) == before
+
+
+async def test_an_order_in_whose_place_another_stands_is_what_was_signed(
+    world: World, db: Database, superuser: asyncpg.Connection
+) -> None:
+    """Be it the stop before a served closure, or an order that was corrected; not the other way."""
+    before = await wrong(superuser)
+    stop, close = await closed(world, db)
+    await set_status(db, close, "operating")
+    visit = await accepted(world)
+    first = await signed(world, visit)
+    second = await sign(world, await draft(world, visit, corrects=first["id"]))
+    assert second.status_code == 200, second.text
+    assert [(await read(world, o))["state"] for o in (stop, first)] == ["superseded"] * 2
+    assert await wrong(superuser) == before
+    sql = "update legal_order set superseded_by = $2 where id = $1"
+    told = await made_wrong(superuser, sql, UUID(first["id"]), UUID(close["id"]))
+    assert told == {("order", UUID(first["id"]), "its state: the document is corrected")}
 
 
 async def test_the_command_says_so_and_fails(

@@ -395,13 +395,16 @@ async def breached(world: World, db: Database, **judged: Any) -> dict[str, Any]:
     return await read(world, order)
 
 
-async def s39(world: World, kind: str, after: dict[str, Any], **parts: Any) -> dict[str, Any]:
+async def s39(
+    world: World, kind: str, after: dict[str, Any], corrects: str | None = None, **parts: Any
+) -> dict[str, Any]:
     body = {
         "kind": kind,
         "premises": after["premises"],
         "licence": after["licence"],
         "visit": after["visit"],
         "follows": after["id"],
+        "corrects": corrects,
         "content": {
             "facts": "ไม่แก้ไขภายในกำหนด",
             "law": ["พ.ร.บ.โรงงาน พ.ศ. 2535 มาตรา 39"],

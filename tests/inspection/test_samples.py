@@ -242,6 +242,22 @@ async def test_evidence_of_a_hand_over_is_the_offices_own_and_once(
     assert (refused.status_code, refused.json()["code"]) == (409, "evidence/taken")
 
 
+async def test_a_local_officer_sees_the_photograph_of_a_hand_over(
+    world: World, db: Database
+) -> None:
+    local, visit = world.local_officer, ids.new()
+    plan = {"premises": await world.premises(class_=2), "planned_on": "2026-12-01"}
+    made = await local.put(f"/v1/visits/{visit}", content=encode(plan | {"lead": local.account}))
+    assert made.status_code in (200, 201), made.text
+    op = taking(visit)
+    await local.push(record(visit, start=gate()), op)
+    photo = await Phone(world.inspector).send(photograph(441))
+    await do_jobs(db)
+    await hand(world.inspector, op["id"], link(OFFICE, CARRIER, evidence=[photo]))
+    for person in (local, world.head):
+        assert (await person.get(f"/v1/evidence/{photo}")).status_code == 200
+
+
 async def test_record_and_case_file_show_the_sample_with_its_chain_and_photographs(
     world: World, db: Database
 ) -> None:
@@ -273,6 +289,38 @@ async def test_record_and_case_file_show_the_sample_with_its_chain_and_photograp
     assert case["samples"] == [shown]
     assert {shown["photographs"][1]["sha256"]} <= {e["sha256"] for e in case["evidence"]}
     assert all(e["what"] != e["name"] for e in case["events"]), "every event has its words"
+
+
+async def test_a_factorys_copy_tells_of_a_sample_only_what_it_tells_of_its_items(
+    world: World, db: Database
+) -> None:
+    """O06 is confidential: neither its name, its result nor a picture that may be of it."""
+    own, secret, either, received = (ids.new() for _ in range(4))
+    visit, sample = await taken(world, items=["H05", "O06"], photographs=[own, secret, either])
+    phone = Phone(world.inspector)
+    for n, (id, item) in enumerate(((own, "H05"), (secret, "O06"), (either, None))):
+        named = {"item": item} if item else {}
+        await phone.send(photograph(431 + n), id=id, owner_kind="visit", owner=visit, **named)
+    await phone.send(photograph(435), id=received)
+    await do_jobs(db)
+    await hand(world.inspector, sample, link(OFFICE, CARRIER, evidence=[received]))
+    await world.inspector.push(
+        record(visit, answers=[answer("O06", AWAITED)]),
+        submit(visit),
+    )
+    await step(world, visit, "take-up")
+    await step(world, visit, "accept")
+    await world.inspector.push(
+        result(visit), result(visit, item="O06", report_no="ลับ-9", value="ลับ")
+    )
+    await do_jobs(db)
+    (whole,) = (await documents(world.head, visit))[0]["said"]["samples"]
+    assert whole["items"] == ["H05", "O06"] and len(whole["photographs"]) == 4
+    assert len(whole["results"]) == len(whole["breaks"]) == 2, whole
+    (copy,) = (await documents(world.operator, await world.shown_as(visit)))[0]["said"]["samples"]
+    assert [p["evidence"] for p in copy["photographs"]] == [str(own)]
+    assert copy["items"] == ["H05"] and "O06" not in str(copy) and "ลับ-9" not in str(copy)
+    assert len(copy["results"]) == len(copy["breaks"]) == 1
 
 
 async def test_a_hand_over_after_the_acceptance_gets_onto_a_new_record(

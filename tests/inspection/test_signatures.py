@@ -188,6 +188,33 @@ async def test_a_colleagues_signature_is_theirs_and_a_strangers_nobodys(world: W
     assert refused["problem"]["code"] == "inspection/no-such-visit"
 
 
+async def test_nobody_replaces_a_signature_that_its_inspector_sent(
+    world: World, db: Database
+) -> None:
+    """Nor does one without an image replace one that has its image."""
+    visit = await world.begun(await world.premises(company=True))
+    lead, other = Phone(world.inspector), Phone(world.inspector_2)
+    mine = await lead.send(drawn(11), owner_kind="visit", owner=visit)
+    forged = await other.send(drawn(12), owner_kind="visit", owner=visit)
+    theirs = await lead.send(drawn(13), owner_kind="visit", owner=visit)
+    await do_jobs(db)
+    one, two = world.inspector.account, world.inspector_2.account
+    await world.inspector.push(
+        signing(visit, "inspector", evidence=mine),
+        signing(visit, "inspector"),
+        signing(visit, "inspector", evidence=theirs, officer=two),
+        signing(visit, "inspector", officer=two),
+    )
+    await world.inspector_2.push(signing(visit, "inspector", evidence=forged, officer=one))
+    await finish(world, visit)
+    await do_jobs(db)
+    (found,) = await documents(world.head, visit)
+    first, second = found["said"]["signatures"]
+    assert (first["image"], second["image"]) == (str(mine), str(theirs))
+    assert first["how"].startswith("ลงลายมือชื่อบนอุปกรณ์ ·")
+    assert second["how"] == f"ลงลายมือชื่อบนอุปกรณ์ของ {first['name']}"
+
+
 async def test_a_signature_after_the_end_is_kept_and_shown_in_no_document(
     world: World, db: Database
 ) -> None:

@@ -102,6 +102,7 @@ async def _claim_one(tx: Tx, complaint: ComplaintRow, province: str, file: UUID)
             owner_kind=OWNER,
             owner=complaint.id,
             province=province,
+            class_=None,
             company=None,
             visible_to_company=False,
         )

@@ -182,7 +182,7 @@ class Export:
                 )
                 return int(told.rpartition(" ")[2])
         finally:
-            await self.db.pool.release(connection)
+            await self.db.take_back(connection)
 
     async def _piece(self, data: bytearray) -> None:
         """While this waits, nothing more is read of what PostgreSQL sends."""

@@ -226,9 +226,12 @@ async def _situation(tx: Tx, row: Row) -> Situation:
     site = await subject.site(tx, row.premises, row.licence, everywhere)
     signer = await accounts.officer_card(tx, _session(tx).account)
     office = await officers.office(tx, row.office)
-    earlier = corrected = None
+    earlier = corrected = rival = None
     if row.follows is not None:
         earlier = await queries.order(tx, row.follows, everywhere)
+        if row.kind != OrderKind.stop:  # many orders to correct may lead to as many stops
+            but = [row.id, *([row.corrects] if row.corrects else [])]
+            rival = await subject.following(tx, row.follows, but)
     if row.corrects is not None:
         corrected = await queries.order(tx, row.corrects, everywhere)
     power, section = POWER[row.kind]
@@ -255,6 +258,7 @@ async def _situation(tx: Tx, row: Row) -> Situation:
         earlier=earlier,
         corrects=row.corrects,
         corrected=corrected,
+        rival=rival,
         ordered=await subject.ordered(tx, ids, row.kind, row.corrects),
         instrument=None if authority is None else authority.instrument,
         now=tx.now,

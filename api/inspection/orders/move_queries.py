@@ -43,6 +43,12 @@ async def supersede(tx: Tx, order: UUID, state: str, by: UUID, why: str) -> None
     )
 
 
+async def set_superseded_by(tx: Tx, order: UUID, by: UUID) -> None:
+    await tx.run(
+        "update legal_order set superseded_by = $2, version = version + 1 where id = $1", order, by
+    )
+
+
 async def revive(tx: Tx, order: UUID, state: str) -> None:
     """The order has not ended after all."""
     await tx.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -107,6 +108,12 @@ async def tell(tx: Tx, row: Row, event: str, facts: dict[str, Any] | None = None
     if row.company is not None and row.served_at is not None:
         scopes = [events.company(row.company)]
         await events.record(tx, "order.shown", "company_order", row.id, scopes=scopes)
+
+
+async def counts_at(tx: Tx, order: UUID) -> datetime | None:
+    """When the service that is effective first counts, or counted."""
+    moments = [a.counts_at for a in await serving_queries.attempts(tx, [order]) if a.counts_at]
+    return min(moments, default=None)
 
 
 async def stop_clocks(tx: Tx, id: UUID, *, appeal: bool = False) -> None:

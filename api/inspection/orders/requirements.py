@@ -46,6 +46,7 @@ class Situation(msgspec.Struct, kw_only=True):
     earlier: Row | None
     corrects: UUID | None
     corrected: Row | None
+    rival: str | None
     ordered: set[UUID]
     instrument: str | None
     now: datetime
@@ -158,13 +159,23 @@ def _before(s: Situation) -> list[Missing]:
         th = "คำสั่งเดิมไม่ใช่ประเภทที่ต้องมีก่อน ยังไม่ได้แจ้ง หรือถูกทุเลาอยู่"
         en = "The earlier order is of the wrong kind, was not served, or is stayed"
         return [Missing("follows", th, en)]
+    if s.rival is not None:
+        th = f"มีคำสั่งที่ {s.rival} ต่อจากคำสั่งเดิมอยู่แล้ว"
+        en = f"Order {s.rival} goes on from the earlier order already"
+        return [Missing("follows", th, en)]
     judged = _breach.decode(e.breach) if e.breach else None
     if s.kind == OrderKind.resume:
         if ("comply", e.state) in MOVES:
             return []
         th, en = "คำสั่งหยุดไม่มีผลอยู่แล้ว", "The order to stop is no longer in force"
         return [Missing("follows", th, en)]
-    if e.state != OrderState.breached or judged is None:
+    held = e.state == OrderState.breached or (
+        # A correction goes on from the stop as its closure ended it, which was judged disobeyed.
+        e.state == OrderState.superseded
+        and s.corrects is not None
+        and e.superseded_by == s.corrects
+    )
+    if not held or judged is None:
         th = "คำสั่งเดิมยังไม่ถูกวินิจฉัยว่าฝ่าฝืน"
         return [Missing("breach", th, "The earlier order was not judged breached")]
     if s.kind == OrderKind.stop and not (judged.wilful or judged.serious_danger):

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from api import deadlines, keys, sealed, settings, workdays
+from api import deadlines, jobs, keys, sealed, settings, workdays
 from api.clock import bangkok_date
 from api.db import Tx
 from api.documents import queries as document_queries
@@ -52,6 +52,7 @@ from api.inspection.visits import entry
 from api.inspection.visits.operations import Position, Start
 from api.jobs import Job
 
+RECOUNT_ORDER = "orders.recount_order"
 LATE = timedelta(days=14)
 """So far back the recount looks for times whose end no worker has seen yet."""
 
@@ -133,18 +134,23 @@ async def _recount_services(tx: Tx, row: Row) -> None:
 
 
 async def recount(tx: Tx, job: Job) -> None:
-    """After cabinet declared a special day: moves what had not ended yet, and only to later."""
-    for order in await serving_queries.waiting_orders(tx):
-        await tx.lock([order])
-        row = await reading.row(tx, order, "order.serve")
-        await _recount_services(tx, row)
-        await _look(tx, row)
+    """After cabinet declared a special day: a job for each order whose times it may move."""
     special = await workdays.special_days(tx, bangkok_date(tx.now) - LATE)
     ends = [workdays.end_of(day) for day, working in special.items() if not working]
-    for order in await serving_queries.ending_at(tx, ends):
-        await tx.lock([order])
-        await counting.postpone_due(tx, await reading.row(tx, order, "order.serve"))
-        await counting.postpone_appeal(tx, await reading.row(tx, order, "order.serve"))
+    found = await serving_queries.waiting_orders(tx) + await serving_queries.ending_at(tx, ends)
+    for order in dict.fromkeys(found):
+        await jobs.enqueue(tx, RECOUNT_ORDER, {"record": order}, key=f"{order}")
+
+
+async def recount_order(tx: Tx, job: Job) -> None:
+    """Moves the times of one order that had not ended yet, and only to later."""
+    order = UUID(job.args["record"])
+    await tx.lock([order])
+    row = await reading.row(tx, order, "order.serve")
+    await _recount_services(tx, row)
+    await _look(tx, row)
+    await counting.postpone_due(tx, await reading.row(tx, order, "order.serve"))
+    await counting.postpone_appeal(tx, await reading.row(tx, order, "order.serve"))
 
 
 async def _look(tx: Tx, row: Row) -> None:

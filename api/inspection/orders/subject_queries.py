@@ -50,6 +50,42 @@ async def site(tx: Tx, premises: UUID, licence: UUID | None, scope: Scope) -> Si
     )
 
 
+async def following(tx: Tx, order: UUID, but: Sequence[UUID]) -> str | None:
+    """The number of an order that goes on from `order` and is signed or in force, save `but`."""
+    found: str | None = await tx.value(
+        """
+        select number from legal_order
+        where follows = $1 and id <> all($2::uuid[])
+            and state in ('signed', 'served', 'overdue', 'breached')
+        order by id limit 1
+        """,
+        order,
+        list(but),
+    )
+    return found
+
+
+async def other_closure(tx: Tx, order: UUID) -> UUID | None:
+    """Another closure than `order` of its licence or after its stop, served and in force."""
+    found: UUID | None = await tx.value(
+        """
+        select o.id from legal_order mine join legal_order o
+            on o.id <> mine.id and (o.licence = mine.licence or o.follows = mine.follows)
+        where mine.id = $1 and o.kind = 'close' and o.state in ('served', 'overdue', 'breached')
+        order by o.served_at limit 1
+        """,
+        order,
+    )
+    return found
+
+
+async def stops_taken(tx: Tx, closure: UUID) -> list[UUID]:
+    """The stops in whose place the closure stands."""
+    return await tx.values(
+        "select id from legal_order where superseded_by = $1 and kind = 'stop' order by id", closure
+    )
+
+
 async def stands_at(tx: Tx, premises: UUID) -> UUID:
     """The site itself, or that into which it was merged."""
     found: UUID = await tx.value(

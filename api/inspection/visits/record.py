@@ -180,16 +180,15 @@ async def _signed(tx: Tx, visit: UUID, samples: Sequence[Sample]) -> _Signed:
     return _Signed(rows, said, files, apart, {b.handover: b for b in bearers})
 
 
-def _told(sample: Sample, seen: Visit, compiled: rules.Compiled, copy: Copy) -> bool:
-    """Whether a factory's copy tells of a sample: it was taken for an answer that it shows."""
+def _items(seen: Visit, compiled: rules.Compiled, copy: Copy) -> set[str]:
+    """The items of which a copy shows every answer."""
+    shown, hidden = set[str](), set[str]()
     for answer in seen.answers:
         found = compiled.item(answer.item)
-        hidden = found is None or found.item.confidential
-        if answer.item in sample.items and copy.shows(
-            answer.licence or seen.licence, confidential=hidden
-        ):
-            return not sample.late
-    return False
+        confidential = found is None or found.item.confidential
+        may = copy.shows(answer.licence or seen.licence, confidential=confidential)
+        (shown if may else hidden).add(answer.item)
+    return shown - hidden
 
 
 async def _content(
@@ -232,7 +231,9 @@ async def _content(
         ],
         photographs=_photographs(photos, seen, compiled, copy, language),
         samples=record_evidence.samples(
-            [s for s in seen.samples if for_office or _told(s, seen, compiled, copy)],
+            seen.samples
+            if for_office
+            else record_evidence.told(seen.samples, _items(seen, compiled, copy), signed.files),
             names.officers,
             signed.bearers if for_office else {},
             signed.files,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
+
+import msgspec
 
 from api.documents import contents as c
 from api.evidence import content
@@ -19,6 +21,7 @@ from api.inspection.visits.views import Signatory
 _INSPECTOR = ("ผู้ตรวจ", "Inspector")
 _FACTORY = ("ผู้แทนโรงงาน", "For the factory")
 _DRAWN = ("ลงลายมือชื่อบนอุปกรณ์", "drawn on a device")
+_DRAWN_ON = ("ลงลายมือชื่อบนอุปกรณ์ของ {}", "drawn on the device of {}")
 _WITHOUT = ("ไม่มีภาพลายมือชื่อ", "no image of the signature")
 _REFUSED = ("ไม่ยินยอมลงลายมือชื่อ", "refused to sign")
 
@@ -40,12 +43,14 @@ def signatures(
     `factory_side` who signed for the factory is left out.
     """
     english = language == "en"
-    found = [lead]
-    for row in standing(rows):
+    found, shown = [lead], standing(rows, images)
+    for row in shown:
         if row.officer is None:
             continue
+        author = officers.get(row.author)
+        on = "" if row.author == row.officer else (author.name if author else "–")
         if row.officer == lead_account:
-            _draw(lead, row, images, english, besides=lead.how)
+            _draw(lead, row, images, english, on=on, besides=lead.how)
             continue
         officer = officers.get(row.officer)
         other = c.Signature(
@@ -53,8 +58,8 @@ def signatures(
             name=officer.name if officer else "–",
             position=officer.position if officer else "",
         )
-        found.append(_draw(other, row, images, english))
-    for row in standing(rows) if factory_side else ():
+        found.append(_draw(other, row, images, english, on=on))
+    for row in shown if factory_side else ():
         if row.officer is not None:
             continue
         who = said.get(row.operation) or Signatory(row.operation)
@@ -71,11 +76,13 @@ def _draw(
     images: Mapping[UUID, EvidenceRow],
     english: bool,
     *,
+    on: str = "",
     besides: str = "",
 ) -> c.Signature:
+    """`on` names whose device it was, where it was not the signer's own."""
     image = images.get(row.evidence) if row.evidence else None
     part.at = part.at or c.moment(row.signed_at or row.received_at)
-    how = (_DRAWN if image else _WITHOUT)[english]
+    how = ((_DRAWN_ON if on else _DRAWN) if image else _WITHOUT)[english].format(on)
     part.how = " · ".join(text for text in (how, besides) if text)
     if image is not None:
         part.sha256 = image.sha256.hex()
@@ -101,6 +108,39 @@ _SEAL = {
     False: ("ตราผนึกชำรุด", "seal broken"),
     None: ("", ""),
 }
+
+
+def told(
+    found: Sequence[Sample], items: Collection[str], files: Mapping[UUID, EvidenceRow]
+) -> list[Sample]:
+    """What a copy that tells of no other items than `items` says of samples: nothing of one that
+    was taken for none of them, and of one taken for others too neither these nor a photograph that
+    may be of them."""
+    parts = []
+    for s in found:
+        own = [item for item in s.items if item in items]
+        if s.late or not own:
+            continue
+        whole = len(own) == len(s.items)
+
+        def shown(ids: Sequence[UUID], whole: bool = whole) -> list[UUID]:
+            here = [files[id] for id in ids if id in files]
+            return [e.id for e in here if (e.item in items if e.item else whole)]
+
+        parts.append(
+            msgspec.structs.replace(
+                s,
+                items=own,
+                results=[r for r in s.results if r.item in own],
+                breaks=[f for f in s.breaks if f.facts.get("item", own[0]) in own],
+                photographs=shown(s.photographs),
+                handovers=[
+                    msgspec.structs.replace(link, evidence=shown(link.evidence))
+                    for link in s.handovers
+                ],
+            )
+        )
+    return parts
 
 
 def samples(

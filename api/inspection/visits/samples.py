@@ -227,6 +227,7 @@ async def _claim(
             owner_kind=custody.OWNER,
             owner=sample,
             province=visit.province,
+            class_=visit.class_,
             company=None,
             visible_to_company=False,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from uuid import UUID
 
 import msgspec
@@ -36,10 +36,21 @@ def _cell(operation: UUID) -> sealed.Cell:
     return sealed.Cell("visit_signature", "said", operation)
 
 
-def standing(rows: Sequence[SignatureRow]) -> list[SignatureRow]:
-    """What a document shows: of each inspector the latest, of the factory's side all of them."""
-    latest: dict[UUID, SignatureRow] = {}
+def standing(rows: Sequence[SignatureRow], images: Container[UUID]) -> list[SignatureRow]:
+    """What a document shows: of each inspector one, of the factory's side all of them.
+
+    What an inspector sent goes before what somebody else sent for them, then what has its image
+    among `images` before what has none, then the latest.
+    """
+    found: dict[UUID, SignatureRow] = {}
     for row in rows:
-        if not row.late and (row.officer is not None or row.who != "inspector"):
-            latest[row.officer or row.operation] = row
-    return list(latest.values())
+        if row.late or (row.officer is None and row.who == "inspector"):
+            continue
+        before = found.get(row.officer or row.operation)
+        if before is None or _weight(row, images) >= _weight(before, images):
+            found[row.officer or row.operation] = row
+    return list(found.values())
+
+
+def _weight(row: SignatureRow, images: Container[UUID]) -> tuple[bool, bool]:
+    return row.author == row.officer, row.evidence is not None and row.evidence in images
