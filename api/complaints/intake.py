@@ -211,4 +211,7 @@ def _odd(said: Report, basis: queries.Basis, point: tuple[float, float] | None) 
         found.append(Flag("place.unknown"))
     elif said.place.province is None and said.place.district is None and basis.premises is None:
         found.append(Flag("place.guessed"))
+    if said.place.district is not None and basis.province is not None:
+        if said.place.district[:2] != basis.province:  # DOPA: a district's code begins with it
+            found.append(Flag("place.mismatch"))
     return found

@@ -90,7 +90,7 @@ class PlaceUnknown(
     code="complaints/place-unknown",
     th="ไม่พบสถานที่หรือโรงงานที่อ้างถึง",
     en="The place or factory named does not exist",
-    constraints=("complaint_premises", "complaint_province"),
+    constraints=("complaint_premises", "complaint_province", "complaint_district_fkey"),
 ):
     """Province and district by DOPA code, a factory by its id in the register."""
 
