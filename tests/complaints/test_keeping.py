@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
+import pytest
+
 from api import ids
+from api.db import Database
 from tests.complaints.conftest import tell
-from tests.world import World, encode
+from tests.world import Person, World, encode
 
 CONTENT: dict[str, Any] = {
     "th": "แสงจ้ารบกวน",
@@ -123,22 +129,92 @@ async def test_a_rule_for_emergencies_leads_them_elsewhere_and_is_taken_away_aga
     assert (await admin.put(rule, content=encode(gone))).json()["code"] == "complaints/route-wrong"
 
 
-async def test_a_blocked_sender_is_refused_by_device_and_an_officer_at_the_desk_is_not(
+@pytest.fixture
+async def unblocked(db: Database) -> AsyncIterator[None]:
+    """Every test comes from one address."""
+    yield
+    async with db.begin() as tx:
+        await tx.run("delete from complaint_block")
+
+
+async def refused(person: Person, **parts: Any) -> bool:
+    answer = await tell(person, **parts)
+    if answer.status_code == 200:
+        return False
+    assert answer.json()["code"] == "complaints/sender-blocked", answer.text
+    return True
+
+
+async def blocking(world: World, id: UUID, **parts: Any) -> httpx.Response:
+    body = {"reason": "ส่งข้อความโฆษณาซ้ำ (ตัวอย่าง)"} | parts
+    path = f"/v1/complaints/{id}/block-sender"
+    return await world["head"].post(path, content=encode(body))
+
+
+@pytest.mark.usefixtures("unblocked")
+async def test_a_blocked_sender_is_refused_by_account_and_device_and_the_neighbours_are_not(
     world: World,
 ) -> None:
     id, device = ids.new(), f"test {ids.new()}"
-    assert (await tell(world["stranger"], id, device=device)).status_code == 200
+    assert not await refused(world["stranger"], id=id, device=device)
     path = f"/v1/complaints/{id}/block-sender"
-    body = encode({"reason": "ส่งข้อความโฆษณาซ้ำ (ตัวอย่าง)"})
+    body = encode({"reason": "ตัวอย่าง"})
     assert (await world["inspector-elsewhere"].post(path, content=body)).status_code == 403
-    blocked = await world["head"].post(path, content=body)
+    blocked = await blocking(world, id)
     assert blocked.status_code == 200, blocked.text
-    try:
-        assert blocked.json()["senders"] == 3
-        for person in (world["stranger"], world.nobody):
-            refused = await tell(person, device=device)
-            assert refused.json()["code"] == "complaints/sender-blocked"
-        assert (await tell(world["provincial-officer"], channel="desk")).status_code == 200
-    finally:
-        async with world.db.begin() as tx:  # every test comes from one address
-            await tx.run("delete from complaint_block")
+    assert (blocked.json()["senders"], blocked.json()["network_until"]) == (2, None)
+    assert await refused(world.nobody, device=device)
+    assert await refused(world["stranger"])
+    assert await refused(world["stranger"], anonymous=True)
+    assert not await refused(world.nobody)
+    assert not await refused(world["citizen"], device=f"test {ids.new()}")
+    assert (await tell(world["provincial-officer"], channel="desk")).status_code == 200
+
+
+@pytest.mark.usefixtures("unblocked")
+async def test_a_block_is_lifted_by_those_who_may_set_it_and_by_nobody_else(world: World) -> None:
+    id, device = ids.new(), f"test {ids.new()}"
+    assert not await refused(world["stranger"], id=id, device=device)
+    assert (await blocking(world, id, network=True)).json()["senders"] == 3
+    assert await refused(world.nobody)
+    path = f"/v1/complaints/{id}/block-sender"
+    for key in ("stranger", "inspector", "inspector-elsewhere"):
+        assert (await world[key].request("DELETE", path)).status_code == 403, key
+    assert await refused(world.nobody)
+    assert (await world["head"].request("DELETE", path)).status_code == 204
+    assert not await refused(world.nobody, device=device)
+    assert not await refused(world["stranger"])
+    assert (await world["head"].request("DELETE", path)).status_code == 204  # again is no error
+    async with world.db.read() as tx:
+        lifted = "select count(*) from event where record = $1 and name = 'complaint_block.removed'"
+        assert await tx.value(lifted, id) == 1
+
+
+@pytest.mark.usefixtures("unblocked")
+async def test_a_network_is_blocked_for_a_day_at_most_and_the_longer_block_is_the_one_told(
+    world: World,
+) -> None:
+    id, device = ids.new(), f"test {ids.new()}"
+    assert not await refused(world.nobody, id=id, device=device)
+    first = (await blocking(world, id, days=30, network=True)).json()
+    until, network_until = (
+        datetime.fromisoformat(first[name]) for name in ("until", "network_until")
+    )
+    assert until - network_until == timedelta(days=29)
+    again = (await blocking(world, id, days=1)).json()
+    assert datetime.fromisoformat(again["until"]) == until
+
+
+@pytest.mark.usefixtures("unblocked")
+async def test_what_names_neither_account_nor_device_is_blocked_by_its_network_alone(
+    world: World,
+) -> None:
+    id = ids.new()
+    assert not await refused(world["stranger"], id=id, anonymous=True)
+    none = await blocking(world, id)
+    assert (none.status_code, none.json()["code"]) == (409, "complaints/nothing-to-block")
+    found = await blocking(world, id, network=True)
+    assert (found.json()["senders"], found.json()["until"]) == (1, None)
+    async with world.db.read() as tx:  # who hid the account has left nothing of it
+        kept = "select senders from complainant where complaint = $1"
+        assert await tx.value(kept, id) == []

@@ -96,7 +96,8 @@ async def join(tx: Tx, shown_as: UUID, id: UUID, said: MeTooSaid, network: str) 
     """
     if not (isinstance(tx.actor, Session) or tx.actor == NOBODY):
         raise NotAllowed(verb="complaint.report")
-    account = tx.actor.account if isinstance(tx.actor, Session) and not said.anonymous else None
+    signed_in = tx.actor.account if isinstance(tx.actor, Session) else None
+    account = None if said.anonymous else signed_in
     code = tracking.read(said.secret)
     found = await me_too_queries.released(tx, shown_as)
     if found is None:
@@ -111,13 +112,14 @@ async def join(tx: Tx, shown_as: UUID, id: UUID, said: MeTooSaid, network: str) 
         if before.me_too:
             await me_too_queries.come_back(tx, before.id)
         return _joined(found, before.id, code if mine else None, before.counted, replayed=True)
-    senders = intake.senders(said.device, account, network)
-    if await me_too_queries.blocked(tx, [sender for sender, _ in senders]):
+    senders = intake.senders(said.device, signed_in, network)
+    if await me_too_queries.blocked(tx, intake.known(senders)):
         raise SenderBlocked()
     status = others_status(found.state)
     if status not in OPEN:
         raise ComplaintEnded(status=status)
-    await limits.take_all(tx, [bucket for _, bucket in senders])
+    counted = [s for s in senders if s.kind != "account" or account is not None]
+    await limits.take_all(tx, [s.bucket for s in counted])
     person = persons[0] if persons else None
     await me_too_queries.insert(tx, id, found.id, account, person, tracking.index(code))
     tx.actor = Tracking(found.id, id)
