@@ -192,17 +192,15 @@ class Sender(NamedTuple):
 
 
 def senders(device: str | None, account: UUID | None, network: str | None) -> list[Sender]:
-    """What is known of who sends. Buckets are named by a key that a rotation does not change."""
+    """What is known of who sends. A rotation of keys changes nothing of it."""
     held = settings.current()
     a_day, an_hour = held.complaints_a_day, held.complaints_an_hour
-    naming = keys.ring().derive("complaint sender")
 
     def sender(
         kind: Literal["network", "account", "device"], value: str, capacity: float, seconds: int
     ) -> Sender:
         purpose = f"complaint.{kind}"
-        name = hmac.digest(naming, f"{kind}:{value}".encode(), hashlib.sha256).hex()
-        bucket = limits.Bucket(f"complaint:{kind}:{name}", capacity, capacity / seconds)
+        bucket = limits.Bucket(limits.named(f"complaint:{kind}", value), capacity, capacity / seconds)
         return Sender(
             kind, sealed.index(purpose, value), sealed.indexes(purpose, value), bucket
         )

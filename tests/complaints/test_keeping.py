@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
-from api import ids
+from api import ids, keys
+from api.complaints import intake
 from api.db import Database
+from api.keys import Keyring, Purpose
 from tests.complaints.conftest import tell
 from tests.world import Person, World, encode
 
@@ -53,6 +57,29 @@ async def test_a_new_category_is_offered_at_once_and_one_taken_out_is_refused(
     async with world.db.read() as tx:
         kept = "select count(*) from complaint_category_version where category = 'glare'"
         assert await tx.value(kept) == 2
+
+
+async def test_a_clock_runs_for_a_time_that_can_be_and_a_category_never_breaks_the_intake(
+    world: World,
+) -> None:
+    for duration in (
+        {"days": 10**9},
+        {"days": -1},
+        {"days": 0},
+        {"hours": 8785},
+        {"working_days": 367},
+        {"working_days": -1},
+        {"days": 1, "hours": 1},
+        {},
+    ):
+        clocks = {"normal": {"resolve": duration}}
+        wrong = await edit(world, "slow", 0, clocks=clocks)
+        assert wrong.status_code == 422, (duration, wrong.text)
+        assert "clocks" in wrong.text or "exactly one" in wrong.text, wrong.text
+    for n, duration in enumerate(({"days": 3660}, {"hours": 8784}, {"working_days": 366})):
+        clocks = {severity: {"resolve": duration} for severity in ("normal", "urgent")}
+        assert (await edit(world, "slow", n, clocks=clocks)).status_code == 200, duration
+        assert (await tell(world.nobody, category="slow")).status_code == 200, duration
 
 
 async def test_a_category_with_a_name_that_is_none_is_refused(world: World) -> None:
@@ -218,3 +245,27 @@ async def test_what_names_neither_account_nor_device_is_blocked_by_its_network_a
     async with world.db.read() as tx:  # who hid the account has left nothing of it
         kept = "select senders from complainant where complaint = $1"
         assert await tx.value(kept, id) == []
+
+
+@pytest.fixture
+def spare(keyring: Keyring, tmp_path: Path) -> Iterator[Keyring]:
+    """A copy of the keyring in use, which a test may rotate."""
+    path = tmp_path / "keyring.json"
+    shutil.copy2(keyring.path, path)
+    yield keys.use(Keyring.open(path))
+    keys.use(keyring)
+
+
+@pytest.mark.usefixtures("unblocked")
+async def test_a_rotated_index_key_lifts_no_block_and_refills_no_limit(
+    world: World, spare: Keyring
+) -> None:
+    id, device = ids.new(), f"test {ids.new()}"
+    assert not await refused(world.nobody, id=id, device=device)
+    assert (await blocking(world, id)).status_code == 200
+    before = intake.senders(device, id, "192.0.2.1")
+    spare.rotate(Purpose.blind_index)
+    after = intake.senders(device, id, "192.0.2.1")
+    assert [s.index for s in before] != [s.index for s in after]
+    assert [s.bucket for s in before] == [s.bucket for s in after]
+    assert await refused(world.nobody, device=device)

@@ -84,7 +84,7 @@ def _offered(found: Released, metres: float) -> Nearby:
 
 async def asked(tx: Tx, network: str) -> None:
     """Counts a question of a network; raises `TooFast`. In a transaction of its own."""
-    bucket = f"nearby:{sealed.index('network', network).hex()}"
+    bucket = limits.named("nearby", network)
     await limits.take(tx, bucket, capacity=_ASKED_AN_HOUR, per_second=_ASKED_AN_HOUR / 3600)
 
 
