@@ -42,7 +42,6 @@ class Own(msgspec.Struct):
     category: str
     content: str
     state: State
-    left: bool
     merged_state: State | None
 
 
@@ -50,7 +49,7 @@ async def own(tx: Tx, client: UUID, ids: list[int]) -> list[Own]:
     return await tx.all(
         Own,
         """
-        select c.public_id, c.category, k.content::text, c.state, c.left_at is not null as left,
+        select c.public_id, c.category, k.content::text, c.state,
             m.state as merged_state
         from open311_request r
         join complaint c on c.id = r.complaint

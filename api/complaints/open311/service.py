@@ -252,7 +252,7 @@ async def _by_ids(tx: Tx, wanted: list[int]) -> list[ServiceRequest]:
     }
     if isinstance(tx.actor, Client):
         for own in await open311_queries.own(tx, tx.actor.id, wanted):
-            status = public.told(own.state, left=own.left, merged_into=own.merged_state)
+            status = public.told(own.state, own.merged_state)
             found.setdefault(
                 own.public_id,
                 ServiceRequest(
@@ -267,7 +267,7 @@ async def _by_ids(tx: Tx, wanted: list[int]) -> list[ServiceRequest]:
 
 
 def _shown(one: Published) -> ServiceRequest:
-    status, lat_lng = public.told(one.state), public.position(one)
+    status, lat_lng = public.told(one.state, one.merged_state), public.position(one)
     return ServiceRequest(
         service_request_id=one.public_id,
         status=status.code,

@@ -69,7 +69,7 @@ def middle(degrees: float) -> float:
 
 
 def _offered(found: Released, metres: float) -> Nearby:
-    status = others_status(found.state)
+    status = others_status(found.state, found.merged_state)
     return Nearby(
         id=found.shown_as,
         number=public_number(found.shown_as),
@@ -115,7 +115,7 @@ async def join(tx: Tx, shown_as: UUID, id: UUID, said: MeTooSaid, network: str) 
     senders = intake.senders(said.device, signed_in, network)
     if await me_too_queries.blocked(tx, intake.known(senders)):
         raise SenderBlocked()
-    status = others_status(found.state)
+    status = others_status(found.state, found.merged_state)
     if status not in OPEN:
         raise ComplaintEnded(status=status)
     counted = [s for s in senders if s.kind != "account" or account is not None]
@@ -128,7 +128,7 @@ async def join(tx: Tx, shown_as: UUID, id: UUID, said: MeTooSaid, network: str) 
 
 
 def _joined(found: Released, id: UUID, code: str | None, counted: bool, *, replayed: bool) -> MeToo:
-    status: PublicStatus = others_status(found.state)
+    status: PublicStatus = others_status(found.state, found.merged_state)
     return MeToo(
         id=id,
         complaint=found.shown_as,
