@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -21,6 +22,16 @@ async def keep(tx: Tx, complaint: UUID, client: UUID, token: bytes) -> None:
         client,
         token,
     )
+
+
+async def came_since(tx: Tx, complaint: UUID, since: datetime) -> bool:
+    """Whether there is such a complaint, and no older than that."""
+    found: bool = await tx.value(
+        "select exists (select from complaint where id = $1 and received_at >= $2)",
+        complaint,
+        since,
+    )
+    return found
 
 
 async def of_token(tx: Tx, tokens: list[bytes]) -> int | None:
