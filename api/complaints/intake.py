@@ -200,10 +200,10 @@ def senders(device: str | None, account: UUID | None, network: str | None) -> li
         kind: Literal["network", "account", "device"], value: str, capacity: float, seconds: int
     ) -> Sender:
         purpose = f"complaint.{kind}"
-        bucket = limits.Bucket(limits.named(f"complaint:{kind}", value), capacity, capacity / seconds)
-        return Sender(
-            kind, sealed.index(purpose, value), sealed.indexes(purpose, value), bucket
+        bucket = limits.Bucket(
+            limits.named(f"complaint:{kind}", value), capacity, capacity / seconds
         )
+        return Sender(kind, sealed.index(purpose, value), sealed.indexes(purpose, value), bucket)
 
     found = []
     if network is not None:

@@ -26,7 +26,7 @@ from api.permissions import Session
 from api.problems import Malformed, Stale
 
 _CODE = re.compile(r"[a-z][a-z_]{1,30}")
-Province = Annotated[str, Meta(pattern="^[0-9]{2}$")]
+Province = Annotated[str, Meta(pattern="^[0-9]{2}$", max_length=2)]
 Class = Annotated[int, Meta(ge=1, le=3)]
 NETWORK: Final = timedelta(hours=24)
 """A network is blocked for no longer: many people stand behind one address."""
