@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -182,7 +182,7 @@ def _account(tx: Tx) -> UUID | None:
     return tx.actor.account if isinstance(tx.actor, Session) else None
 
 
-class Sender(NamedTuple):
+class Sender(msgspec.Struct, frozen=True):
     """Who sends: the index to store, those to look it up by, and what bounds how much they may."""
 
     kind: Literal["network", "account", "device"]
@@ -233,7 +233,7 @@ def _odd(said: Report, basis: queries.Basis, point: tuple[float, float] | None) 
         found.append(Flag("place.unknown"))
     elif said.place.province is None and said.place.district is None and basis.premises is None:
         found.append(Flag("place.guessed"))
-    if said.place.district is not None and basis.province is not None:
-        if said.place.district[:2] != basis.province:  # DOPA: a district's code begins with it
-            found.append(Flag("place.mismatch"))
+    district = said.place.district
+    if district is not None and basis.province not in (None, district[:2]):  # as DOPA numbers them
+        found.append(Flag("place.mismatch"))
     return found

@@ -20,8 +20,8 @@ from api.complaints.model import (
     Subject,
 )
 
-# Python's `$` also matches before a last line feed, that of JSON Schema does not: whatever ends in `$`
-# has a `max_length` too, or is checked where it is used.
+# Python's `$` also matches before a last line feed, that of JSON Schema does not: an identifier's
+# pattern that ends in it comes with a `max_length`, or with a check where it is used.
 NO_NUL = r"^[^\x00]*$"
 Text = Annotated[str, Meta(max_length=8000, pattern=NO_NUL)]
 Line = Annotated[str, Meta(max_length=500, pattern=NO_NUL)]

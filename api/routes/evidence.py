@@ -107,8 +107,8 @@ async def read_of_complaint(
     evidence_id: FromPath[UUID],
     form: FromPath[str],
 ) -> Stream:
-    """A complaint's picture, `thumbnail` or `screen`, in JPEG and without what the camera wrote, for
-    every officer who has the complaint. The original is opened by authority alone."""
+    """A complaint's picture, `thumbnail` or `screen`, in JPEG without what the camera wrote, for
+    every officer who has the complaint. Its original is opened by authority alone."""
     known = next((known for known in service.FORMS if known == form), None)
     if known is None:
         raise EvidenceNotFound()

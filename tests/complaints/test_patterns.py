@@ -1,4 +1,4 @@
-"""A line feed at the end, which Python's `$` lets pass, gets through no pattern of an identifier."""
+"""A line feed at the end, which Python's `$` lets pass, gets into no identifier."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 def told(state: State, merged_into: State | None = None) -> Status:
-    """That an office waits for its complainant, or that they gave up, is between the two of them."""
+    """That an office waits for its complainant, or that they gave up, is between the two."""
     status = others_status(state, merged_into)
     return Status("closed" if status in _OVER else "open", PUBLIC_TH[status], _EN[status])
 
