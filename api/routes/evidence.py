@@ -95,7 +95,7 @@ async def read_linked(
 
 
 @get(
-    "/v1/complaints/{complaint:uuid}/evidence/{evidence_id:uuid}/{form:str}",
+    "/v1/complaints/{complaint:uuid}/evidence/{evidence_id:uuid}/pictures/{form:str}",
     verb="complaint.read",
     operation="complaint.evidence_content",
     problems=[ComplaintNotFound, EvidenceNotFound, RangeUnsatisfiable, StorageUnreachable],

@@ -122,7 +122,7 @@ async def test_the_office_that_answers_sees_the_pictures_wherever_it_lies(
     local, elsewhere = world["local-officer"], world["inspector-elsewhere"]
     for person in (local, elsewhere, world["operator"], phone.person, world.nobody):
         for form in ("thumbnail", "screen"):
-            refused = await person.get(f"{path}/{form}")
+            refused = await person.get(f"{path}/pictures/{form}")
             assert refused.status_code in (401, 403, 404), (person.key, refused.text)
     for officer in (world["inspector"], local, elsewhere):
         async with world.db.begin(Worker("test")) as tx:
@@ -133,17 +133,17 @@ async def test_the_office_that_answers_sees_the_pictures_wherever_it_lies(
             await tx.run(moved, id, officer.account)
         (listed,) = (await officer.get(f"/v1/complaints/{id}/evidence")).json()["items"]
         for form in listed["forms"]:
-            found = await officer.get(f"{path}/{form}")
+            found = await officer.get(f"{path}/pictures/{form}")
             assert found.status_code == 200, (officer.key, found.text)
             assert not Image.open(io.BytesIO(found.content)).getexif()
             assert hashlib.sha256(photograph(11, position=HOME)).hexdigest() not in str(
                 found.headers
             )
         for form in ("original", "nonsense"):
-            assert (await officer.get(f"{path}/{form}")).status_code in (404, 405)
+            assert (await officer.get(f"{path}/pictures/{form}")).status_code in (404, 405)
     other = ids.new()
     assert (await tell(world.nobody, other)).status_code == 200
-    stray = await world["inspector"].get(f"/v1/complaints/{other}/evidence/{file}/screen")
+    stray = await world["inspector"].get(f"/v1/complaints/{other}/evidence/{file}/pictures/screen")
     assert (stray.status_code, stray.json()["code"]) == (404, "evidence/no-such-evidence")
 
 
