@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from api import keys
 from api.db import Tx
 from api.problems import TooMany
 
@@ -49,6 +51,13 @@ async def take(tx: Tx, bucket: str, *, capacity: float, per_second: float) -> No
     )
     if left is None:
         raise TooFast(retry_after_s=max(1, math.ceil(1 / per_second)))
+
+
+def named(purpose: str, value: str) -> str:
+    """The name of the bucket of somebody who must not be known by it. Unlike a blind index it stays
+    the same when that key is rotated, which would fill every bucket again."""
+    name = hmac.digest(keys.ring().derive("limit"), f"{purpose}\0{value}".encode(), "sha256")
+    return f"{purpose}:{name.hex()}"
 
 
 class Bucket(NamedTuple):

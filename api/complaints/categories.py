@@ -29,6 +29,9 @@ class Option(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fi
     en: Words
     severity: Severity | None = None
 
+    def __post_init__(self) -> None:
+        _one_line(self.code)
+
 
 class Question(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What the complainant is asked. `hours` is answered as `HH:MM-HH:MM`, also past midnight.
@@ -42,6 +45,14 @@ class Question(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_
     type: Literal["text", "choice", "choices", "hours", "number", "yes_no"]
     required: bool = False
     options: list[Option] = []
+
+    def __post_init__(self) -> None:
+        _one_line(self.code)
+
+
+def _one_line(code: str) -> None:
+    if code.endswith("\n"):  # which the pattern's `$` lets pass
+        raise ValueError("a code is one line")
 
 
 class Content(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

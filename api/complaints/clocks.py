@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from api import workdays
 from api.clock import bangkok_date
@@ -28,11 +29,19 @@ class Kind(StrEnum):
 
 
 class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """So long a clock runs: working days end with the Bangkok day; the others to the second."""
+    """So long a clock runs, in exactly one unit: working days end with the Bangkok day, the others
+    to the second. At most a year of hours or working days, or ten years of days.
 
-    working_days: int | None = None
-    days: int | None = None
-    hours: int | None = None
+    Raises ValueError for more units or none, also when it is decoded.
+    """
+
+    working_days: Annotated[int, Meta(ge=0, le=366)] | None = None
+    days: Annotated[int, Meta(ge=1, le=3660)] | None = None
+    hours: Annotated[int, Meta(ge=1, le=8784)] | None = None
+
+    def __post_init__(self) -> None:
+        if sum(n is not None for n in (self.working_days, self.days, self.hours)) != 1:
+            raise ValueError("exactly one of `working_days`, `days` and `hours`")
 
 
 class Clock(msgspec.Struct, omit_defaults=True):

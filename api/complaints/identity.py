@@ -146,11 +146,19 @@ def _cell(complainant: UUID) -> sealed.Cell:
     return sealed.Cell("complainant", "identity", complainant)
 
 
-async def senders(tx: Tx, complaint: UUID) -> list[bytes]:
+class Senders(msgspec.Struct):
     """Where a complaint came from, as keyed indexes: enough to block it, not to know it."""
-    return await tx.values(
+
+    named: list[bytes]
+    """Account and device, as far as they were given."""
+    network: bytes | None
+
+
+async def senders(tx: Tx, complaint: UUID) -> Senders:
+    return await tx.one(
+        Senders,
         """
-        select unnest(senders) from complainant where complaint = $1 and kind = 'reporter'
+        select senders, network from complainant where complaint = $1 and kind = 'reporter'
         """,
         complaint,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -42,10 +43,13 @@ async def report(
     told it, and `ComplaintNotFound` to anyone else with its id.
     """
     officer = _officer(tx, said.channel)
-    account = _account(tx) if officer is None and not said.anonymous else None
+    signed_in = _account(tx) if officer is None else None
+    account = None if said.anonymous else signed_in
     code = tracking.read(said.secret)
     asked = None if isinstance(tx.actor, Client) else network  # a program's limits are its own
-    found = [] if officer is not None else senders(said.device, account, asked)
+    sent_by = [] if officer is not None else senders(said.device, signed_in, asked)
+    # a block holds whoever hides the account, too; of the account nothing is kept then
+    found = [s for s in sent_by if s.kind != "account" or account is not None]
     place, today = said.place, bangkok_date(tx.now)
     point = _point(said)
     basis = await queries.basis(
@@ -56,7 +60,7 @@ async def report(
         district=place.district,
         premises=said.factory.premises,
         earth=point and earth.cube_text(*point),
-        senders=[sender for sender, _ in found],
+        senders=known(sent_by),
         today=today,
     )
     sent = _hash(id, code, said)
@@ -111,13 +115,14 @@ async def report(
         data_key=contact.key,
         identity=contact.blob,
         callback=said.contact is not None and said.contact.callback,
-        senders=[sender for sender, _ in found],
+        senders=[s.index for s in found if s.kind != "network"],
+        network=next((s.index for s in found if s.kind == "network"), None),
     )
     number = await queries.insert(tx, new)
     if number is None:  # another of the forty at once was faster
         return await _again(tx, id, code, account, sent)
     if found:
-        await limits.take_all(tx, [bucket for _, bucket in found])
+        await limits.take_all(tx, [s.bucket for s in found])
     if officer is None:
         tx.actor = Tracking(id, complainant)  # the event says that the complainant did it, not who
     await events.record(
@@ -177,25 +182,42 @@ def _account(tx: Tx) -> UUID | None:
     return tx.actor.account if isinstance(tx.actor, Session) else None
 
 
-def senders(
-    device: str | None, account: UUID | None, network: str | None
-) -> list[tuple[bytes, limits.Bucket]]:
-    """Who sends, as keyed indexes, each with the bucket that bounds how much they may."""
+class Sender(msgspec.Struct, frozen=True):
+    """Who sends: the index to store, those to look it up by, and what bounds how much they may."""
+
+    kind: Literal["network", "account", "device"]
+    index: bytes
+    indexes: list[bytes]
+    bucket: limits.Bucket
+
+
+def senders(device: str | None, account: UUID | None, network: str | None) -> list[Sender]:
+    """What is known of who sends. A rotation of keys changes nothing of it."""
     held = settings.current()
     a_day, an_hour = held.complaints_a_day, held.complaints_an_hour
+
+    def sender(
+        kind: Literal["network", "account", "device"], value: str, capacity: float, seconds: int
+    ) -> Sender:
+        purpose = f"complaint.{kind}"
+        bucket = limits.Bucket(
+            limits.named(f"complaint:{kind}", value), capacity, capacity / seconds
+        )
+        return Sender(kind, sealed.index(purpose, value), sealed.indexes(purpose, value), bucket)
+
     found = []
     if network is not None:
-        found.append(("network", network, an_hour, an_hour / 3600))
+        found.append(sender("network", network, an_hour, 3600))
     if account is not None:
-        found.append(("account", str(account), a_day, a_day / 86400))
+        found.append(sender("account", str(account), a_day, 86400))
     if device:
-        found.append(("device", device, a_day, a_day / 86400))
-    made = []
-    for kind, value, capacity, per_second in found:
-        index = sealed.index(f"complaint.{kind}", value)
-        name = f"complaint:{kind}:{index.hex()}"
-        made.append((index, limits.Bucket(name, capacity, per_second)))
-    return made
+        found.append(sender("device", device, a_day, 86400))
+    return found
+
+
+def known(senders: Sequence[Sender]) -> list[bytes]:
+    """Every index under which one of them may be blocked, whatever key made it."""
+    return [index for s in senders for index in s.indexes]
 
 
 def _point(said: Report) -> tuple[float, float] | None:
@@ -211,4 +233,7 @@ def _odd(said: Report, basis: queries.Basis, point: tuple[float, float] | None) 
         found.append(Flag("place.unknown"))
     elif said.place.province is None and said.place.district is None and basis.premises is None:
         found.append(Flag("place.guessed"))
+    district = said.place.district
+    if district is not None and basis.province not in (None, district[:2]):  # as DOPA numbers them
+        found.append(Flag("place.mismatch"))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -26,8 +26,10 @@ from api.permissions import Session
 from api.problems import Malformed, Stale
 
 _CODE = re.compile(r"[a-z][a-z_]{1,30}")
-Province = Annotated[str, Meta(pattern="^[0-9]{2}$")]
+Province = Annotated[str, Meta(pattern="^[0-9]{2}$", max_length=2)]
 Class = Annotated[int, Meta(ge=1, le=3)]
+NETWORK: Final = timedelta(hours=24)
+"""A network is blocked for no longer: many people stand behind one address."""
 Said = Annotated[str, Meta(min_length=1, max_length=500, pattern=NO_NUL)]
 
 
@@ -72,17 +74,26 @@ class StoredAppointment(Appointment, kw_only=True):
 
 
 class Block(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """For how many days nothing is taken from where a complaint came from, and why."""
+    """For how many days nothing is taken from the account and device of a complaint, and why.
+
+    `network`: nor from the address that it came from, for 24 hours at most. Whole villages share
+    one, so it is for floods alone.
+    """
 
     reason: Said
     days: Annotated[int, Meta(ge=1, le=90)] = 7
+    network: bool = False
 
 
 class Blocked(msgspec.Struct):
-    """How many senders (account, device, network) are blocked, and until when."""
+    """How many senders are blocked, and until when; an earlier, longer block stands.
+
+    `until` is that of account and device, null where neither is known.
+    """
 
     senders: int
-    until: datetime
+    until: datetime | None
+    network_until: datetime | None = None
 
 
 async def edit_category(
@@ -149,18 +160,35 @@ async def put_appointment(tx: Tx, id: UUID, entry: Appointment) -> StoredAppoint
 
 
 async def block_sender(tx: Tx, complaint: UUID, block: Block) -> Blocked:
-    """Takes nothing for a while from where a complaint came from; who that is stays unseen.
+    """Takes nothing for a while from who told a complaint; who that is stays unseen.
 
-    Raises `ComplaintNotFound`, and `NothingToBlock` where an officer entered it.
+    Raises `ComplaintNotFound`, and `NothingToBlock` where none of it is known.
     """
     row = await moving.held(tx, complaint, "complaint_block.edit", None)
-    senders = await identity.senders(tx, row.id)
-    if not senders:
+    found = await identity.senders(tx, row.id)
+    network = [found.network] if block.network and found.network is not None else []
+    if not found.named and not network:
         raise NothingToBlock()
-    until = tx.now + timedelta(days=block.days)
-    await keeping_queries.block(tx, senders, block.reason, until, _account(tx))
-    await events.record(tx, "complaint_block.added", "complaint", row.id, facts={"until": until})
-    return Blocked(len(senders), until)
+    length = timedelta(days=block.days)
+    account, put = _account(tx), keeping_queries.block
+    until = await put(tx, found.named, block.reason, tx.now + length, account)
+    soon = tx.now + min(length, NETWORK)
+    network_until = await put(tx, network, block.reason, soon, account)
+    facts = {"until": until, "network_until": network_until}
+    await events.record(tx, "complaint_block.added", "complaint", row.id, facts=facts)
+    return Blocked(len(found.named) + len(network), until, network_until)
+
+
+async def unblock_sender(tx: Tx, complaint: UUID) -> None:
+    """Lifts every block of who told the complaint, the network's too; none there is no error.
+
+    Raises `ComplaintNotFound`.
+    """
+    row = await moving.held(tx, complaint, "complaint_block.edit", None)
+    found = await identity.senders(tx, row.id)
+    network = [found.network] if found.network is not None else []
+    if await keeping_queries.unblock(tx, [*found.named, *network]):
+        await events.record(tx, "complaint_block.removed", "complaint", row.id)
 
 
 def _account(tx: Tx) -> UUID | None:

@@ -168,17 +168,29 @@ async def put_appointment(tx: Tx, id: UUID, entry: Appointment) -> None:
 
 async def block(
     tx: Tx, senders: Sequence[bytes], reason: str, until: datetime, account: UUID | None
-) -> None:
-    await tx.run(
+) -> datetime | None:
+    """Blocks each at least until then; returns until when the last of them is blocked now."""
+    stands: datetime | None = await tx.value(
         """
-        insert into complaint_block (sender, reason, until, account, created_at)
-        select s, $2, $3, $4, $5 from unnest($1::bytea[]) as s
-        on conflict (sender) do update set reason = excluded.reason,
-            until = greatest(complaint_block.until, excluded.until), account = excluded.account
+        with put as (
+            insert into complaint_block (sender, reason, until, account, created_at)
+            select s, $2, $3, $4, $5 from unnest($1::bytea[]) as s order by s
+            on conflict (sender) do update set reason = excluded.reason,
+                until = greatest(complaint_block.until, excluded.until), account = excluded.account
+            returning until
+        )
+        select max(until) from put
         """,
         list(senders),
         reason,
         until,
         account,
         tx.now,
+    )
+    return stands
+
+
+async def unblock(tx: Tx, senders: Sequence[bytes]) -> int:
+    return await tx.run(
+        "delete from complaint_block where sender = any ($1::bytea[])", list(senders)
     )

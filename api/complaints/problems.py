@@ -90,7 +90,7 @@ class PlaceUnknown(
     code="complaints/place-unknown",
     th="ไม่พบสถานที่หรือโรงงานที่อ้างถึง",
     en="The place or factory named does not exist",
-    constraints=("complaint_premises", "complaint_province"),
+    constraints=("complaint_premises", "complaint_province", "complaint_district_fkey"),
 ):
     """Province and district by DOPA code, a factory by its id in the register."""
 
@@ -131,10 +131,10 @@ class AppointmentNotFound(
 class NothingToBlock(
     Conflict,
     code="complaints/nothing-to-block",
-    th="เรื่องนี้เจ้าหน้าที่เป็นผู้บันทึก ไม่มีผู้ส่งให้ระงับ",
-    en="An officer entered this complaint; there is no sender to block",
+    th="เรื่องนี้ไม่มีบัญชีหรืออุปกรณ์ของผู้ส่งให้ระงับ",
+    en="No account or device is known of this complaint's sender; there is none to block",
 ):
-    """Only what came over the network has a sender."""
+    """An officer entered it, or its sender gave neither; `network` blocks where it came from."""
 
 
 # --- at the officers' desk ------------------------------------------------------------------------

@@ -151,6 +151,7 @@ class NewComplaint(msgspec.Struct, kw_only=True):
     identity: bytes | None
     callback: bool
     senders: Sequence[bytes]
+    network: bytes | None
 
 
 async def insert(tx: Tx, new: NewComplaint) -> int | None:
@@ -176,9 +177,9 @@ async def insert(tx: Tx, new: NewComplaint) -> int | None:
             select $30::uuid, $34::text, $35::bytea, $33 from made where $30::uuid is not null
         ), told as (
             insert into complainant (id, complaint, kind, account, person, secret, data_key,
-                identity, callback, senders, created_at)
+                identity, callback, senders, network, created_at)
             select $26, $1, 'reporter', $27::uuid, $28::bytea, $29::bytea, $30, $31::bytea, $32,
-                $36::bytea[], $33 from made
+                $36::bytea[], $37::bytea, $33 from made
         ), clock as (
             insert into deadline (kind, record, due_at, set_at)
             select 'complaint.clock', $1, $23::timestamptz, $33 from made where $23 is not null
@@ -221,6 +222,7 @@ async def insert(tx: Tx, new: NewComplaint) -> int | None:
         key and key.kid,
         key and key.wrapped,
         list(new.senders),
+        new.network,
     )
     return number
 

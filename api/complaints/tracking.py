@@ -46,7 +46,7 @@ async def authenticate(typed: str, db: Database, network: str) -> Tracking:
         async with db.begin() as tx:
             await limits.take(
                 tx,
-                f"tracking:{sealed.index('network', network).hex()}",
+                limits.named("tracking", network),
                 capacity=_TRIES,
                 per_second=_TRIES_PER_S,
             )

@@ -20,6 +20,8 @@ from api.complaints.model import (
     Subject,
 )
 
+# Python's `$` also matches before a last line feed, that of JSON Schema does not: an identifier's
+# pattern that ends in it comes with a `max_length`, or with a check where it is used.
 NO_NUL = r"^[^\x00]*$"
 Text = Annotated[str, Meta(max_length=8000, pattern=NO_NUL)]
 Line = Annotated[str, Meta(max_length=500, pattern=NO_NUL)]
@@ -41,8 +43,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     lng: Annotated[float, Meta(ge=-180, le=180)] | None = None
     accuracy_m: Annotated[float, Meta(ge=0, le=1e6)] | None = None
     address: Line = ""
-    province: Annotated[str, Meta(pattern="^[0-9]{2}$")] | None = None
-    district: Annotated[str, Meta(pattern="^[0-9]{4}$")] | None = None
+    province: Annotated[str, Meta(pattern="^[0-9]{2}$", max_length=2)] | None = None
+    district: Annotated[str, Meta(pattern="^[0-9]{4}$", max_length=4)] | None = None
 
 
 class FactoryNamed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

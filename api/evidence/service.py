@@ -268,6 +268,12 @@ async def file(tx: Tx, id: UUID, form: Form) -> File:
     return _file(_open(tx, rows, form), form)
 
 
+def file_of(row: EvidenceRow, form: Form) -> File:
+    """For the features above, which have asked whether the caller may; raises `EvidenceNotFound`
+    where there is no such form."""
+    return _file([row], form)
+
+
 def _open(tx: Tx, rows: list[EvidenceRow], form: Form) -> list[EvidenceRow]:
     """Without the originals that the caller must not see."""
     return [row for row in rows if form != "original" or not _guarded(tx, row)]

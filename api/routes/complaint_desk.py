@@ -66,7 +66,7 @@ async def list_complaints(
     everywhere: FromQuery[bool] = False,
     mine: FromQuery[bool] = False,
     overdue: FromQuery[bool] = False,
-    province: Annotated[str | None, QueryParameter(pattern="^[0-9]{2}$")] = None,
+    province: Annotated[str | None, QueryParameter(pattern="^[0-9]{2}$", max_length=2)] = None,
     category: Annotated[str | None, QueryParameter(max_length=40)] = None,
     severity: FromQuery[Severity | None] = None,
     subject: FromQuery[Subject | None] = None,

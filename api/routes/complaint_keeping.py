@@ -126,8 +126,22 @@ async def put_appointment(
     tags=["complaint"],
 )
 async def block_sender(tx: InTx, complaint: FromPath[UUID], data: JSONBody[Block]) -> Blocked:
-    """Takes nothing for some days from where a complaint came from; who that is stays sealed."""
+    """Takes nothing for some days from a complaint's account and device, which stay sealed; with
+    `network` nor, for a day at most, from where it came."""
     return await keeping.block_sender(tx, complaint, data)
+
+
+@delete(
+    "/v1/complaints/{complaint:uuid}/block-sender",
+    verb="complaint_block.edit",
+    operation="complaint_block.remove",
+    problems=[ComplaintNotFound],
+    status_code=204,
+    tags=["complaint"],
+)
+async def unblock_sender(tx: InTx, complaint: FromPath[UUID]) -> None:
+    """Takes complaints from there again."""
+    await keeping.unblock_sender(tx, complaint)
 
 
 ROUTES = [
@@ -138,4 +152,5 @@ ROUTES = [
     list_appointments,
     put_appointment,
     block_sender,
+    unblock_sender,
 ]

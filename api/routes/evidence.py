@@ -12,6 +12,7 @@ from litestar.response import Stream
 
 from api import logs, storage
 from api.complaints.own import evidence as own_evidence
+from api.complaints.problems import ComplaintNotFound
 from api.db import Database
 from api.edge import InTx, get, post
 from api.evidence import service
@@ -93,6 +94,30 @@ async def read_linked(
     return await _send(request, file)
 
 
+@get(
+    "/v1/complaints/{complaint:uuid}/evidence/{evidence_id:uuid}/pictures/{form:str}",
+    verb="complaint.read",
+    operation="complaint.evidence_content",
+    problems=[ComplaintNotFound, EvidenceNotFound, RangeUnsatisfiable, StorageUnreachable],
+    opt=BYTES,
+)
+async def read_of_complaint(
+    request: AnyRequest,
+    complaint: FromPath[UUID],
+    evidence_id: FromPath[UUID],
+    form: FromPath[str],
+) -> Stream:
+    """A complaint's picture, `thumbnail` or `screen`, in JPEG without what the camera wrote, for
+    every officer who has the complaint. Its original is opened by authority alone."""
+    known = next((known for known in service.FORMS if known == form), None)
+    if known is None:
+        raise EvidenceNotFound()
+    db: Database = request.app.state.db
+    async with db.read(request.user, logs.request_id.get()) as tx:
+        file = await own_evidence.seen(tx, complaint, evidence_id, known)
+    return await _send(request, file)
+
+
 async def _send(request: AnyRequest, file: File) -> Stream:
     try:
         size = await storage.current().size(file.key)
@@ -126,4 +151,4 @@ def _range(first: str, last: str, size: int) -> tuple[int, int]:
     return start, end
 
 
-ROUTES = [read_evidence, make_link, read_content, read_linked]
+ROUTES = [read_evidence, make_link, read_content, read_linked, read_of_complaint]

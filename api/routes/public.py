@@ -35,8 +35,8 @@ from api.permissions import PUBLIC
 from api.problems import Malformed, Stale
 
 AnyRequest = Request[Any, Any, Any]
-Month = Annotated[str | None, QueryParameter(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
-Province = Annotated[str | None, QueryParameter(pattern="^[0-9]{2}$")]
+Month = Annotated[str | None, QueryParameter(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$", max_length=7)]
+Province = Annotated[str | None, QueryParameter(pattern="^[0-9]{2}$", max_length=2)]
 Category = Annotated[str | None, QueryParameter(pattern="^[a-z][a-z_]{1,30}$")]
 _CACHE = "public, max-age=3600"
 

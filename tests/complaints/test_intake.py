@@ -147,6 +147,37 @@ async def test_what_cannot_be_understood_is_said_and_what_is_odd_is_kept(world: 
         assert code in flags
 
 
+async def test_a_place_that_does_not_exist_is_named_and_never_breaks_the_server(
+    world: World,
+) -> None:
+    for place in (
+        {"district": "1199"},
+        {"district": "9999"},
+        {"province": "11", "district": "1199"},
+        {"province": "99"},
+    ):
+        refused = await tell(world.nobody, place=place)
+        assert refused.status_code == 422, (place, refused.text)
+        assert refused.json()["code"] == "complaints/place-unknown"
+
+
+async def test_a_district_outside_the_province_given_is_kept_and_flagged(world: World) -> None:
+    async with world.db.read() as tx:
+        near, far = await tx.value(
+            """
+            select array[(select min(code) from district where province = '11'),
+                (select min(code) from district where province = '21')]
+            """
+        )
+    for district, odd in ((near, False), (far, True)):
+        id = ids.new()
+        answer = await tell(world.nobody, id, place={"province": "11", "district": district})
+        assert answer.status_code == 200, answer.text
+        async with world.db.read() as tx:
+            flags = await tx.value("select flags::text from complaint where id = $1", id)
+        assert ("place.mismatch" in flags) is odd, district
+
+
 async def test_a_position_alone_finds_the_province_and_its_office(world: World) -> None:
     id = ids.new()
     site = await world.premises()

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from api import ids
+import httpx
+import pytest
+
+from api import ids, keys
+from api.complaints import intake
+from api.db import Database
+from api.keys import Keyring, Purpose
 from tests.complaints.conftest import tell
-from tests.world import World, encode
+from tests.world import Person, World, encode
 
 CONTENT: dict[str, Any] = {
     "th": "แสงจ้ารบกวน",
@@ -47,6 +57,29 @@ async def test_a_new_category_is_offered_at_once_and_one_taken_out_is_refused(
     async with world.db.read() as tx:
         kept = "select count(*) from complaint_category_version where category = 'glare'"
         assert await tx.value(kept) == 2
+
+
+async def test_a_clock_runs_for_a_time_that_can_be_and_a_category_never_breaks_the_intake(
+    world: World,
+) -> None:
+    for duration in (
+        {"days": 10**9},
+        {"days": -1},
+        {"days": 0},
+        {"hours": 8785},
+        {"working_days": 367},
+        {"working_days": -1},
+        {"days": 1, "hours": 1},
+        {},
+    ):
+        clocks = {"normal": {"resolve": duration}}
+        wrong = await edit(world, "slow", 0, clocks=clocks)
+        assert wrong.status_code == 422, (duration, wrong.text)
+        assert "clocks" in wrong.text or "exactly one" in wrong.text, wrong.text
+    for n, duration in enumerate(({"days": 3660}, {"hours": 8784}, {"working_days": 366})):
+        clocks = {severity: {"resolve": duration} for severity in ("normal", "urgent")}
+        assert (await edit(world, "slow", n, clocks=clocks)).status_code == 200, duration
+        assert (await tell(world.nobody, category="slow")).status_code == 200, duration
 
 
 async def test_a_category_with_a_name_that_is_none_is_refused(world: World) -> None:
@@ -123,22 +156,116 @@ async def test_a_rule_for_emergencies_leads_them_elsewhere_and_is_taken_away_aga
     assert (await admin.put(rule, content=encode(gone))).json()["code"] == "complaints/route-wrong"
 
 
-async def test_a_blocked_sender_is_refused_by_device_and_an_officer_at_the_desk_is_not(
+@pytest.fixture
+async def unblocked(db: Database) -> AsyncIterator[None]:
+    """Every test comes from one address."""
+    yield
+    async with db.begin() as tx:
+        await tx.run("delete from complaint_block")
+
+
+async def refused(person: Person, **parts: Any) -> bool:
+    answer = await tell(person, **parts)
+    if answer.status_code == 200:
+        return False
+    assert answer.json()["code"] == "complaints/sender-blocked", answer.text
+    return True
+
+
+async def blocking(world: World, id: UUID, **parts: Any) -> httpx.Response:
+    body = {"reason": "ส่งข้อความโฆษณาซ้ำ (ตัวอย่าง)"} | parts
+    path = f"/v1/complaints/{id}/block-sender"
+    return await world["head"].post(path, content=encode(body))
+
+
+@pytest.mark.usefixtures("unblocked")
+async def test_a_blocked_sender_is_refused_by_account_and_device_and_the_neighbours_are_not(
     world: World,
 ) -> None:
     id, device = ids.new(), f"test {ids.new()}"
-    assert (await tell(world["stranger"], id, device=device)).status_code == 200
+    assert not await refused(world["stranger"], id=id, device=device)
     path = f"/v1/complaints/{id}/block-sender"
-    body = encode({"reason": "ส่งข้อความโฆษณาซ้ำ (ตัวอย่าง)"})
+    body = encode({"reason": "ตัวอย่าง"})
     assert (await world["inspector-elsewhere"].post(path, content=body)).status_code == 403
-    blocked = await world["head"].post(path, content=body)
+    blocked = await blocking(world, id)
     assert blocked.status_code == 200, blocked.text
-    try:
-        assert blocked.json()["senders"] == 3
-        for person in (world["stranger"], world.nobody):
-            refused = await tell(person, device=device)
-            assert refused.json()["code"] == "complaints/sender-blocked"
-        assert (await tell(world["provincial-officer"], channel="desk")).status_code == 200
-    finally:
-        async with world.db.begin() as tx:  # every test comes from one address
-            await tx.run("delete from complaint_block")
+    assert (blocked.json()["senders"], blocked.json()["network_until"]) == (2, None)
+    assert await refused(world.nobody, device=device)
+    assert await refused(world["stranger"])
+    assert await refused(world["stranger"], anonymous=True)
+    assert not await refused(world.nobody)
+    assert not await refused(world["citizen"], device=f"test {ids.new()}")
+    assert (await tell(world["provincial-officer"], channel="desk")).status_code == 200
+
+
+@pytest.mark.usefixtures("unblocked")
+async def test_a_block_is_lifted_by_those_who_may_set_it_and_by_nobody_else(world: World) -> None:
+    id, device = ids.new(), f"test {ids.new()}"
+    assert not await refused(world["stranger"], id=id, device=device)
+    assert (await blocking(world, id, network=True)).json()["senders"] == 3
+    assert await refused(world.nobody)
+    path = f"/v1/complaints/{id}/block-sender"
+    for key in ("stranger", "inspector", "inspector-elsewhere"):
+        assert (await world[key].request("DELETE", path)).status_code == 403, key
+    assert await refused(world.nobody)
+    assert (await world["head"].request("DELETE", path)).status_code == 204
+    assert not await refused(world.nobody, device=device)
+    assert not await refused(world["stranger"])
+    assert (await world["head"].request("DELETE", path)).status_code == 204  # again is no error
+    async with world.db.read() as tx:
+        lifted = "select count(*) from event where record = $1 and name = 'complaint_block.removed'"
+        assert await tx.value(lifted, id) == 1
+
+
+@pytest.mark.usefixtures("unblocked")
+async def test_a_network_is_blocked_for_a_day_at_most_and_the_longer_block_is_the_one_told(
+    world: World,
+) -> None:
+    id, device = ids.new(), f"test {ids.new()}"
+    assert not await refused(world.nobody, id=id, device=device)
+    first = (await blocking(world, id, days=30, network=True)).json()
+    until, network_until = (
+        datetime.fromisoformat(first[name]) for name in ("until", "network_until")
+    )
+    assert until - network_until == timedelta(days=29)
+    again = (await blocking(world, id, days=1)).json()
+    assert datetime.fromisoformat(again["until"]) == until
+
+
+@pytest.mark.usefixtures("unblocked")
+async def test_what_names_neither_account_nor_device_is_blocked_by_its_network_alone(
+    world: World,
+) -> None:
+    id = ids.new()
+    assert not await refused(world["stranger"], id=id, anonymous=True)
+    none = await blocking(world, id)
+    assert (none.status_code, none.json()["code"]) == (409, "complaints/nothing-to-block")
+    found = await blocking(world, id, network=True)
+    assert (found.json()["senders"], found.json()["until"]) == (1, None)
+    async with world.db.read() as tx:  # who hid the account has left nothing of it
+        kept = "select senders from complainant where complaint = $1"
+        assert await tx.value(kept, id) == []
+
+
+@pytest.fixture
+def spare(keyring: Keyring, tmp_path: Path) -> Iterator[Keyring]:
+    """A copy of the keyring in use, which a test may rotate."""
+    path = tmp_path / "keyring.json"
+    shutil.copy2(keyring.path, path)
+    yield keys.use(Keyring.open(path))
+    keys.use(keyring)
+
+
+@pytest.mark.usefixtures("unblocked")
+async def test_a_rotated_index_key_lifts_no_block_and_refills_no_limit(
+    world: World, spare: Keyring
+) -> None:
+    id, device = ids.new(), f"test {ids.new()}"
+    assert not await refused(world.nobody, id=id, device=device)
+    assert (await blocking(world, id)).status_code == 200
+    before = intake.senders(device, id, "192.0.2.1")
+    spare.rotate(Purpose.blind_index)
+    after = intake.senders(device, id, "192.0.2.1")
+    assert [s.index for s in before] != [s.index for s in after]
+    assert [s.bucket for s in before] == [s.bucket for s in after]
+    assert await refused(world.nobody, device=device)

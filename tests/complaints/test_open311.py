@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -10,7 +11,7 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
-from api import codes, ids
+from api import clock, codes, ids
 from tests.complaints.conftest import by_code, tell
 from tests.complaints.released import (
     form,
@@ -493,3 +494,33 @@ async def test_one_device_of_a_program_has_limits_of_its_own(world: World) -> No
 async def test_only_a_program_tells_by_open311(world: World) -> None:
     for person in (world.nobody, world.citizen, world["provincial-officer"]):
         assert (await tell(person, channel="open311")).status_code in (401, 403)
+
+
+NAMES = ("first_name", "last_name", "phone", "email", "device_id", "account_id")
+
+
+@pytest.mark.parametrize("named", [None, *NAMES])
+async def test_the_same_words_of_nobody_known_are_a_retry_for_ten_minutes_and_then_another_person(
+    world: World, named: str | None
+) -> None:
+    sender = await program(world)
+    same = form(service_code="odour")
+    same = {k: v for k, v in same.items() if k not in NAMES}
+    if named is not None:
+        same[named] = "0800000000"
+
+    async def token(minutes: float) -> str:
+        with clock.travel(to_noon + timedelta(minutes=minutes)):
+            answer = await sender.post(same)
+        assert answer.status_code in (200, 201), answer.text
+        (one,) = answer.json()
+        found: str = one["token"]
+        return found
+
+    day = clock.bangkok_date(clock.now())
+    to_noon = datetime(day.year, day.month, day.day, 5, tzinfo=UTC) - clock.now()
+    first = await token(3)
+    assert await token(4) == first
+    assert await token(12.9) == first  # in the next ten minutes of the clock, too
+    assert (await token(13.1) == first) is (named is not None)
+    assert (await token(180) == first) is (named is not None)

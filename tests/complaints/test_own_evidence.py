@@ -113,6 +113,40 @@ async def test_the_original_is_its_complainants_and_nobody_elses(
             assert (await world[key].post(path + "screen")).status_code == 201, key
 
 
+async def test_the_office_that_answers_sees_the_pictures_wherever_it_lies(
+    world: World, own: tuple[UUID, Phone]
+) -> None:
+    id, phone = own
+    file = await sent(world, phone, id, photograph(11, position=HOME))
+    path = f"/v1/complaints/{id}/evidence/{file}"
+    local, elsewhere = world["local-officer"], world["inspector-elsewhere"]
+    for person in (local, elsewhere, world["operator"], phone.person, world.nobody):
+        for form in ("thumbnail", "screen"):
+            refused = await person.get(f"{path}/pictures/{form}")
+            assert refused.status_code in (401, 403, 404), (person.key, refused.text)
+    for officer in (world["inspector"], local, elsewhere):
+        async with world.db.begin(Worker("test")) as tx:
+            moved = """
+                update complaint set office = (select office from account where id = $2)
+                where id = $1
+            """
+            await tx.run(moved, id, officer.account)
+        (listed,) = (await officer.get(f"/v1/complaints/{id}/evidence")).json()["items"]
+        for form in listed["forms"]:
+            found = await officer.get(f"{path}/pictures/{form}")
+            assert found.status_code == 200, (officer.key, found.text)
+            assert not Image.open(io.BytesIO(found.content)).getexif()
+            assert hashlib.sha256(photograph(11, position=HOME)).hexdigest() not in str(
+                found.headers
+            )
+        for form in ("original", "nonsense"):
+            assert (await officer.get(f"{path}/pictures/{form}")).status_code in (404, 405)
+    other = ids.new()
+    assert (await tell(world.nobody, other)).status_code == 200
+    stray = await world["inspector"].get(f"/v1/complaints/{other}/evidence/{file}/pictures/screen")
+    assert (stray.status_code, stray.json()["code"]) == (404, "evidence/no-such-evidence")
+
+
 async def test_no_factory_no_other_province_and_no_other_citizen_gets_any_of_it(
     world: World,
 ) -> None:

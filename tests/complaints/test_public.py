@@ -95,17 +95,43 @@ async def test_a_long_passage_of_the_senders_is_found_anywhere_in_the_words(worl
     assert (await release(world, id, th=f"เขาเขียนว่า {theirs[100:120]} จบ")).status_code == 200
 
 
-async def test_what_was_withdrawn_is_not_released_and_disappears(world: World) -> None:
-    place = somewhere()
-    numbers = [await released(world, place=place) for _ in range(6)]
-    assert len((await shown(world)).keys() & set(numbers)) == 6
+async def test_what_was_withdrawn_is_not_released(world: World) -> None:
+    id = await told_last_month(world)
     async with world.db.begin() as tx:
-        left = await tx.value(
-            "update complaint set left_at = now() where public_id = $1 returning id", numbers[0]
-        )
-    assert len((await shown(world)).keys() & set(numbers)) == 5
-    again = await release(world, left)
-    assert (again.status_code, again.json()["code"]) == (409, "complaints/complaint-sealed")
+        await tx.run("update complaint set left_at = now() where id = $1", id)
+    answer = await release(world, id)
+    assert (answer.status_code, answer.json()["code"]) == (409, "complaints/complaint-sealed")
+
+
+async def test_nobody_learns_from_the_map_that_a_complainant_gave_up_or_that_it_was_merged(
+    world: World,
+) -> None:
+    place = somewhere()
+    numbers = [await released(world, place=place) for _ in range(5)]
+    into = await told_last_month(world)
+    before = await shown(world)
+    assert len(before.keys() & set(numbers)) == 5
+    async with world.db.begin() as tx:
+        changed = "update complaint set {} where public_id = $1"
+        await tx.run(changed.format("left_at = now()"), numbers[0])
+        await tx.run(changed.format("left_at = now(), state = 'withdrawn'"), numbers[1])
+        merged = changed.format("state = 'duplicate', merged_into = $2")
+        await tx.run(merged, numbers[2], into)
+    after = await shown(world)
+    codes = [after[n]["properties"]["status"] for n in numbers]
+    assert codes == ["open", "closed", "open", "open", "open"]
+    assert after[numbers[1]]["properties"]["status_en"] == "Finished"
+    for n in (0, 2, 3, 4):
+        assert after[numbers[n]] == before[numbers[n]]
+    async with world.db.begin() as tx:
+        await tx.run("update complaint set state = 'closed', closed_at = now() where id = $1", into)
+    assert (await shown(world))[numbers[2]]["properties"]["status"] == "closed"
+    async with world.db.read() as tx:
+        id = await tx.value("select id from complaint where public_id = $1", numbers[0])
+        version = await tx.value("select version from complaint where id = $1", id)
+    gone = await (await moderator(world)).post(f"/v1/complaints/{id}/unrelease", version=version)
+    assert gone.status_code == 200, gone.text
+    assert not (await shown(world)).keys() & set(numbers)  # too few are left in the cell
 
 
 # --- the map --------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ class Forward(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     text: Words
     responsible: Responsible
-    province: Annotated[str, Meta(pattern="^[0-9]{2}$")] | None = None
+    province: Annotated[str, Meta(pattern="^[0-9]{2}$", max_length=2)] | None = None
 
 
 class Merge(msgspec.Struct, forbid_unknown_fields=True):

@@ -123,7 +123,7 @@ async def authenticate(db: Database, given: str, network: str) -> Client | None:
             return Client(held.id)
         await limits.take(
             tx,
-            f"api_client:{sealed.index('network', network).hex()}",
+            limits.named("api_client", network),
             capacity=_TRIES,
             per_second=_TRIES_PER_S,
         )

@@ -72,6 +72,12 @@ def report(form: Form, category: Category, secret: str, client: UUID) -> tuple[R
         raise Refused(400, "ข้อมูลไม่ถูกต้อง", f"not understood: {error}") from None
 
 
+def names_somebody(form: Form) -> bool:
+    """Whether the form itself tells its sender from another with the same words."""
+    who = ("first_name", "last_name", "phone", "email", "device_id", "account_id")
+    return any(one(form, field) for field in who)
+
+
 def _position(form: Form) -> tuple[float | None, float | None]:
     lat, lng = one(form, "lat"), one(form, "long")
     if not lat and not lng:

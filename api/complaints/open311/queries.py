@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -23,6 +24,16 @@ async def keep(tx: Tx, complaint: UUID, client: UUID, token: bytes) -> None:
     )
 
 
+async def came_since(tx: Tx, complaint: UUID, since: datetime) -> bool:
+    """Whether there is such a complaint, and no older than that."""
+    found: bool = await tx.value(
+        "select exists (select from complaint where id = $1 and received_at >= $2)",
+        complaint,
+        since,
+    )
+    return found
+
+
 async def of_token(tx: Tx, tokens: list[bytes]) -> int | None:
     """The public id of the request that was given one of these tokens."""
     found: int | None = await tx.value(
@@ -42,7 +53,6 @@ class Own(msgspec.Struct):
     category: str
     content: str
     state: State
-    left: bool
     merged_state: State | None
 
 
@@ -50,7 +60,7 @@ async def own(tx: Tx, client: UUID, ids: list[int]) -> list[Own]:
     return await tx.all(
         Own,
         """
-        select c.public_id, c.category, k.content::text, c.state, c.left_at is not null as left,
+        select c.public_id, c.category, k.content::text, c.state,
             m.state as merged_state
         from open311_request r
         join complaint c on c.id = r.complaint

@@ -41,6 +41,8 @@ from api.permissions import NOBODY, Actor, Client
 
 CHANGESET: Final = "2026-11-22T00:00:00+07:00"
 TOKEN: Final = "open311_request.token"  # noqa: S105 - the name of an index
+RETRY: Final = timedelta(minutes=10)
+"""So long a form that names nobody, sent again, is a retry."""
 MOST: Final = 1000
 _MOST_IDS: Final = 100
 _ID: Final = re.compile(r"[0-9]{1,15}")
@@ -168,13 +170,14 @@ async def _service(tx: Tx, code: str) -> Category:
 
 async def request(tx: Tx, form: Form, network: str) -> Received:
     """Takes what a program tells for a person. The same form again on the same day (in Bangkok) is
-    the same complaint, with the same answer. Raises `Refused`, and what `intake.report` raises.
+    the same complaint, with the same answer; one that names nobody, for ten minutes only. Raises
+    `Refused`, and what `intake.report` raises.
     """
     client = tx.actor
     if not isinstance(client, Client):
         raise TypeError("only a program tells by Open311")
     category = await _service(tx, forms.one(form, "service_code"))
-    id, secret, token = _derived(client.id, form, tx.now)
+    id, secret, token = await _known_as(tx, client.id, form)
     said, odd = forms.report(form, category, secret, client.id)
     found = await intake.report(tx, id, said, network, odd)
     await open311_queries.keep(tx, id, client.id, sealed.index(TOKEN, token))
@@ -185,12 +188,30 @@ async def request(tx: Tx, form: Form, network: str) -> Received:
     return Received(token, notice)
 
 
-def _derived(client: UUID, form: Form, now: datetime) -> tuple[UUID, str, str]:
+async def _known_as(tx: Tx, client: UUID, form: Form) -> tuple[UUID, str, str]:
+    """(id, tracking secret, token): those of the complaint that a retry was before, else new ones.
+
+    Two people may write the same few words on one day, and must not be given one code.
+    """
+    if forms.names_somebody(form):
+        return _derived(client, form, tx.now)
+    slot = int(tx.now.timestamp() // RETRY.total_seconds())
+    before = _derived(client, form, tx.now - RETRY, slot - 1)
+    if await open311_queries.came_since(tx, before[0], tx.now - RETRY):
+        return before
+    return _derived(client, form, tx.now, slot)
+
+
+def _derived(
+    client: UUID, form: Form, now: datetime, slot: int | None = None
+) -> tuple[UUID, str, str]:
     """(id, tracking secret, token) of a form: keyed, so that only the sender learns them, and the
     same for a retry, for which Open311 has no id of its own.
     """
     day = clock.bangkok_date(now)
-    told = msgspec.json.encode([str(client), day, sorted((k, list(v)) for k, v in form.items())])
+    fields = sorted((k, list(v)) for k, v in form.items())
+    parts = [str(client), day, fields]
+    told = msgspec.json.encode(parts if slot is None else [*parts, slot])
     drawn = hmac.digest(keys.ring().derive("open311 request"), told, hashlib.sha512)
     begun = datetime(day.year, day.month, day.day, tzinfo=clock.BANGKOK)
     high = int(begun.timestamp() * 1000).to_bytes(6, "big")  # UUIDv7: the time, then 74 bits
@@ -252,7 +273,7 @@ async def _by_ids(tx: Tx, wanted: list[int]) -> list[ServiceRequest]:
     }
     if isinstance(tx.actor, Client):
         for own in await open311_queries.own(tx, tx.actor.id, wanted):
-            status = public.told(own.state, left=own.left, merged_into=own.merged_state)
+            status = public.told(own.state, own.merged_state)
             found.setdefault(
                 own.public_id,
                 ServiceRequest(
@@ -267,7 +288,7 @@ async def _by_ids(tx: Tx, wanted: list[int]) -> list[ServiceRequest]:
 
 
 def _shown(one: Published) -> ServiceRequest:
-    status, lat_lng = public.told(one.state), public.position(one)
+    status, lat_lng = public.told(one.state, one.merged_state), public.position(one)
     return ServiceRequest(
         service_request_id=one.public_id,
         status=status.code,

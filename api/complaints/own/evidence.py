@@ -23,7 +23,15 @@ from api.complaints.own import service as own
 from api.complaints.problems import ComplaintNotFound
 from api.db import Tx
 from api.evidence import service as evidence
-from api.evidence.model import Claims, Evidence, EvidenceNotFound, EvidenceTaken, Link
+from api.evidence.model import (
+    Claims,
+    Evidence,
+    EvidenceNotFound,
+    EvidenceTaken,
+    Form,
+    Link,
+)
+from api.evidence.service import File
 from api.jobs import Job
 from api.permissions import EVERYTHING, Role, Session, Tracking
 
@@ -141,6 +149,19 @@ async def _all(tx: Tx, id: UUID) -> list[Evidence]:
     rows = [*await evidence.of(tx, OWNER, id)]
     rows += [await evidence.one(tx, file) for file in await evidence.waiting(tx, OWNER, id)]
     return [await evidence.seen_by(tx, row) for row in rows if row.complainant is not None]
+
+
+async def seen(tx: Tx, id: UUID, file: UUID, form: Form) -> File:
+    """A picture made anew, for whoever has the complaint at their desk: its office, too, which has
+    no reach over files by province or class. Raises `ComplaintNotFound`, `EvidenceNotFound`."""
+    complaint = await reading.row(tx, id, "complaint.read")
+    await desk_reading.looked_at(tx, complaint)
+    rows = [*await evidence.of(tx, OWNER, complaint.id)]
+    rows += [await evidence.one(tx, f) for f in await evidence.waiting(tx, OWNER, complaint.id)]
+    found = [row for row in rows if row.id == file and row.complainant is not None]
+    if not found or form == "original":
+        raise EvidenceNotFound()
+    return evidence.file_of(found[0], form)
 
 
 async def open_original(tx: Tx, id: UUID, file: UUID, reason: str) -> Link:

@@ -13,7 +13,8 @@ from api.db import Tx
 
 
 class Released(msgspec.Struct):
-    """A complaint that an officer released to the public."""
+    """A complaint that an officer released to the public. Also one that was merged or left since:
+    that it is gone would tell that its teller gave up."""
 
     id: UUID
     shown_as: UUID
@@ -21,6 +22,7 @@ class Released(msgspec.Struct):
     lat: float | None
     lng: float | None
     state: State
+    merged_state: State | None
     text: str
     received_at: datetime
 
@@ -37,14 +39,14 @@ async def near(
         """
         with open_to_all as not materialized (
             select c.* from complaint c join complaint_category k on k.code = c.category
-            where c.released_at is not null and c.earth is not null and c.left_at is null
-                and c.state not in ('duplicate', 'withdrawn')
+            where c.released_at is not null and c.earth is not null
                 and not coalesce((k.content->>'confidential')::boolean, false)
                 and c.received_at < $4
         )
-        select c.id, c.shown_as, c.category, c.lat, c.lng, c.state,
+        select c.id, c.shown_as, c.category, c.lat, c.lng, c.state, m.state as merged_state,
             coalesce(c.released_text, '') as text, c.received_at
         from open_to_all c
+        left join complaint m on m.id = c.merged_into
         cross join lateral (
             select count(*) >= $6 as safe from (
                 select from open_to_all n
@@ -70,11 +72,10 @@ async def released(tx: Tx, shown_as: UUID) -> Released | None:
     return await tx.maybe_one(
         Released,
         """
-        select id, shown_as, category, lat, lng, state, coalesce(released_text, '') as text,
-            received_at
-        from complaint
-        where shown_as = $1 and released_at is not null and left_at is null
-            and state not in ('duplicate', 'withdrawn')
+        select c.id, c.shown_as, c.category, c.lat, c.lng, c.state, m.state as merged_state,
+            coalesce(c.released_text, '') as text, c.received_at
+        from complaint c left join complaint m on m.id = c.merged_into
+        where c.shown_as = $1 and c.released_at is not null
         """,
         shown_as,
     )

@@ -69,7 +69,7 @@ def middle(degrees: float) -> float:
 
 
 def _offered(found: Released, metres: float) -> Nearby:
-    status = others_status(found.state)
+    status = others_status(found.state, found.merged_state)
     return Nearby(
         id=found.shown_as,
         number=public_number(found.shown_as),
@@ -84,7 +84,7 @@ def _offered(found: Released, metres: float) -> Nearby:
 
 async def asked(tx: Tx, network: str) -> None:
     """Counts a question of a network; raises `TooFast`. In a transaction of its own."""
-    bucket = f"nearby:{sealed.index('network', network).hex()}"
+    bucket = limits.named("nearby", network)
     await limits.take(tx, bucket, capacity=_ASKED_AN_HOUR, per_second=_ASKED_AN_HOUR / 3600)
 
 
@@ -96,7 +96,8 @@ async def join(tx: Tx, shown_as: UUID, id: UUID, said: MeTooSaid, network: str) 
     """
     if not (isinstance(tx.actor, Session) or tx.actor == NOBODY):
         raise NotAllowed(verb="complaint.report")
-    account = tx.actor.account if isinstance(tx.actor, Session) and not said.anonymous else None
+    signed_in = tx.actor.account if isinstance(tx.actor, Session) else None
+    account = None if said.anonymous else signed_in
     code = tracking.read(said.secret)
     found = await me_too_queries.released(tx, shown_as)
     if found is None:
@@ -111,23 +112,24 @@ async def join(tx: Tx, shown_as: UUID, id: UUID, said: MeTooSaid, network: str) 
         if before.me_too:
             await me_too_queries.come_back(tx, before.id)
         return _joined(found, before.id, code if mine else None, before.counted, replayed=True)
-    senders = intake.senders(said.device, account, network)
-    if await me_too_queries.blocked(tx, [sender for sender, _ in senders]):
+    senders = intake.senders(said.device, signed_in, network)
+    if await me_too_queries.blocked(tx, intake.known(senders)):
         raise SenderBlocked()
-    status = others_status(found.state)
+    status = others_status(found.state, found.merged_state)
     if status not in OPEN:
         raise ComplaintEnded(status=status)
     person = persons[0] if persons else None
     await me_too_queries.insert(tx, id, found.id, account, person, tracking.index(code))
     # As when a complaint is told, after the secret: else two with one secret could deadlock.
-    await limits.take_all(tx, [bucket for _, bucket in senders])
+    counted = [s for s in senders if s.kind != "account" or account is not None]
+    await limits.take_all(tx, [s.bucket for s in counted])
     tx.actor = Tracking(found.id, id)
     await events.record(tx, "complaint.me_too_added", "complaint", found.id)
     return _joined(found, id, code, account is not None, replayed=False)
 
 
 def _joined(found: Released, id: UUID, code: str | None, counted: bool, *, replayed: bool) -> MeToo:
-    status: PublicStatus = others_status(found.state)
+    status: PublicStatus = others_status(found.state, found.merged_state)
     return MeToo(
         id=id,
         complaint=found.shown_as,

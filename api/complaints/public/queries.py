@@ -40,6 +40,7 @@ class Published(msgspec.Struct):
     province_th: str | None
     province_en: str | None
     state: State
+    merged_state: State | None
     month: date
     changed: date
     th: str
@@ -53,7 +54,8 @@ async def published(
 ) -> list[Published]:
     """Released complaints of complete months (`before`: where this month began), newest first.
 
-    Not those of confidential categories, nor merged ones, nor those that their complainants left.
+    Not those of confidential categories. What was merged, or left by its complainant, stays until
+    an officer takes the words back: by going it would tell that somebody gave up.
     """
     return await tx.all(
         Published,
@@ -62,20 +64,22 @@ async def published(
             select c.*, k.content,
                 date_trunc('month', c.received_at at time zone 'Asia/Bangkok')::date as month
             from complaint c join complaint_category k on k.code = c.category
-            where c.released_at is not null and c.left_at is null
-                and c.state not in ('duplicate', 'withdrawn')
+            where c.released_at is not null
                 and not coalesce((k.content->>'confidential')::boolean, false)
                 and c.received_at < $10
         )
         select c.public_id, c.category, c.content::text, c.province, p.name_th as province_th,
-            p.name_en as province_en, c.state, c.month,
-            date_trunc('month', coalesce(c.closed_at, c.resolved_at, c.released_at)
-                at time zone 'Asia/Bangkok')::date as changed,
+            p.name_en as province_en, c.state, m.state as merged_state, c.month,
+            date_trunc('month', coalesce(
+                case when m.id is null then c.closed_at else m.closed_at end,
+                case when m.id is null then c.resolved_at else m.resolved_at end,
+                c.released_at) at time zone 'Asia/Bangkok')::date as changed,
             c.released_text as th, c.released_en as en,
             case when cell.safe then floor(c.lat / $8)::integer end as row,
             case when cell.safe then floor(c.lng / $8)::integer end as column
         from open_to_all c
         left join province p on p.code = c.province
+        left join complaint m on m.id = c.merged_into
         cross join lateral (
             select count(*) >= $9 as safe from (
                 select from open_to_all n
@@ -88,7 +92,7 @@ async def published(
         ) cell
         where ($1::bigint[] is null or c.public_id = any ($1))
             and ($2::text[] is null or c.category = any ($2))
-            and ($3::text[] is null or c.state = any ($3))
+            and ($3::text[] is null or coalesce(m.state, c.state) = any ($3))
             and ($4::text is null or c.province = $4)
             and ($5::date is null or c.month >= $5) and ($6::date is null or c.month <= $6)
             and (not $7 or cell.safe)
@@ -219,14 +223,13 @@ async def freeze(tx: Tx, month: date) -> int:
 
 
 def states(names: Sequence[str]) -> list[str] | None:
-    """The states that `open` and `closed` stand for, of those that are published at all."""
-    closed = {State.resolved, State.closed, State.rejected}
-    gone = {State.duplicate, State.withdrawn}
+    """The states that `open` and `closed` stand for, as strangers are told them."""
+    closed = {State.resolved, State.closed, State.rejected, State.withdrawn}
     if not names:
         return None
     found: set[State] = set()
     if "closed" in names:
         found |= closed
     if "open" in names:
-        found |= set(State) - closed - gone
+        found |= set(State) - closed
     return sorted(found)

@@ -11,7 +11,7 @@ import msgspec
 
 from api import clock, settings
 from api.complaints.categories import content
-from api.complaints.model import PUBLIC_TH, PublicStatus, State, public_status
+from api.complaints.model import PUBLIC_TH, PublicStatus, State, others_status
 from api.complaints.public import queries as public_queries
 from api.complaints.public.queries import Published, Wanted
 from api.db import Tx
@@ -23,10 +23,8 @@ _EN: Final[dict[str, str]] = {
     PublicStatus.in_progress: "In progress",
     PublicStatus.finished: "Finished",
     PublicStatus.not_taken_up: "Not taken up",
-    PublicStatus.withdrawn: "Withdrawn",
 }
-_TH: Final[dict[str, str]] = PUBLIC_TH | {PublicStatus.withdrawn: "ผู้ร้องยกเลิกเรื่อง"}
-_OVER: Final = frozenset({PublicStatus.finished, PublicStatus.not_taken_up, PublicStatus.withdrawn})
+_OVER: Final = frozenset({PublicStatus.finished, PublicStatus.not_taken_up})
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -37,12 +35,10 @@ class Status(msgspec.Struct, frozen=True):
     en: str
 
 
-def told(state: State, *, left: bool = False, merged_into: State | None = None) -> Status:
-    """That an office waits for its complainant is between the two of them."""
-    status = public_status(state, left=left, merged_into=merged_into)
-    if status is PublicStatus.waiting_for_you:
-        status = PublicStatus.in_progress
-    return Status("closed" if status in _OVER else "open", _TH[status], _EN[status])
+def told(state: State, merged_into: State | None = None) -> Status:
+    """That an office waits for its complainant, or that they gave up, is between the two."""
+    status = others_status(state, merged_into)
+    return Status("closed" if status in _OVER else "open", PUBLIC_TH[status], _EN[status])
 
 
 # --- the map --------------------------------------------------------------------------------------
@@ -122,7 +118,7 @@ def position(one: Published) -> tuple[float, float] | None:
 
 def _feature(one: Published) -> Feature:
     lat, lng = position(one) or (0.0, 0.0)  # asked for with `safe`
-    words, status = content(one.content), told(one.state)
+    words, status = content(one.content), told(one.state, one.merged_state)
     about = About(
         category=one.category,
         category_th=words.th,
