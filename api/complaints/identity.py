@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -66,6 +67,7 @@ async def sent(tx: Tx, id: UUID) -> Sent | None:
 class Part(msgspec.Struct):
     """What somebody is to a complaint."""
 
+    id: UUID
     complaint: UUID
     me_too: bool
     shown_as: UUID
@@ -74,14 +76,19 @@ class Part(msgspec.Struct):
 
 
 async def part(tx: Tx, complainant: UUID) -> Part | None:
-    return await tx.maybe_one(
+    return (await parts(tx, [complainant])).get(complainant)
+
+
+async def parts(tx: Tx, complainants: Sequence[UUID]) -> dict[UUID, Part]:
+    found = await tx.all(
         Part,
         """
-        select p.complaint, p.kind = 'me_too' as me_too, c.shown_as, p.left_at, p.created_at
-        from complainant p join complaint c on c.id = p.complaint where p.id = $1
+        select p.id, p.complaint, p.kind = 'me_too' as me_too, c.shown_as, p.left_at, p.created_at
+        from complainant p join complaint c on c.id = p.complaint where p.id = any ($1)
         """,
-        complainant,
+        list(complainants),
     )
+    return {each.id: each for each in found}
 
 
 class Told(msgspec.Struct):

@@ -24,7 +24,7 @@ from api.complaints.model import (
     shown_number,
 )
 from api.complaints.problems import ComplaintNotFound
-from api.complaints.views import OwnComplaint, Place, Report
+from api.complaints.views import Opening, OwnComplaint, Place, Report, Said
 from api.db import Tx
 from api.permissions import Role, Session, Tracking
 
@@ -71,16 +71,53 @@ async def categories(tx: Tx) -> list[Category]:
 
 async def own(tx: Tx, caller: Tracking) -> OwnComplaint:
     """The complaint as its complainant, or one who said "me too", sees it."""
-    found = await queries.complaints(tx, [caller.complaint], permissions.EVERYTHING)
-    part = await identity.part(tx, caller.complainant)
-    if not found or part is None:
-        raise ComplaintNotFound(complaint=caller.complaint)
-    complaint = found[0]
-    if part.me_too:
-        return _followed(complaint, part)
-    office = await reading_queries.office(tx, complaint.office)
+    return (await owned(tx, [caller]))[0]
+
+
+async def owned(tx: Tx, callers: Sequence[Tracking]) -> list[OwnComplaint]:
+    """The same of several, in their order: a statement for each kind of part, however many.
+
+    Raises `ComplaintNotFound` where one of them is gone.
+    """
+    if not callers:
+        return []
+    ids = [caller.complaint for caller in callers]
+    rows = {row.id: row for row in await queries.complaints(tx, ids, permissions.EVERYTHING)}
+    parts = await identity.parts(tx, [caller.complainant for caller in callers])
+    for caller in callers:
+        if caller.complaint not in rows or caller.complainant not in parts:
+            raise ComplaintNotFound(complaint=caller.complaint)
+    told = [caller for caller in callers if not parts[caller.complainant].me_too]
+    offices = [rows[caller.complaint].office for caller in told]
+    beside = _Beside(
+        await reading_queries.offices(tx, [id for id in offices if id is not None]),
+        await reading_queries.said(tx, told),
+        await reading_queries.openings(tx, [caller.complainant for caller in told]),
+        await _reopened_enough(tx, [rows[caller.complaint] for caller in told]),
+    )
+    return [
+        _followed(rows[caller.complaint], parts[caller.complainant])
+        if parts[caller.complainant].me_too
+        else _told(rows[caller.complaint], caller.complainant, beside)
+        for caller in callers
+    ]
+
+
+class _Beside(msgspec.Struct):
+    """What is shown beside the rows of a page."""
+
+    offices: dict[UUID, reading_queries.Office]
+    said: list[reading_queries.SaidTo]
+    openings: list[reading_queries.OpeningOf]
+    reopened_enough: set[UUID]
+
+
+def _told(complaint: ComplaintRow, complainant: UUID, beside: _Beside) -> OwnComplaint:
+    """As whoever told it sees it."""
+    office = beside.offices.get(complaint.office) if complaint.office else None
     status = complaint.status
     over = status in (PublicStatus.finished, PublicStatus.not_taken_up)
+    enough = complaint.id in beside.reopened_enough
     return OwnComplaint(
         id=complaint.id,
         number=complaint.shown_number,
@@ -92,17 +129,25 @@ async def own(tx: Tx, caller: Tracking) -> OwnComplaint:
         place=place(complaint),
         received_at=complaint.received_at,
         answer_by=_answer_by(complaint.clocks),
-        office_th=office.th,
-        office_en=office.en,
+        office_th=office.th if office else "",
+        office_en=office.en if office else "",
         forwarded_to=complaint.forwarded_to,
         outcome=_outcome(complaint) if over else None,
         decision=_decision(complaint) if over else "",
         solved=complaint.solved,
         rating=complaint.rating,
-        reopen_until=reopen_until(complaint) if await may_reopen(tx, complaint) else None,
+        reopen_until=None if enough else reopen_until(complaint),
         occurrences=complaint.occurrences,
-        said=await reading_queries.said(tx, complaint.id, caller.complainant),
-        openings=await reading_queries.openings(tx, caller.complainant),
+        said=[
+            Said(each.id, each.kind, each.by, each.text, each.at, each.received_at)
+            for each in beside.said
+            if each.complainant == complainant
+        ],
+        openings=[
+            Opening(each.at, each.office_th, each.office_en, each.reason)
+            for each in beside.openings
+            if each.complainant == complainant
+        ],
     )
 
 
@@ -181,9 +226,16 @@ def reopen_until(complaint: ComplaintRow) -> datetime | None:
 
 async def may_reopen(tx: Tx, complaint: ComplaintRow) -> bool:
     """Whether whoever told it has not yet reopened it as often as they may by themselves."""
-    if complaint.reopened < settings.current().reopenings:
-        return True
-    return await reading_queries.reopenings(tx, complaint.id) < settings.current().reopenings
+    return not await _reopened_enough(tx, [complaint])
+
+
+async def _reopened_enough(tx: Tx, complaints: Sequence[ComplaintRow]) -> set[UUID]:
+    most = settings.current().reopenings
+    often = [complaint.id for complaint in complaints if complaint.reopened >= most]
+    if not often:  # a head's count in `reopened` too
+        return set()
+    times = await reading_queries.reopenings(tx, often)
+    return {id for id in often if times.get(id, 0) >= most}
 
 
 def _answer_by(stored: str) -> datetime | None:

@@ -2,66 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from api.complaints.views import Opening, Said
+from api.complaints.model import EntryKind
 from api.db import Tx
+from api.permissions import Tracking
 
 
-class Names(msgspec.Struct):
+class Office(msgspec.Struct):
     """The office that answers for it, as the complainant may know."""
 
+    id: UUID
     th: str
     en: str
 
 
-async def office(tx: Tx, id: UUID | None) -> Names:
-    found = await tx.maybe_one(Names, "select name_th, name_en from office where id = $1", id)
-    return found or Names("", "")
+async def offices(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Office]:
+    found = await tx.all(
+        Office, "select id, name_th as th, name_en as en from office where id = any ($1)", list(ids)
+    )
+    return {office.id: office for office in found}
 
 
-async def said(tx: Tx, complaint: UUID, complainant: UUID) -> list[Said]:
-    """What was said since, by the office to the complainant and by the complainant."""
+class SaidTo(msgspec.Struct):
+    """What one complainant sees of what was said since."""
+
+    complainant: UUID
+    id: UUID
+    kind: EntryKind
+    by: str
+    text: str
+    at: datetime | None
+    received_at: datetime
+
+
+async def said(tx: Tx, callers: Sequence[Tracking]) -> list[SaidTo]:
+    """What was said since, by the office to each complainant and by the complainant."""
     return await tx.all(
-        Said,
+        SaidTo,
         """
-        select id, kind, case when complainant is null then 'office' else 'you' end, text, at,
-            received_at
-        from complaint_entry
-        where complaint = $1 and shown and (complainant is null or complainant = $2)
-        order by received_at, id
+        select w.complainant, e.id, e.kind,
+            case when e.complainant is null then 'office' else 'you' end as by, e.text, e.at,
+            e.received_at
+        from unnest($1::uuid[], $2::uuid[]) as w(complaint, complainant)
+        join complaint_entry e on e.complaint = w.complaint and e.shown
+            and (e.complainant is null or e.complainant = w.complainant)
+        order by e.received_at, e.id
         """,
-        complaint,
-        complainant,
+        [caller.complaint for caller in callers],
+        [caller.complainant for caller in callers],
     )
 
 
-async def reopenings(tx: Tx, complaint: UUID) -> int:
-    """How often whoever told it reopened it by themselves."""
-    found: int = await tx.value(
+class Reopened(msgspec.Struct):
+    complaint: UUID
+    times: int
+
+
+async def reopenings(tx: Tx, complaints: Sequence[UUID]) -> dict[UUID, int]:
+    """How often those who told them reopened them by themselves; left out: never."""
+    found = await tx.all(
+        Reopened,
         """
-        select count(*) from complaint_entry
-        where complaint = $1 and kind = 'reopening' and complainant is not null
+        select complaint, count(*) as times from complaint_entry
+        where complaint = any ($1) and kind = 'reopening' and complainant is not null
+        group by complaint
         """,
-        complaint,
+        list(complaints),
     )
-    return found
+    return {each.complaint: each.times for each in found}
 
 
-async def openings(tx: Tx, complainant: UUID) -> list[Opening]:
+class OpeningOf(msgspec.Struct):
+    """Somebody opened the seal over a complainant."""
+
+    complainant: UUID
+    at: datetime
+    office_th: str
+    office_en: str
+    reason: str
+
+
+async def openings(tx: Tx, complainants: Sequence[UUID]) -> list[OpeningOf]:
     """Who opened the seal: the complainant is told the office and the reason, not the officer."""
     return await tx.all(
-        Opening,
+        OpeningOf,
         """
-        select e.at, coalesce(o.name_th, ''), coalesce(o.name_en, ''),
-            coalesce(e.facts->>'reason', '')
+        select e.record as complainant, e.at, coalesce(o.name_th, '') as office_th,
+            coalesce(o.name_en, '') as office_en, coalesce(e.facts->>'reason', '') as reason
         from event e
         left join officer f on f.account = e.account
         left join office o on o.id = f.office
-        where e.record = $1 and e.name = 'complaint.identity_opened'
+        where e.record = any ($1) and e.name = 'complaint.identity_opened'
         order by e.id
         """,
-        complainant,
+        list(complainants),
     )

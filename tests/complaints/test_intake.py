@@ -9,6 +9,7 @@ import pytest
 
 from api import codes, ids
 from tests.complaints.conftest import by_code, secret, tell, told
+from tests.statements import counted
 from tests.world import World, encode
 
 
@@ -200,3 +201,17 @@ async def test_more_than_a_network_may_send_is_refused_with_a_time_to_wait(world
     refused = await tell(world.nobody, device=device)
     assert (refused.status_code, refused.json()["code"]) == (429, "ground/too-fast")
     assert int(refused.headers["Retry-After"]) > 60
+
+
+async def test_a_list_of_ones_own_costs_as_many_statements_for_six_as_for_two(
+    world: World,
+) -> None:
+    for _ in range(6):
+        assert (await tell(world["stranger"])).status_code == 200
+    costs = []
+    for limit in (2, 6):
+        with counted() as ran:
+            page = (await world["stranger"].get(f"/v1/own-complaints?limit={limit}")).json()
+        assert len(page["items"]) == limit
+        costs.append(len(ran))
+    assert costs[0] == costs[1] <= 8, costs

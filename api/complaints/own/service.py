@@ -67,7 +67,7 @@ async def listed(tx: Tx, before: UUID | None, limit: int) -> tuple[list[OwnCompl
         return [await reading.own(tx, tx.actor)], None
     assert isinstance(tx.actor, Session)
     found = await own_queries.of_account(tx, tx.actor.account, before, limit)
-    owned = [await reading.own(tx, Tracking(h.complaint, h.complainant)) for h in found]
+    owned = await reading.owned(tx, [Tracking(h.complaint, h.complainant) for h in found])
     return owned, found[-1].complainant if len(found) == limit else None
 
 
