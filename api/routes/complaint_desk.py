@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -41,13 +42,23 @@ from api.complaints.problems import (
 )
 from api.complaints.views import Complaint, ComplaintLine, Entry
 from api.cursors import CursorInvalid
-from api.edge import InTx, Page, get, if_match, post, put
-from api.problems import Stale
+from api.edge import Declare, InTx, Page, get, if_match, post, put
+from api.problems import Problem, Stale
 from api.sealed import Erased
 
 AnyRequest = Request[Any, Any, Any]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
-MOVED = [ComplaintNotFound, ComplaintSealed, Stale]
+
+
+def act(action: str, verb: str, problems: Sequence[type[Problem]] = ()) -> Declare:
+    """A verb on a complaint as it stands: If-Match carries its version, and it comes back."""
+    return post(
+        f"/v1/complaints/{{complaint:uuid}}/{action}",
+        verb=verb,
+        operation=f"complaint.{action}",
+        problems=[ComplaintNotFound, ComplaintSealed, Stale, *problems],
+        status_code=200,
+    )
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -124,25 +135,13 @@ async def list_views(
 # --- triage ---------------------------------------------------------------------------------------
 
 
-@post(
-    "/v1/complaints/{complaint:uuid}/accept",
-    verb="complaint.triage",
-    operation="complaint.accept",
-    problems=MOVED,
-    status_code=200,
-)
+@act("accept", "complaint.triage")
 async def accept(request: AnyRequest, tx: InTx, complaint: FromPath[UUID]) -> Complaint:
     """Takes it up. If-Match carries the version."""
     return await desk.accept(tx, complaint, if_match(request))
 
 
-@post(
-    "/v1/complaints/{complaint:uuid}/reject",
-    verb="complaint.triage",
-    operation="complaint.reject",
-    problems=[*MOVED, ResponsibleNeeded, ForwardInstead],
-    status_code=200,
-)
+@act("reject", "complaint.triage", [ResponsibleNeeded, ForwardInstead])
 async def reject(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Reject]
 ) -> Complaint:
@@ -150,13 +149,7 @@ async def reject(
     return await desk.reject(tx, complaint, if_match(request), data)
 
 
-@post(
-    "/v1/complaints/{complaint:uuid}/forward",
-    verb="complaint.triage",
-    operation="complaint.forward",
-    problems=[*MOVED, ResponsibleNeeded, NotAppointed, PlaceUnknown],
-    status_code=200,
-)
+@act("forward", "complaint.triage", [ResponsibleNeeded, NotAppointed, PlaceUnknown])
 async def forward(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Forward]
 ) -> Complaint:
@@ -164,13 +157,7 @@ async def forward(
     return await desk.forward(tx, complaint, if_match(request), data)
 
 
-@post(
-    "/v1/complaints/{complaint:uuid}/merge",
-    verb="complaint.triage",
-    operation="complaint.merge",
-    problems=[*MOVED, MergeImpossible],
-    status_code=200,
-)
+@act("merge", "complaint.triage", [MergeImpossible])
 async def merge(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Merge]
 ) -> Complaint:
@@ -178,13 +165,7 @@ async def merge(
     return await desk.merge(tx, complaint, if_match(request), data)
 
 
-@post(
-    "/v1/complaints/{complaint:uuid}/assign",
-    verb="complaint.triage",
-    operation="complaint.assign",
-    problems=[*MOVED, OfficerUnfit],
-    status_code=200,
-)
+@act("assign", "complaint.triage", [OfficerUnfit])
 async def assign(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Assign]
 ) -> Complaint:
@@ -192,13 +173,7 @@ async def assign(
     return await desk.assign(tx, complaint, if_match(request), data)
 
 
-@post(
-    "/v1/complaints/{complaint:uuid}/close",
-    verb="complaint.triage",
-    operation="complaint.close",
-    problems=MOVED,
-    status_code=200,
-)
+@act("close", "complaint.triage")
 async def close(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Say]
 ) -> Complaint:
@@ -206,12 +181,7 @@ async def close(
     return await desk.close(tx, complaint, if_match(request), data.text)
 
 
-@post(
-    "/v1/complaints/{complaint:uuid}/reopen",
-    verb="complaint.reopen",
-    problems=MOVED,
-    status_code=200,
-)
+@act("reopen", "complaint.reopen")
 async def reopen(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Say]
 ) -> Complaint:
@@ -222,25 +192,13 @@ async def reopen(
 # --- handling -------------------------------------------------------------------------------------
 
 
-@post(
-    "/v1/complaints/{complaint:uuid}/begin",
-    verb="complaint.handle",
-    operation="complaint.begin",
-    problems=MOVED,
-    status_code=200,
-)
+@act("begin", "complaint.handle")
 async def begin(request: AnyRequest, tx: InTx, complaint: FromPath[UUID]) -> Complaint:
     """The first action."""
     return await desk.begin(tx, complaint, if_match(request))
 
 
-@post(
-    "/v1/complaints/{complaint:uuid}/ask",
-    verb="complaint.handle",
-    operation="complaint.ask",
-    problems=[*MOVED, EntryExists, NobodyToAsk],
-    status_code=200,
-)
+@act("ask", "complaint.handle", [EntryExists, NobodyToAsk])
 async def ask(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[SayOnce]
 ) -> Complaint:
@@ -248,13 +206,7 @@ async def ask(
     return await desk.ask(tx, complaint, if_match(request), data)
 
 
-@post(
-    "/v1/complaints/{complaint:uuid}/inform",
-    verb="complaint.handle",
-    operation="complaint.inform",
-    problems=[*MOVED, EntryExists],
-    status_code=200,
-)
+@act("inform", "complaint.handle", [EntryExists])
 async def inform(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[SayOnce]
 ) -> Complaint:
@@ -262,13 +214,7 @@ async def inform(
     return await desk.inform(tx, complaint, if_match(request), data)
 
 
-@post(
-    "/v1/complaints/{complaint:uuid}/resolve",
-    verb="complaint.handle",
-    operation="complaint.resolve",
-    problems=MOVED,
-    status_code=200,
-)
+@act("resolve", "complaint.handle")
 async def resolve(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Resolve]
 ) -> Complaint:
