@@ -52,7 +52,7 @@ class Route(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class StoredRoute(Route, kw_only=True):
-    """A rule as stored; the first six fields are the row's."""
+    """A rule as stored."""
 
     id: UUID
     version: int
@@ -170,10 +170,9 @@ async def block_sender(tx: Tx, complaint: UUID, block: Block) -> Blocked:
     if not found.named and not network:
         raise NothingToBlock()
     length = timedelta(days=block.days)
-    account, put = _account(tx), keeping_queries.block
-    until = await put(tx, found.named, block.reason, tx.now + length, account)
-    soon = tx.now + min(length, NETWORK)
-    network_until = await put(tx, network, block.reason, soon, account)
+    account, soon = _account(tx), tx.now + min(length, NETWORK)
+    until = await keeping_queries.block(tx, found.named, block.reason, tx.now + length, account)
+    network_until = await keeping_queries.block(tx, network, block.reason, soon, account)
     facts = {"until": until, "network_until": network_until}
     await events.record(tx, "complaint_block.added", "complaint", row.id, facts=facts)
     return Blocked(len(found.named) + len(network), until, network_until)

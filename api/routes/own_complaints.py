@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api import logs
 from api.accounts.model import AuthorityNeeded
+from api.challenge import ChallengeNeeded
 from api.complaints.own import evidence, me_toos, pages, slips
 from api.complaints.own import service as own
 from api.complaints.own.slips import SlipWanted
@@ -165,8 +166,9 @@ async def list_nearby(
     operation="complaint.me_too",
     problems=[
         *(ComplaintNotFound, ComplaintEnded, SecretUnreadable, SecretTaken),
-        *(SenderBlocked, TooFast),
+        *(SenderBlocked, TooFast, ChallengeNeeded),
     ],
+    opt={"challenged": True},
 )
 async def join(
     request: AnyRequest,

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from api import ids, settings
-from tests.complaints.conftest import tell, told
+from tests.complaints.conftest import secret, tell, told
 from tests.world import World, encode
 
 
@@ -67,6 +67,15 @@ async def test_who_does_not_sign_in_is_asked_and_an_answer_counts_once(
     assert (await send(world, "good")).status_code == 200
     assert (await send(world, "good")).status_code == 403
     assert service.asked[0] == {"secret": ["sample"], "response": ["bad"]}
+
+
+async def test_who_says_me_too_without_signing_in_is_asked_as_well(
+    world: World, service: type[Service]
+) -> None:
+    refused = await world.nobody.put(
+        f"/v1/complaints/{ids.new()}/me-toos/{ids.new()}", content=encode({"secret": secret()})
+    )
+    assert (refused.status_code, refused.json()["code"]) == (403, "ground/challenge-needed")
 
 
 async def test_who_signs_in_or_sits_at_a_desk_is_not_asked(
