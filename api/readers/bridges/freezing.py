@@ -1,4 +1,4 @@
-"""What should not happen: noted as an incident, and where two hold one key, the device is frozen."""
+"""What should not happen is an incident; where two hold one key, the device is frozen."""
 
 from __future__ import annotations
 
