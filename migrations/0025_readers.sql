@@ -133,6 +133,7 @@ create table offline_ticket (
 create index offline_ticket_bridge on offline_ticket (bridge)
     where used_at is null and void_at is null;
 create index offline_ticket_bridges on offline_ticket (bridge);
+create index offline_ticket_issued on offline_ticket (issued_at);
 create index offline_ticket_desk on offline_ticket (desk);
 create index offline_ticket_account on offline_ticket (account);
 
