@@ -40,10 +40,9 @@ async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S)
                     await limits.sweep(tx)
                     await sessions.sweep(tx)
                     await public.freeze(tx)
-                while await erase_some(db):
-                    pass
                     await jobs.enqueue(tx, uploads.SWEEP, key="hourly")
                     await jobs.enqueue(tx, notify.EXPIRE_JOB, key="hourly")
+                await erase_readings(db)
             rounds += 1
             if more:
                 continue
@@ -55,10 +54,12 @@ async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S)
             continue
 
 
-async def erase_some(db: Database) -> bool:
-    """Whether there may be more readings whose time is over."""
-    async with db.begin(Worker("sweep")) as tx:
-        return await reading_service.sweep(tx) == reading_service.ERASE_AT_ONCE
+async def erase_readings(db: Database) -> None:
+    """The personal data of readings whose time is over, some in a transaction."""
+    more = True
+    while more:
+        async with db.begin(Worker("sweep")) as tx:
+            more = await reading_service.sweep(tx) == reading_service.ERASE_AT_ONCE
 
 
 async def run(settings: Settings) -> None:

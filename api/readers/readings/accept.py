@@ -71,7 +71,7 @@ async def take(
         if basis is None:
             raise BridgeUnknown()
         _check_signature(basis, signed)
-        if basis.state is not BridgeState.active:
+        if basis.state != BridgeState.active:
             raise BridgeEnded(state=basis.state)
         if said.device != device or said.audience != settings.current().base_url:
             raise BridgeUnknown()
@@ -130,7 +130,7 @@ async def _decide(
     if not taken:  # ended between our question and our answer
         await queries.note_refused(tx, device, said.sequence, signed.sha256, IntentOver.code)
         return Receipt(said.sequence, signed.sha256, refused=IntentOver.code)
-    if purpose is Purpose.map_desk:
+    if purpose == Purpose.map_desk:
         assert new.desk is not None
         await mapping.mapped(tx, new.desk, new.reader, new.account)
     facts = {"purpose": purpose, "label": new.label, "bridge": device, "desk": new.desk}
@@ -158,14 +158,14 @@ def _judge(tx: Tx, basis: Basis, said: Statement) -> tuple[Purpose, Policy]:
         raise NonceWrong()
     if basis.reader is None:
         raise DeskWithoutReader(reason="away")
-    if basis.purpose is not Purpose.map_desk and basis.wanted_reader != basis.reader:
+    if basis.purpose != Purpose.map_desk and basis.wanted_reader != basis.reader:
         raise NonceWrong()
     if said.ticket is not None:
         assert basis.since is not None and basis.until is not None
         early, late = basis.since - CLOCK_SKEW, basis.until + CLOCK_SKEW
         if basis.void or not early <= said.read_at <= late:
             raise TicketUsed()
-    elif basis.intent_state is not IntentState.armed:
+    elif basis.intent_state != IntentState.armed:
         raise IntentOver(state=basis.intent_state)
     elif basis.until is None or basis.until <= tx.now:
         raise IntentOver(state=IntentState.expired)
@@ -178,7 +178,7 @@ def _opened(
     basis: Basis, said: Statement, device: UUID, payload: messages.Sealed | None
 ) -> CardText | None:
     """What was read; None where nothing was to be read. Raises `PayloadWrong`."""
-    if basis.purpose is Purpose.map_desk:
+    if basis.purpose == Purpose.map_desk:
         if payload is not None or said.payload_sha256 or said.chip_serial:
             raise PayloadWrong()
         return None

@@ -62,7 +62,7 @@ async def use(
         raise ReadingNotFound()
     if row.used_at is not None:
         raise ReadingUsed(used_for=row.used_for)
-    if row.purpose is not purpose or (row.about is not None and row.about != about):
+    if row.purpose != purpose or (row.about is not None and row.about != about):
         raise ReadingForOther(purpose=row.purpose)
     if row.passing is None or row.received_at + PASSED_ON_FOR <= tx.now:
         raise ReadingStale()
