@@ -158,9 +158,6 @@ class VirtualCard:
 def _written(person: Person, version: str, pad: bytes) -> dict[int, bytes]:
     """The blocks of a card's memory by number."""
     memory = bytearray(pad * SIZE)
-    places = {
-        name: place for name, place in FIELDS.items() if version != "0002" or name != "address"
-    }
     memory[VERSION[0] : VERSION[0] + VERSION[1]] = version.encode("ascii")
     for name, (offset, length) in FIELDS.items():
         if version != "0002" or name != "address":
