@@ -1,8 +1,9 @@
 """One reading at a time on each reader, none longer than its limit.
 
 PC/SC has no time limits: `connect` blocks for as long as another program holds its transaction,
-and a card that never answers blocks `transmit`. So the work is done in a thread; when its time is
-up the caller goes on, the thread is left to itself, and its reader is busy until it ends.
+and a card that never answers blocks `transmit`. So each reader has a thread that does the work;
+when its time is up the caller goes on, and the reader is busy until that thread comes back.
+(A thread for each reading took longer to start than a card takes to tell its text.)
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from queue import SimpleQueue
+from typing import Any, Generic, Protocol, TypeVar
 
 from reader_bridge.fields import Fault
 from reader_bridge.ports import CardFault, CardPort, ReaderState, Transaction
@@ -19,16 +21,31 @@ from reader_bridge.sightings import Inserted
 
 log = logging.getLogger("reader_bridge.cards")
 T = TypeVar("T")
+Lane = SimpleQueue["_Job[Any] | None"]
 LOOK = 0.05  # seconds between two looks whether the reading was cancelled
 
 
-class Cards:
-    """The cards in all readers. `present` says which insertion a reader holds now (the watcher)."""
+class Presence(Protocol):
+    """What a reading asks the watcher."""
 
-    def __init__(self, port: CardPort, present: Callable[[str], Inserted | None]) -> None:
-        self._port, self._present = port, present
+    def present(self, reader: str) -> Inserted | None:
+        """The card that lies in `reader` now."""
+        ...
+
+    @property
+    def service_up(self) -> bool:
+        """PC/SC answers."""
+        ...
+
+
+class Cards:
+    """The cards in all readers; `watcher` knows which insertion each of them holds now."""
+
+    def __init__(self, port: CardPort, watcher: Presence) -> None:
+        self._port, self._watcher = port, watcher
         self._lock = threading.Lock()
         self._busy: set[str] = set()
+        self._lanes: dict[str, Lane] = {}
 
     def busy(self, reader: str) -> bool:
         """A reading runs on it, or one that was given up has not ended."""
@@ -37,9 +54,7 @@ class Cards:
 
     def still_there(self, inserted: Inserted, transaction: Transaction) -> ReaderState:
         """The reader's state, if it still holds the very same insertion. Raises CardFault."""
-        now = self._present(inserted.reader)
-        if now is None or now.insertion != inserted.insertion:
-            raise CardFault(Fault.card_removed, "another insertion, says the watcher")
+        self._seen(inserted)
         state = transaction.state()
         if not state.present or state.count != inserted.count:
             raise CardFault(Fault.card_removed, "another insertion, says PC/SC")
@@ -66,11 +81,8 @@ class Cards:
                 raise CardFault(Fault.reader_busy, "a reading before this one has not ended")
             self._busy.add(reader)
         job = _Job(self._port, inserted, work, lambda: self._stopped(inserted, cancelled))
-        thread = threading.Thread(
-            target=self._run, args=(job,), name=f"reading-{inserted.insertion}", daemon=True
-        )
         try:
-            thread.start()
+            self._lane(reader).put(job)
         except RuntimeError as error:
             self._free(reader)
             raise CardFault(Fault.failed, "no thread to be had") from error
@@ -89,23 +101,50 @@ class Cards:
                 raise job.given_up
         return job.outcome()
 
-    def _run(self, job: _Job[T]) -> None:
-        try:
+    def close(self) -> None:
+        """Let the threads end, each after the reading it is at."""
+        with self._lock:
+            lanes, self._lanes = self._lanes, {}
+        for lane in lanes.values():
+            lane.put(None)
+
+    def _lane(self, reader: str) -> Lane:
+        """Where to leave work for the thread of `reader`. Raises RuntimeError without a thread."""
+        with self._lock:
+            lane = self._lanes.get(reader)
+            if lane is None:
+                lane = SimpleQueue()
+                threading.Thread(
+                    target=self._work, args=(lane,), name=f"cards in {reader}", daemon=True
+                ).start()
+                self._lanes[reader] = lane
+            return lane
+
+    def _work(self, lane: Lane) -> None:
+        while True:
+            job = lane.get()
+            if job is None:
+                return
             job.run()
-        finally:
             self._free(job.inserted.reader)
             job.done.set()
+            del job  # with what was read
 
     def _free(self, reader: str) -> None:
         with self._lock:
             self._busy.discard(reader)
 
     def _stopped(self, inserted: Inserted, cancelled: Callable[[], bool]) -> None:
-        now = self._present(inserted.reader)
-        if now is None or now.insertion != inserted.insertion:
-            raise CardFault(Fault.card_removed, "taken out, says the watcher")
+        self._seen(inserted)
         if cancelled():
             raise CardFault(Fault.cancelled)
+
+    def _seen(self, inserted: Inserted) -> None:
+        now = self._watcher.present(inserted.reader)
+        if now is None or now.insertion != inserted.insertion:
+            if not self._watcher.service_up:
+                raise CardFault(Fault.service_gone, "says the watcher")
+            raise CardFault(Fault.card_removed, "taken out, says the watcher")
 
 
 class _Job(Generic[T]):

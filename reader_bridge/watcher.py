@@ -7,6 +7,7 @@ another between two looks: each becomes a `Sighting`, in order, through one call
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -34,6 +35,9 @@ BACKOFF, LONGEST = 0.05, 2.0
 """Seconds between two tries to reach PC/SC: the first, doubling up to the last."""
 IDENTITY_WITHIN = 0.3
 """Seconds for which new readers are asked who they are before they are announced without that."""
+SETTLED = 2.0
+"""Seconds that a reader has been there before a card in it counts as seen to come: a PC/SC service
+that has just started shows a reader as empty until it has powered up the card that lies in it."""
 
 
 class Watcher:
@@ -42,8 +46,11 @@ class Watcher:
     What it raises is logged and goes no further.
     """
 
-    def __init__(self, port: StatePort, tell: Callable[[Sighting], None]) -> None:
-        self._port, self._tell = port, tell
+    def __init__(
+        self, port: StatePort, tell: Callable[[Sighting], None], *, settled: float = SETTLED
+    ) -> None:
+        self._port, self._tell, self._settled = port, tell, settled
+        self._since: dict[str, float] = {}
         self._lock = threading.Lock()
         self._present: dict[str, Inserted] = {}
         self._identities: dict[str, Identity] = {}
@@ -119,6 +126,7 @@ class Watcher:
             if come:
                 self._ask_who(come)
                 known |= dict.fromkeys(come, NEVER_SEEN)
+                self._since |= dict.fromkeys(come, time.monotonic())
             self._announce(names)
             for name, state in states.changes(known, look).items():
                 if name not in known:
@@ -138,7 +146,10 @@ class Watcher:
             self._remove(name)
             before = None
         if new.present and before is None:
-            self._insert(name, new, fresh=old != NEVER_SEEN)
+            self._insert(name, new, fresh=old != NEVER_SEEN and self._is_settled(name))
+
+    def _is_settled(self, name: str) -> bool:
+        return time.monotonic() - self._since.get(name, math.inf) >= self._settled
 
     def _insert(self, name: str, state: ReaderState, *, fresh: bool) -> None:
         inserted = Inserted(
