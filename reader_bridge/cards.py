@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from reader_bridge.fields import Fault
 from reader_bridge.ports import CardFault, CardPort, ReaderState, Transaction
@@ -21,7 +21,7 @@ from reader_bridge.sightings import Inserted
 
 log = logging.getLogger("reader_bridge.cards")
 T = TypeVar("T")
-Lane = SimpleQueue["_Job[Any] | None"]
+Lane: TypeAlias = "SimpleQueue[_Job[Any] | None]"
 LOOK = 0.05  # seconds between two looks whether the reading was cancelled
 
 
