@@ -142,7 +142,7 @@ class Watcher:
 
     def _compare(self, name: str, old: ReaderState, new: ReaderState) -> None:
         before = self.present(name)
-        if before is not None and (not new.present or new.count != before.count):
+        if before is not None and (not new.present or _another(before, new)):
             self._remove(name)
             before = None
         if new.present and before is None:
@@ -236,3 +236,8 @@ class Watcher:
             self._tell(sighting)
         except Exception:
             log.exception("whoever listens to the watcher failed")
+
+
+def _another(before: Inserted, now: ReaderState) -> bool:
+    """Not the card of that insertion. The ATR helps where PC/SC does not count."""
+    return now.count != before.count or bool(before.atr and now.atr and now.atr != before.atr)
