@@ -86,7 +86,8 @@ class _There:
     def establish(self) -> int:
         if self.context is not None:
             self.pcsc.SCardReleaseContext(self.context)
-        code, self.context = self.pcsc.SCardEstablishContext(self.pcsc.SCARD_SCOPE_USER)
+        code, context = self.pcsc.SCardEstablishContext(self.pcsc.SCARD_SCOPE_USER)
+        self.context = context if code == 0 else None  # what fails gives one that cannot be used
         return int(code)
 
     def readers(self) -> list[str]:
