@@ -26,8 +26,8 @@ def new_rig(card_stack: None) -> Iterator[RigMaker]:
     """Makes rigs (arguments of `Rig`), and takes them down after the test."""
     made: list[Rig] = []
 
-    def make(readers: int = 2, services: int = 1, *, alike: bool = False) -> Rig:
-        made.append(Rig(readers, services, alike=alike).__enter__())
+    def make(readers: int = 2, services: int = 1) -> Rig:
+        made.append(Rig(readers, services).__enter__())
         return made[-1]
 
     yield make

@@ -78,11 +78,11 @@ def _driver() -> Path | None:
 class Rig:
     """`services` PC/SC services with `readers` virtual readers each (at most 16).
 
-    Every service names its readers alike, as PCs with the same model do; with `alike`, so do the
-    readers of one service, and only the index that pcscd gives tells them apart.
+    Every service names its readers alike, as PCs with the same model do. (Within one, pcscd would
+    give readers of one name and two libraries the very same name, index and all.)
     """
 
-    def __init__(self, readers: int = 2, services: int = 1, *, alike: bool = False) -> None:
+    def __init__(self, readers: int = 2, services: int = 1) -> None:
         if (reason := missing()) is not None:
             raise RuntimeError(reason)
         # A Unix socket's path is short, so not below a test's folder.
@@ -90,8 +90,7 @@ class Rig:
         # A service ends with the thread that started it: this one lives as long as the rig.
         self._hand = ThreadPoolExecutor(max_workers=1)
         self.services = [
-            Service(self._folder / str(number), readers, alike, self._hand)
-            for number in range(services)
+            Service(self._folder / str(number), readers, self._hand) for number in range(services)
         ]
 
     def __enter__(self) -> Rig:
@@ -113,23 +112,31 @@ class Rig:
         return iter(self.services)
 
     def insert(self, card: VirtualCard, reader: int = 0, service: int = 0) -> VirtualCard:
-        return self.services[service].slots[reader].insert(card)
+        """Put a card in and wait until the service has noticed it. Raises TimeoutError."""
+        self.services[service].slots[reader].insert(card)
+        end = time.monotonic() + 5
+        while not card.noticed_at:
+            if time.monotonic() > end:
+                raise TimeoutError("the PC/SC service does not notice the card")
+            time.sleep(0.005)
+        return card
 
     def remove(self, reader: int = 0, service: int = 0) -> None:
+        """Take the card out. The service notices within half a second."""
         self.services[service].slots[reader].remove()
 
     def close(self) -> None:
-        """Take out all cards, end what runs, leave nothing behind."""
+        """Take out all cards, end what runs, leave nothing behind. May be done twice."""
         for service in self.services:
             service.close()
         self._hand.shutdown()
-        shutil.rmtree(self._folder)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Service:
     """One `pcscd`, and the programs that were started for its readers."""
 
-    def __init__(self, folder: Path, readers: int, alike: bool, hand: ThreadPoolExecutor) -> None:
+    def __init__(self, folder: Path, readers: int, hand: ThreadPoolExecutor) -> None:
         if not 0 <= readers <= MOST:
             raise ValueError(f"one PC/SC service has at most {MOST} readers")
         self._folder, self._hand = folder, hand
@@ -144,15 +151,14 @@ class Service:
         for number in range((readers + 1) // 2):
             copy = folder / f"vpcd{number}.so"  # its static state is by path
             shutil.copyfile(driver, copy)
-            name = "Sample Reader" if alike else f"Sample Reader {chr(ord('A') + number)}"
+            name = f"Sample Reader {chr(ord('A') + number)}"
             port = FIRST_PORT + 2 * number
             entries.append(
                 f'FRIENDLYNAME "{name}"\nDEVICENAME /dev/null:{port:#x}\n'
                 f"LIBPATH {copy}\nCHANNELID {port:#x}\n"
             )
             for slot in range(2):
-                full = f"{name} {number if alike else 0:02d} {slot:02d}"
-                self.slots.append(Slot(full, port + slot, self._namespace))
+                self.slots.append(Slot(f"{name} 00 {slot:02d}", port + slot, self._namespace))
         del self.slots[readers:]
         (folder / "reader.conf").write_text("\n".join(entries), encoding="ascii")
 
@@ -200,18 +206,18 @@ class Service:
         return program
 
     def run(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-        """`start`, and wait for its end. Raises CalledProcessError, TimeoutExpired."""
+        """`start`, and wait for its end. Raises RuntimeError (with its words), TimeoutExpired."""
         program = self.start(*arguments)
         out, err = program.communicate(timeout=seconds)
         if program.returncode:
-            raise subprocess.CalledProcessError(program.returncode, list(arguments), out, err)
+            raise RuntimeError(f"{' '.join(arguments)} ended with {program.returncode}\n{out}{err}")
         return subprocess.CompletedProcess(list(arguments), 0, out, err)
 
     def close(self) -> None:
         for program in self._programs:
             if program.poll() is None:
                 program.kill()
-            program.communicate()
+                program.communicate()
         for slot in self.slots:
             slot.remove()
         self.down()

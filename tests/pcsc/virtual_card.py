@@ -7,6 +7,7 @@ answers as ISO 7816-4 has it. `transmit` is all of it; `wire.py` brings it into 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from tests.pcsc.people import FIELDS, OLD_ADDRESS, SAMPLE, SIZE, VERSION, Person
@@ -43,7 +44,9 @@ Fault = Callable[["VirtualCard", bytes], bytes | None]
 class VirtualCard:
     """One card. `person` and `faults` may be changed while it lies in a reader.
 
-    `seen` is every APDU since it was put in, as it came; `resets` counts power-ups and resets.
+    `seen` is every APDU since it was put in, as it came. Times are `time.monotonic()`, 0 if not
+    yet: `noticed_at`, when the PC/SC service powered it up first, right before it tells programs
+    of it; `began_at` and `ended_at`, the first APDU's arrival and the latest answer.
     `chip` is the chip's serial number (8 bytes; None: a card that does not tell), `pad` what
     fills the fields. Text and photo of a "0002" stand in block 1, its address in block 0.
     """
@@ -62,18 +65,18 @@ class VirtualCard:
         self.chip = person.chip() if chip == b"" else chip
         self.faults: list[Fault] = list(faults)
         self.seen: list[bytes] = []
-        self.resets = 0
+        self.noticed_at = self.began_at = self.ended_at = 0.0
         self._memory: tuple[Person | None, dict[int, bytes]] = (None, {})
         self._applet, self._waiting = b"", b""
 
     def inserted(self) -> None:
         """Into a reader: counting starts anew."""
-        self.seen, self.resets = [], 0
+        self.seen = []
+        self.noticed_at = self.began_at = self.ended_at = 0.0
         self.reset()
 
     def reset(self) -> None:
         """Powered up, or reset: nothing is selected, nothing waits to be fetched."""
-        self.resets += 1
         self._applet, self._waiting = b"", b""
 
     def transmit(self, apdu: bytes) -> tuple[bytes, int, int]:
@@ -83,12 +86,13 @@ class VirtualCard:
 
     def respond(self, apdu: bytes) -> bytes:
         """Data with the status word behind it, as it goes over the wire. Raises CardPulled."""
+        self.began_at = self.began_at or time.monotonic()
         self.seen.append(apdu)
-        for fault in list(self.faults):
-            answer = fault(self, apdu)
-            if answer is not None:
-                return answer
-        return self.answer(apdu)
+        answers = (fault(self, apdu) for fault in list(self.faults))
+        answer = next((answer for answer in answers if answer is not None), None)
+        answer = self.answer(apdu) if answer is None else answer
+        self.ended_at = time.monotonic()
+        return answer
 
     def answer(self, apdu: bytes) -> bytes:
         """What the card itself says, faults apart."""

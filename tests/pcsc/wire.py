@@ -26,25 +26,26 @@ class Slot:
 
     The card's side runs in a thread that lives in the reader's network namespace, so a card put in
     stays in through a restart of the PC/SC service, as a real one does. `name` is the reader's
-    name in PC/SC.
+    name in PC/SC; `hand` how long (seconds) it stays empty between two cards at least. pcscd looks
+    every 0.4 s: what is quicker, no program is told of (a real reader's driver would).
     """
 
     def __init__(self, name: str, port: int, namespace: Callable[[], int | None]) -> None:
-        self.name, self.port = name, port
+        self.name, self.port, self.hand = name, port, 0.5
         self._namespace = namespace
         self._lock = threading.Lock()
         self._line: socket.socket | None = None
         self._thread: threading.Thread | None = None
+        self._emptied_at = 0.0
         self.card: VirtualCard | None = None
-        self.inserted_at = 0.0  # time.monotonic() of the last insertion
 
     def insert(self, card: VirtualCard) -> VirtualCard:
-        """Put `card` in; a card that is in is taken out first."""
+        """Put `card` in; a card that is in is taken out first. Returns before it is noticed."""
         self.remove()
-        self._put(card)
-        self._thread = threading.Thread(
-            target=self._serve, name=f"card in {self.name}", daemon=True
-        )
+        self.card = card
+        card.inserted()
+        name = f"card in {self.name}"
+        self._thread = threading.Thread(target=self._serve, args=(card,), name=name, daemon=True)
         self._thread.start()
         return card
 
@@ -54,13 +55,8 @@ class Slot:
             self.card = None
             if self._line is not None:
                 self._hang_up(self._line)
-        if self._thread not in {None, threading.current_thread()}:
-            assert self._thread is not None
+        if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(5)
-
-    def _put(self, card: VirtualCard) -> None:
-        card.inserted()
-        self.card, self.inserted_at = card, time.monotonic()
 
     @staticmethod
     def _hang_up(line: socket.socket) -> None:
@@ -68,31 +64,40 @@ class Slot:
             line.shutdown(socket.SHUT_RDWR)
         line.close()
 
-    def _serve(self) -> None:
-        mine = self.card
-        while mine is not None and self.card is mine:
+    def _serve(self, card: VirtualCard) -> None:
+        while self.card is card:
+            rest = self._emptied_at + self.hand - time.monotonic()
+            if rest > 0:
+                time.sleep(min(rest, 0.05))
+                continue
             line = self._connect()
             if line is None:
                 time.sleep(0.02)
                 continue
             with self._lock:
-                if self.card is not mine:
+                if self.card is not card:
                     return self._hang_up(line)
                 self._line = line
+            then: VirtualCard | None = card
             try:
-                converse(line, mine)
+                converse(line, card)
             except CardPulled as pulled:
-                with self._lock:
-                    if self.card is mine:
-                        self.card = None
-                        if pulled.then is not None:
-                            self._put(pulled.then)
-                            mine = pulled.then
+                then = pulled.then
             except OSError:
                 pass  # the PC/SC service ended, or the card was taken out
             with self._lock:
                 self._line = None
                 self._hang_up(line)
+                out = self.card is not card
+                if then is not card and not out:
+                    out, self.card = True, then
+                if out:
+                    self._emptied_at = time.monotonic()
+                if then is None or self.card is not then:
+                    return None
+            if then is not card:
+                then.inserted()
+                card = then
         return None
 
     def _connect(self) -> socket.socket | None:
@@ -124,6 +129,8 @@ def converse(line: socket.socket, card: VirtualCard) -> None:
         else:
             if message[0] in {OFF, ON, RESET}:
                 card.reset()
+            if message[0] == ON and not card.noticed_at:
+                card.noticed_at = time.monotonic()
             continue
         line.sendall(len(answer).to_bytes(2, "big") + answer)
 
