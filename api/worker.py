@@ -17,6 +17,7 @@ from api.evidence import uploads
 from api.notify import firebase
 from api.notify import service as notify
 from api.permissions import Worker
+from api.readers.bridges import enrolment_queries as enrolments
 from api.settings import Settings
 
 log = logging.getLogger("superapp.worker")
@@ -34,6 +35,7 @@ async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S)
                 async with db.begin(Worker("sweep")) as tx:
                     await limits.sweep(tx)
                     await sessions.sweep(tx)
+                    await enrolments.sweep(tx)
                     await public.freeze(tx)
                     await jobs.enqueue(tx, uploads.SWEEP, key="hourly")
                     await jobs.enqueue(tx, notify.EXPIRE_JOB, key="hourly")
