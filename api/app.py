@@ -37,6 +37,7 @@ from api.routes import (
     orders,
     own_complaints,
     public,
+    readers,
     readings,
     samples,
     sync,
@@ -67,6 +68,7 @@ ROUTERS = [
     *open311.ROUTES,
     *public.ROUTES,
     *readings.ROUTES,
+    *readers.ROUTES,
 ]
 
 
