@@ -186,3 +186,21 @@ class ReadingStale(
     en="This reading is too old to be used; read the card again",
 ):
     """It may be used within an hour of its arrival."""
+
+
+class PhotoGone(
+    NotFound,
+    code="readers/photo-gone",
+    th="ไม่มีภาพถ่าย ยังมาไม่ถึง หรือหมดเวลาแสดงแล้ว",
+    en="There is no photograph: not asked for, not here yet, or no longer shown",
+):
+    """It is shown for 90 seconds and kept nowhere."""
+
+
+class ChallengeOver(
+    Unauthenticated,
+    code="readers/challenge-over",
+    th="คำท้าหมดอายุ กรุณาขอใหม่",
+    en="The challenge is over or not ours; ask for a new one",
+):
+    """A hello of the HTTP fall-back signs a challenge of the last five minutes."""
