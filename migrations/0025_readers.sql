@@ -136,6 +136,7 @@ create index offline_ticket_bridge on offline_ticket (bridge)
 create index offline_ticket_issued on offline_ticket (issued_at);
 create index offline_ticket_void on offline_ticket (void_at) where void_at is not null;
 create index offline_ticket_bridges on offline_ticket (bridge);
+create index offline_ticket_issued on offline_ticket (issued_at);
 create index offline_ticket_desk on offline_ticket (desk);
 create index offline_ticket_account on offline_ticket (account);
 

@@ -188,6 +188,43 @@ class ReadingStale(
     """It may be used within an hour of its arrival."""
 
 
+class ReadingExists(
+    Conflict,
+    code="readers/reading-exists",
+    th="มีบันทึกหมายเลขนี้แล้ว โดยมีเนื้อหาต่างกัน",
+    en="A reading of this id exists with other content",
+    constraints=("reading_pkey",),
+):
+    """The sender's id stands for one document that was seen."""
+
+
+class ReadingFaceDiffers(
+    Conflict,
+    code="readers/reading-face-differs",
+    th="เจ้าหน้าที่บันทึกว่าใบหน้าไม่ตรงกับรูป จึงใช้การอ่านบัตรนี้ไม่ได้",
+    en="The officer said that the face differs; this reading cannot be used",
+):
+    """Read the card of whoever is there."""
+
+
+class TicketsTooMany(
+    Conflict,
+    code="readers/tickets-too-many",
+    th="เครื่องนี้มีตั๋วออฟไลน์ที่ยังไม่ใช้มากเกินไป (ไม่เกิน {limit})",
+    en="This device holds too many unused offline tickets (at most {limit})",
+):
+    """Tickets end by themselves after twelve hours."""
+
+
+class PurposeNotOffline(
+    Invalid,
+    code="readers/purpose-not-offline",
+    th="วัตถุประสงค์นี้อ่านแบบออฟไลน์ไม่ได้",
+    en="This purpose cannot be read for without the server",
+):
+    """Binding an account and confirming an officer are decided by what the server knows."""
+
+
 class PhotoGone(
     NotFound,
     code="readers/photo-gone",
