@@ -133,7 +133,6 @@ create table offline_ticket (
 );
 create index offline_ticket_bridge on offline_ticket (bridge)
     where used_at is null and void_at is null;
-create index offline_ticket_issued on offline_ticket (issued_at);
 create index offline_ticket_void on offline_ticket (void_at) where void_at is not null;
 create index offline_ticket_bridges on offline_ticket (bridge);
 create index offline_ticket_issued on offline_ticket (issued_at);

@@ -117,10 +117,9 @@ async def take(tx: Tx, device: UUID, said: Photographed) -> tuple[Photo, int]:
     jpeg = opened(photo)
     if not jpeg.startswith(_JPEG) or len(jpeg) > _LARGEST:
         raise PayloadWrong()
-    sha256 = hmac.digest(
-        keys.ring().derive("reading-photo"), shown.reading.bytes + jpeg, "sha256"
-    )
-    if not await queries.keep_photo_hash(tx, shown.reading, sha256) and sha256 != shown.photo_sha256:
+    sha256 = hmac.digest(keys.ring().derive("reading-photo"), shown.reading.bytes + jpeg, "sha256")
+    first = await queries.keep_photo_hash(tx, shown.reading, sha256)
+    if not first and sha256 != shown.photo_sha256:
         raise PayloadWrong()
     return photo, len(jpeg)
 

@@ -1,4 +1,4 @@
-"""Statements of the channel: what to tell a bridge, which have ended, and a reading's photograph."""
+"""Statements of the channel: what has ended or is new, and whose a photograph is."""
 
 from __future__ import annotations
 

@@ -62,7 +62,12 @@ class Wire:
         )
         try:
             lost = asyncio.Event()
-            connection.add_termination_listener(lambda _: (lost.set(), self._something.set()))
+
+            def gone(_: Any) -> None:
+                lost.set()
+                self._something.set()
+
+            connection.add_termination_listener(gone)
             await connection.add_listener(CHANNEL, self._on)
             self.up = True
             while not lost.is_set():
@@ -71,8 +76,9 @@ class Wire:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._something.wait(), _PROBE_S)
                 sending = self._outbox[:50]
-                await connection.fetch("select pg_notify($1, p) from unnest($2::text[]) as p",
-                                       CHANNEL, sending)
+                await connection.fetch(
+                    "select pg_notify($1, p) from unnest($2::text[]) as p", CHANNEL, sending
+                )
                 del self._outbox[: len(sending)]
         finally:
             self.up = False

@@ -127,7 +127,9 @@ async def place(tx: Tx, desk: UUID, office: UUID | None) -> Place | None:
         """
         select d.id as desk, d.office, d.reader, coalesce(r.seen, false) as seen, r.bridge,
             coalesce(b.state = 'active', false) as active, b.last_seen_at
-        from desk d left join bridge_reader r on r.id = d.reader left join bridge b on b.id = r.bridge
+        from desk d
+            left join bridge_reader r on r.id = d.reader
+            left join bridge b on b.id = r.bridge
         where d.id = $1 and d.ended_at is null and ($2::uuid is null or d.office = $2)
         """,
         desk,
@@ -243,8 +245,8 @@ async def progress(
             moved_at = greatest(moved_at, $7), version = version + 1
         where id = $1 and bridge = $2
             and (state = 'armed' and expires_at > $7
-                or state = 'delivered' and photo and $3 = 'photo' and moved_at > $7 - interval '90 s'
-                    and (step <> 'photo' or done <= $5))
+                or state = 'delivered' and photo and $3 = 'photo'
+                    and moved_at > $7 - interval '90 s' and (step <> 'photo' or done <= $5))
             and (step, coalesce(fault, ''), done, total) is distinct from
                 ($3, coalesce($4, ''), $5, $6)
         returning id, version, bridge, session, moved_at
@@ -264,11 +266,14 @@ async def at_bridge(tx: Tx, bridge: UUID, told: list[UUID], at: datetime) -> lis
     return await tx.all(
         Open,
         """
-        select i.id, i.session, i.nonce, i.purpose, r.name as reader, i.fields, i.photo, i.expires_at,
+        select i.id, i.session, i.nonce, i.purpose, r.name as reader, i.fields, i.photo,
+            i.expires_at,
             case when i.state = 'armed' and i.expires_at <= $3 then 'expired'
                 when i.state = 'armed' and s.ended_at is not null then 'cancelled'
                 else i.state end as state
-        from intent i join session s on s.id = i.session left join bridge_reader r on r.id = i.reader
+        from intent i
+            join session s on s.id = i.session
+            left join bridge_reader r on r.id = i.reader
         where i.bridge = $1 and i.state = 'armed' or i.id = any($2::uuid[]) and i.bridge = $1
         order by i.armed_at, i.id
         """,

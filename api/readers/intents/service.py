@@ -247,3 +247,10 @@ def view(row: Row, now: datetime) -> Intent:
         expires_at=row.expires_at,
         version=row.version,
     )
+
+
+async def moved_since(
+    tx: Tx, since: datetime, bridges: list[UUID], sessions: list[UUID]
+) -> list[Moved]:
+    """What moved at any of `bridges`, or of any of `sessions`."""
+    return await queries.moved_since(tx, since, bridges, sessions)
