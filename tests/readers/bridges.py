@@ -66,7 +66,7 @@ class Running:
 
 @asynccontextmanager
 async def running(conf: Settings, db: Database, *, deaf: bool = False) -> AsyncIterator[Running]:
-    """One more API server on the same data base; a deaf one gets no notification, and sends none."""
+    """One more API server on the same data base. A deaf one neither hears nor tells the others."""
     app = create_app(conf, db)
     server = serving.server(app, conf)
     mine = _Server(server.config)
@@ -121,7 +121,9 @@ class Bridge:
                 tx.now if heard else None,
             )
             await tx.run(
-                "insert into bridge_reader (id, bridge, name, last_seen_at) values ($1, $2, $3, $4)",
+                """
+                insert into bridge_reader (id, bridge, name, last_seen_at) values ($1, $2, $3, $4)
+                """,
                 self.reader,
                 self.id,
                 READER,
