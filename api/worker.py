@@ -17,12 +17,9 @@ from api.evidence import uploads
 from api.notify import firebase
 from api.notify import service as notify
 from api.permissions import Worker
-<<<<<<< HEAD
+from api.readers.bridges import enrolment_queries as enrolments
 from api.readers.readings import queries as readings
 from api.readers.readings import service as reading_service
-=======
-from api.readers.bridges import enrolment_queries as enrolments
->>>>>>> enrol
 from api.settings import Settings
 
 log = logging.getLogger("superapp.worker")
