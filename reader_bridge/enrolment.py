@@ -48,6 +48,7 @@ def enrol(
     server: str,
     *,
     name: str,
+    audience: str = "",
     software: str,
     show: Callable[[Begun], None],
     in_file: bool = False,
@@ -65,7 +66,7 @@ def enrol(
     tls = ssl.create_default_context(cafile=ca_file or None)
     with httpx.Client(base_url=server, verify=tls, proxy=proxy or None, timeout=20) as http:
         body = Enrolment(
-            audience=server,
+            audience=audience or server,
             public_key=device.public,
             name=name or socket.gethostname() or "PC",
             platform=f"{platform.system()} {platform.release()}"[:200] or "?",

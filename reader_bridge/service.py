@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,8 +31,21 @@ def identity(configuration: Configuration) -> Identity:
     return Identity(configuration.device, configuration.audience, uuid4())
 
 
-async def run(where: Path, software: str, *, port: Callable[[], Port] = Pcsc) -> None:
-    """Serves until TERM or Ctrl-C. Raises `link.Over`, `Unusable`, `pcsc.NoPyscard`."""
+async def run(where: Path, software: str) -> None:
+    """Serves until TERM or Ctrl-C. Raises as `serve` does."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows has none on its loop
+            loop.add_signal_handler(number, stopping.set)
+    await serve(where, software, Pcsc(), stopping)
+
+
+async def serve(where: Path, software: str, port: Port, stopping: asyncio.Event) -> None:
+    """The readers of `port` for the device of folder `where`, until `stopping` is set.
+
+    Raises `link.Over`, and `Unusable`.
+    """
     configuration = folder.load(where)
     device = keys.load(where)
     journal = Journal(where, device)
@@ -46,15 +58,10 @@ async def run(where: Path, software: str, *, port: Callable[[], Port] = Pcsc) ->
         with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(agent.saw, sighting)
 
-    readers = port()
-    watcher = Watcher(readers, tell)
-    cards = Cards(readers, watcher)
+    watcher = Watcher(port, tell)
+    cards = Cards(port, watcher)
     agent.use(watcher, cards)
     line.readers = watcher.readers
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):  # Windows has none on its loop
-            loop.add_signal_handler(number, stopping.set)
     watcher.start()
     journal.note("pid", str(os.getpid()))
     serving = asyncio.create_task(line.run())
