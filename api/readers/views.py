@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -222,10 +222,53 @@ class Intent(msgspec.Struct, kw_only=True):
 # --- readings -----------------------------------------------------------------------------------
 
 
+DocumentKind = Literal[
+    "national_id",
+    "passport",
+    "alien_id",
+    "driving_licence",
+    "birth_certificate",
+    "house_register",
+    "other",
+]
+NoChip = Literal["unreadable", "no_chip", "foreigner", "minor", "proxy", "no_reader"]
+
+
+class SeenDocument(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What an officer saw instead of reading a chip, and why no chip was read. No copy is taken.
+
+    `number` and `name` as they stand on the document. For a minor or a proxy, `acts_for` says for
+    whom, and by what right (birth certificate, power of attorney).
+    """
+
+    kind: DocumentKind
+    why: NoChip
+    name: Named
+    number: Annotated[str, Meta(max_length=40, pattern=r"^[^\x00]*$")] = ""
+    issued_by: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")] = ""
+    acts_for: Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$")] = ""
+
+
+class SeeDocument(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`PUT /v1/readings/{id}`, under the sender's id."""
+
+    desk: UUID
+    purpose: Purpose
+    document: SeenDocument
+    about: UUID | None = None
+
+
+class MatchFace(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`against`: the chip's photograph as shown on the screen, or the one printed on the card."""
+
+    matches: bool
+    against: Literal["photo", "printed"]
+
+
 class Reading(msgspec.Struct, kw_only=True):
     """A reading as whoever asked for it sees it. `card` only for some minutes, and only by the
-    session that armed it (or, offline, the officer of the ticket); `photo` says whether one can be
-    had now, from `GET /v1/readings/{id}/photo`.
+    session that armed it (or, offline, the officer of the ticket); `document` instead where no chip
+    was read. A photograph that was asked for is `GET /v1/readings/{id}/photo`, for moments.
 
     `levels` say all that is proven; see `api.readers.model.Level`.
     """
@@ -238,10 +281,12 @@ class Reading(msgspec.Struct, kw_only=True):
     levels_th: list[str]
     flags: list[str]
     desk: UUID | None
+    intent: UUID | None
     inserted_at: datetime | None
     read_at: datetime
     received_at: datetime
     card: CardText | None
+    document: SeenDocument | None
     used_for: str | None
     used_at: datetime | None
     keep_until: datetime
@@ -265,3 +310,22 @@ class ReadingLine(msgspec.Struct, kw_only=True):
     used_for: str | None
     used_by: UUID | None
     used_at: datetime | None
+
+
+# --- offline ------------------------------------------------------------------------------------
+
+
+class IssueTickets(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Leave to read `count` cards at `desk` without the server, within twelve hours."""
+
+    desk: UUID
+    purpose: Purpose
+    count: Annotated[int, Meta(ge=1, le=20)] = 1
+    about: UUID | None = None
+    fields: Annotated[list[Field], Meta(max_length=20)] | None = None
+
+
+class OfflineTicket(msgspec.Struct, frozen=True):
+    id: UUID
+    bridge: UUID
+    expires_at: datetime
