@@ -40,6 +40,7 @@ from api.routes import (
     orders,
     own_complaints,
     public,
+    readers,
     readings,
     samples,
     sync,
@@ -70,6 +71,7 @@ ROUTERS = [
     *open311.ROUTES,
     *public.ROUTES,
     *readings.ROUTES,
+    *readers.ROUTES,
     *intents.ROUTES,
     *bridge_socket.ROUTES,
 ]

@@ -17,6 +17,7 @@ from api.evidence import uploads
 from api.notify import firebase
 from api.notify import service as notify
 from api.permissions import Worker
+from api.readers.bridges import enrolment_queries as enrolments
 from api.readers.readings import queries as readings
 from api.readers.readings import service as reading_service
 from api.settings import Settings
@@ -39,6 +40,7 @@ async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S)
                 async with db.begin(Worker("sweep")) as tx:
                     await limits.sweep(tx)
                     await sessions.sweep(tx)
+                    await enrolments.sweep(tx)
                     await public.freeze(tx)
                     await jobs.enqueue(tx, uploads.SWEEP, key="hourly")
                     await jobs.enqueue(tx, notify.EXPIRE_JOB, key="hourly")

@@ -218,4 +218,5 @@ create index bridge_incident_looked_by on bridge_incident (looked_by) where look
 grant select, insert, update on
     bridge, bridge_enrolment, bridge_reader, desk, intent, offline_ticket, reading, bridge_incident
     to superapp_app;
+grant delete on bridge_enrolment to superapp_app;
 grant select, insert on bridge_statement to superapp_app;

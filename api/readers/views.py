@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from api.readers.model import (
     BridgeState,
+    EnrolmentState,
     Incident,
     IntentState,
     Label,
@@ -18,10 +19,75 @@ from api.readers.model import (
     Purpose,
 )
 from reader_bridge.fields import CardText, Fault, Field
-from reader_bridge.messages import Protection, Step
+from reader_bridge.messages import Protection, SealingKey, Step
 
 Said = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 Named = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
+
+
+# --- enrolment (RFC 8628) -----------------------------------------------------------------------
+
+
+class EnrolmentBegun(msgspec.Struct, kw_only=True):
+    """RFC 8628 §3.2, with the fingerprint that the PC shows beside the code.
+
+    `device_code` is the PC's secret; whoever may approve types `user_code` and the first eight
+    characters of `fingerprint`. Times are seconds.
+    """
+
+    device_code: str
+    user_code: str
+    fingerprint: str
+    verification_uri: str
+    expires_in: int
+    interval: int
+
+
+class PollEnrolment(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    device_code: Annotated[str, Meta(max_length=100)]
+
+
+class EnrolmentGranted(msgspec.Struct, kw_only=True):
+    """What the device is from now on: its id, whose server this is (the `audience` of all that it
+    signs), its office and name, and the key to seal to."""
+
+    device: UUID
+    audience: str
+    office: str
+    name: str
+    key: SealingKey
+
+
+class LookAtEnrolment(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """As the PC shows it; case, spaces and hyphens do not count."""
+
+    user_code: Annotated[str, Meta(max_length=30)]
+
+
+class Enrolment(msgspec.Struct, kw_only=True):
+    """What asks to become a device. Its fingerprint is not told here: it is compared with the
+    PC's own screen. `name`, `platform` and `software` are what it says of itself."""
+
+    id: UUID
+    state: EnrolmentState
+    state_th: str
+    name: str
+    platform: str
+    software: str
+    key_protection: Protection
+    network: str
+    asked_at: datetime
+    expires_at: datetime
+    tries_left: int
+
+
+class ApproveEnrolment(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Binds the device to `office` (null: the approver's own) under `name`. `fingerprint`: at
+    least the first eight hexadecimal digits that the PC shows; spaces do not count."""
+
+    name: Named
+    fingerprint: Annotated[str, Meta(max_length=40)]
+    office: UUID | None = None
 
 
 # --- bridges ------------------------------------------------------------------------------------
@@ -49,8 +115,23 @@ class Bridge(msgspec.Struct, kw_only=True):
     version: int
 
 
+class Rename(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    name: Named
+
+
+class Revoke(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    reason: Said
+
+
+class LookAtIncident(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What whoever looked into it found."""
+
+    note: Said
+
+
 class Reader(msgspec.Struct, kw_only=True):
-    """A reader attached to a bridge; `desk` where it has been put in place."""
+    """A reader attached to a bridge; `desk` where it has been put in place. `last_seen_at`: when it
+    or, while it is attached, its bridge was heard of."""
 
     id: UUID
     bridge: UUID
@@ -75,6 +156,13 @@ class BridgeIncident(msgspec.Struct, kw_only=True):
 
 
 # --- desks --------------------------------------------------------------------------------------
+
+
+class PutDesk(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A place where cards are read, of `office` (null: the caller's own)."""
+
+    name: Named
+    office: UUID | None = None
 
 
 class Desk(msgspec.Struct, kw_only=True):

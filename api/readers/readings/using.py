@@ -26,6 +26,14 @@ from api.sealed import Cell, Sealed
 from reader_bridge.fields import CardText
 
 FACE_DIFFERS = "face:differs"
+PROBLEMS = (
+    ReadingNotFound,
+    ReadingUsed,
+    ReadingForOther,
+    ReadingStale,
+    ReadingFaceDiffers,
+)
+"""What a route declares whose verb uses a reading."""
 
 
 class Used(msgspec.Struct, frozen=True):
