@@ -73,8 +73,7 @@ class Watcher:
 
     def present(self, reader: str) -> Inserted | None:
         """The card that lies in `reader` now, as far as the watcher knows."""
-        with self._lock:
-            return self._present.get(reader)
+        return self._present.get(reader)
 
     def readers(self) -> tuple[ReaderSeen, ...]:
         """All readers there now, by name."""
