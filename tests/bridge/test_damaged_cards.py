@@ -46,6 +46,8 @@ def test_a_status_that_only_puts_off_for_ever_is_a_fault(desk: Make, status: str
     for number in range(commands(desk)):
         place = desk(VirtualCard(ONE, after(number, says(status))))
         assert isinstance(fault(place.read), Fault), number
+        reads = [apdu for apdu in place.card.seen if apdu[:2] == b"\x80\xb0"]
+        assert all(len(apdu) == 7 for apdu in reads), "a READ without its block and length"
         assert len(place.card.seen) <= number + 40
 
 
