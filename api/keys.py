@@ -1,13 +1,14 @@
 """One keyring, outside the data base: what seals personal data and what signs for this server.
 
 The file is JSON, mode 0600, and the server refuses to start when anyone else may read it.
-Five purposes:
+Six purposes:
 
     wrap      AES-256 keys that wrap each person's data key (`api.sealed`)
     index     HMAC-SHA256 keys of blind indexes and of every stored hash of a secret
     token     Ed25519 keys that sign access tokens
     receipt   Ed25519 keys that sign receipts
     document  Ed25519 keys that sign documents, their PDFs and what becomes of them
+    reading   X25519 keys to which card readers seal what they have read
 
 A purpose has one `active` key, which makes new values, and any number of `verify-only` keys, which
 still open or check old ones. A `retired` key has lost its secret: what only it could open is gone,
@@ -33,6 +34,7 @@ from typing import Final
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -53,11 +55,12 @@ class Purpose(StrEnum):
     token = "token"  # noqa: S105 the name of a purpose
     receipt = "receipt"
     document = "document"
+    reading = "reading"
 
 
 FOR_EVER: Final = (Purpose.receipt, Purpose.document)
 """What these signed must go on verifying, so their keys are never retired."""
-LATER: Final = (Purpose.document,)
+LATER: Final = (Purpose.document, Purpose.reading)
 """Not in keyrings of earlier releases, which get their first key when they are opened."""
 
 
@@ -196,11 +199,10 @@ class Keyring:
     def derive(self, label: str) -> bytes:
         """32 bytes that only this installation knows, the same in all its processes."""
         oldest = self.usable(Purpose.blind_index)[-1]
-        found = self._derived.get((oldest.kid, label))
-        if found is None:
-            found = hmac.digest(oldest.raw(), b"derive\0" + label.encode(), "sha256")
-            self._derived[oldest.kid, label] = found
-        return found
+        name = (oldest.kid, label)
+        if name not in self._derived:
+            self._derived[name] = hmac.digest(oldest.raw(), f"derive\0{label}".encode(), "sha256")
+        return self._derived[name]
 
     # -- wrap ------------------------------------------------------------------------------------
 
@@ -253,6 +255,20 @@ class Keyring:
                 for key in self.usable(purpose)
             ]
         )
+
+    # -- sealed to this installation by those who cannot open it ---------------------------------
+
+    def sealing(self) -> tuple[str, X25519PublicKey]:
+        """Key id and X25519 key (RFC 7748) to which card readers seal."""
+        key = self.active(Purpose.reading)
+        return key.kid, X25519PrivateKey.from_private_bytes(key.raw()).public_key()
+
+    def opener(self, kid: str) -> X25519PrivateKey | None:
+        """The private half, or None when no usable key of that purpose has that id."""
+        key = self.get(kid)
+        if key is None or key.purpose is not Purpose.reading or not key.usable:
+            return None
+        return X25519PrivateKey.from_private_bytes(key.raw())
 
     # -- changes ---------------------------------------------------------------------------------
 

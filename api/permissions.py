@@ -69,7 +69,13 @@ class Client(msgspec.Struct, frozen=True, tag="client"):
     id: UUID
 
 
-Actor = Session | Nobody | Worker | Tracking | Client
+class Bridge(msgspec.Struct, frozen=True, tag="bridge"):
+    """A desk PC with card readers, known by its key. It has no verb: it states what it saw."""
+
+    id: UUID
+
+
+Actor = Session | Nobody | Worker | Tracking | Client | Bridge
 NOBODY = Nobody()
 
 
@@ -245,6 +251,23 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "local_appointment.edit": {R.administrator: Reach.all},
     "api_client.edit": {R.administrator: Reach.all},
     "complaint_block.edit": _HEADS,
+    # card readers
+    "bridge.approve": _HEADS | {R.administrator: Reach.all},
+    "bridge.read": _READERS | {R.administrator: Reach.all},
+    "bridge.edit": _HEADS | {R.administrator: Reach.all},
+    "bridge.revoke": _HEADS | {R.administrator: Reach.all},
+    "bridge_incident.read": _HEADS | {R.administrator: Reach.all, R.auditor: Reach.all},
+    "bridge_incident.look": _HEADS | {R.administrator: Reach.all},
+    "desk.read": _READERS | {R.administrator: Reach.all},
+    "desk.edit": _HEADS | {R.administrator: Reach.all},
+    "intent.arm": _OFFICERS,
+    "intent.read": dict.fromkeys(_OFFICERS, Reach.own),
+    "intent.cancel": dict.fromkeys(_OFFICERS, Reach.own),
+    "offline_ticket.issue": _OFFICERS,
+    "reading.read": dict.fromkeys(_OFFICERS, Reach.own),
+    "reading.match_face": dict.fromkeys(_OFFICERS, Reach.own),
+    "reading.see_document": _OFFICERS,
+    "reading.audit": _HEADS | {R.auditor: Reach.all},
     # ground
     "special_day.edit": {R.administrator: Reach.all},
 }
@@ -278,6 +301,8 @@ def reaches(actor: Actor, verb: str) -> frozenset[Reach]:
         if verb in ANYONE:
             return frozenset()
         raise SignInNeeded()
+    if isinstance(actor, Bridge):
+        raise NotAllowed(verb=verb)
     if isinstance(actor, Tracking | Client):
         if verb in (BY_CODE if isinstance(actor, Tracking) else BY_KEY):
             return frozenset((Reach.own,))

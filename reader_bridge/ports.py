@@ -120,3 +120,7 @@ class StatePort(Protocol):
     def identity(self, reader: str) -> Identity:
         """What the reader says of itself. May block while another program holds it; no errors."""
         ...
+
+
+class Port(CardPort, StatePort, Protocol):
+    """Both halves of PC/SC."""

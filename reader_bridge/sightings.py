@@ -5,15 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-
-@dataclass(frozen=True)
-class ReaderSeen:
-    """A reader. `name` is PC/SC's, with an index that may move when readers are plugged anew;
-    `serial` and `model` are what the reader says of itself, None where it does not."""
-
-    name: str
-    serial: str | None = None
-    model: str | None = None
+from reader_bridge.messages import ReaderSeen as ReaderSeen
 
 
 @dataclass(frozen=True)
