@@ -37,6 +37,7 @@ from api.routes import (
     orders,
     own_complaints,
     public,
+    reader_fleet,
     samples,
     sync,
     uploads,
@@ -65,6 +66,7 @@ ROUTERS = [
     *complaint_subjects.ROUTES,
     *open311.ROUTES,
     *public.ROUTES,
+    *reader_fleet.ROUTES,
 ]
 
 
