@@ -20,55 +20,57 @@ from api.db import Database
 from api.edge import InTx, Page, get, if_match, post, put
 from api.problems import Stale
 from api.readers.fleet import importing, queries, rows, service, sheets, views
-from api.readers.fleet.importing import Outcome
+from api.readers.fleet.importing import ReaderImport
 from api.readers.fleet.model import (
-    Agency,
-    AgencyEntry,
     AgencyNotFound,
-    Allocation,
-    Asset,
     AssetMoveImpossible,
     AssetNotFound,
-    Confirmation,
-    ConfirmationAnswer,
     DifferenceKind,
     FileNotUnderstood,
     Filters,
-    Happening,
-    Move,
-    RequestEntry,
+    ReaderAgency,
+    ReaderAgencyEntry,
+    ReaderAllocation,
+    ReaderAsset,
+    ReaderConfirmation,
+    ReaderConfirmationAnswer,
+    ReaderHappening,
+    ReaderMove,
+    ReaderRequest,
+    ReaderRequestEntry,
+    ReaderState,
     RequestMoveImpossible,
     RequestNotFound,
     RequestTaken,
     SerialsTaken,
     SerialUnreadable,
-    State,
     TooManySerials,
     UnitNeeded,
     UnitNotFound,
 )
-from api.readers.fleet.model import Request as ReaderRequest
-from api.readers.fleet.report_queries import Difference, Line
-from api.readers.fleet.views import By, Report
+from api.readers.fleet.report_queries import FleetDifference, FleetLine
+from api.readers.fleet.views import By, FleetReport
 
 AnyRequest = Request[Any, Any, Any]
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 AgencyCode = Annotated[str | None, QueryParameter(pattern="^[a-z0-9-]{1,40}$", max_length=40)]
 Serial = Annotated[str | None, QueryParameter(min_length=1, max_length=80)]
-InState = Annotated[State | None, QueryParameter(name="state")]
+InState = Annotated[ReaderState | None, QueryParameter(name="state")]
 Kinds = Annotated[list[DifferenceKind] | None, QueryParameter(name="kind")]
 TAGS = ["reader_fleet"]
 _NAME = "list.csv"
 
 
 @get("/v1/reader-agencies", verb="reader_asset.read", operation="reader_agency.list", tags=TAGS)
-async def agencies(tx: InTx) -> Page[Agency]:
+async def agencies(tx: InTx) -> Page[ReaderAgency]:
     """The agencies with card readers."""
     return Page(await queries.agencies(tx))
 
 
 @put("/v1/reader-agencies/{agency:str}", verb="reader_agency.write", tags=TAGS)
-async def write_agency(tx: InTx, agency: FromPath[str], data: JSONBody[AgencyEntry]) -> Agency:
+async def write_agency(
+    tx: InTx, agency: FromPath[str], data: JSONBody[ReaderAgencyEntry]
+) -> ReaderAgency:
     """Puts an agency on the list by its code, or corrects its names."""
     return await service.write_agency(tx, agency, data)
 
@@ -81,7 +83,7 @@ async def write_agency(tx: InTx, agency: FromPath[str], data: JSONBody[AgencyEnt
     tags=TAGS,
 )
 async def request_readers(
-    tx: InTx, reader_request: FromPath[UUID], data: JSONBody[RequestEntry]
+    tx: InTx, reader_request: FromPath[UUID], data: JSONBody[ReaderRequestEntry]
 ) -> ReaderRequest:
     """A line of a letter: so many readers for a unit. The same again changes nothing."""
     return await service.request_readers(tx, reader_request, data)
@@ -129,7 +131,7 @@ async def read_request(tx: InTx, reader_request: FromPath[UUID]) -> ReaderReques
     tags=TAGS,
 )
 async def allocate(
-    request: AnyRequest, tx: InTx, reader_request: FromPath[UUID], data: JSONBody[Allocation]
+    request: AnyRequest, tx: InTx, reader_request: FromPath[UUID], data: JSONBody[ReaderAllocation]
 ) -> ReaderRequest:
     """Grants readers: how many in all, and serials. If-Match: the request's version."""
     return await service.allocate(tx, reader_request, if_match(request), data)
@@ -155,7 +157,7 @@ async def withdraw(request: AnyRequest, tx: InTx, reader_request: FromPath[UUID]
     status_code=200,
     tags=TAGS,
 )
-async def confirm(tx: InTx, data: JSONBody[Confirmation]) -> ConfirmationAnswer:
+async def confirm(tx: InTx, data: JSONBody[ReaderConfirmation]) -> ReaderConfirmationAnswer:
     """A unit says which readers it holds, by serial; what lists do not know is kept, too."""
     return await service.confirm(tx, data)
 
@@ -177,7 +179,7 @@ async def list_assets(
     unseen_since: FromQuery[datetime | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: Limit = 50,
-) -> Page[Asset]:
+) -> Page[ReaderAsset]:
     """Readers by serial. `serial`: how it begins; `unseen_since`: in service, unseen since."""
     filters = _filters(agency, office, in_state, serial, reader_request, unseen_since)
     return Page(*await views.assets(tx, filters, cursor, limit))
@@ -186,7 +188,7 @@ async def list_assets(
 def _filters(
     agency: str | None,
     office: UUID | None,
-    state: State | None,
+    state: ReaderState | None,
     serial: str | None,
     request: UUID | None,
     unseen_since: datetime | None,
@@ -229,7 +231,7 @@ async def _assets_page(filters: Filters, tx: Any, after: str | None) -> Any:
     problems=[AssetNotFound],
     tags=TAGS,
 )
-async def read_asset(tx: InTx, reader_asset: FromPath[UUID]) -> Asset:
+async def read_asset(tx: InTx, reader_asset: FromPath[UUID]) -> ReaderAsset:
     """One reader, and where a bridge saw it last."""
     return await views.asset(tx, reader_asset)
 
@@ -241,7 +243,7 @@ async def read_asset(tx: InTx, reader_asset: FromPath[UUID]) -> Asset:
     problems=[AssetNotFound],
     tags=TAGS,
 )
-async def history(tx: InTx, reader_asset: FromPath[UUID]) -> Page[Happening]:
+async def history(tx: InTx, reader_asset: FromPath[UUID]) -> Page[ReaderHappening]:
     """What happened to a reader, the oldest first."""
     return Page(await views.history(tx, reader_asset))
 
@@ -254,8 +256,8 @@ async def history(tx: InTx, reader_asset: FromPath[UUID]) -> Page[Happening]:
     tags=TAGS,
 )
 async def move(
-    request: AnyRequest, tx: InTx, reader_asset: FromPath[UUID], data: JSONBody[Move]
-) -> Asset:
+    request: AnyRequest, tx: InTx, reader_asset: FromPath[UUID], data: JSONBody[ReaderMove]
+) -> ReaderAsset:
     """Into service, broken, repaired, lost, found, returned, reissued. If-Match: its version."""
     return await service.move(tx, reader_asset, if_match(request), data)
 
@@ -273,7 +275,7 @@ async def import_list(
     kind: FromQuery[rows.Kind],
     agency: AgencyCode = None,
     preview: FromQuery[bool] = True,
-) -> Outcome:
+) -> ReaderImport:
     """A list of at most 5,000 lines as CSV: looked at, or with `preview=false` applied.
 
     `requests` (document, quantity, date), `readers` (serial, state, unit, …) or `confirmations`
@@ -310,7 +312,7 @@ async def reconcile(
     office: FromQuery[UUID | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: Limit = 100,
-) -> Page[Line]:
+) -> Page[FleetLine]:
     """What was asked for beside what is there, by letter's line or by unit, and the difference."""
     return Page(*await views.reconciliation(tx, by, agency, office, cursor, limit))
 
@@ -352,7 +354,7 @@ async def differences(
     reader_request: FromQuery[UUID | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: Limit = 100,
-) -> Page[Difference]:
+) -> Page[FleetDifference]:
     """Serial by serial where lists, units and bridges do not agree: what is to be looked for."""
     return Page(*await views.differences(tx, kinds, agency, office, reader_request, cursor, limit))
 
@@ -388,7 +390,7 @@ async def differences_sheet(
     operation="reader_fleet.report",
     tags=TAGS,
 )
-async def report(tx: InTx) -> Report:
+async def report(tx: InTx) -> FleetReport:
     """The national picture: each agency's readers by state, asked for, distributed, seen lately."""
     return await views.report(tx)
 

@@ -9,13 +9,13 @@ import click
 from api.db import Database
 from api.factories.importing import progress_bar
 from api.problems import Problem
-from api.readers.fleet.importing import Outcome, import_file
+from api.readers.fleet.importing import ReaderImport, import_file
 from api.readers.fleet.rows import Kind, NotAList
 
 
 async def run(
     db: Database, file: Path, kind: Kind, agency: str | None, report: Path, preview: bool
-) -> Outcome:
+) -> ReaderImport:
     """Imports or previews `file`; raises `click.ClickException` with what to do."""
     try:
         with progress_bar(file.name) as progress:
@@ -34,7 +34,7 @@ async def run(
     return outcome
 
 
-def _summary(outcome: Outcome, report: Path) -> str:
+def _summary(outcome: ReaderImport, report: Path) -> str:
     lines = [
         f"{outcome.read:>9,} บรรทัด / lines read",
         f"{outcome.added:>9,} ใหม่ / new",

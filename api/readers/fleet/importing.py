@@ -24,7 +24,14 @@ from api.factories.feed_report import Report
 from api.permissions import Worker
 from api.readers.fleet import import_queries as sql
 from api.readers.fleet import queries, rows
-from api.readers.fleet.model import BATCH, LISTABLE, STATE_TH, AgencyNotFound, RequestState, State
+from api.readers.fleet.model import (
+    BATCH,
+    LISTABLE,
+    STATE_TH,
+    AgencyNotFound,
+    ReaderRequestState,
+    ReaderState,
+)
 from api.readers.fleet.queries import Claim, Known
 from api.readers.fleet.rows import File, Kind, Part, Row
 from api.readers.fleet.service import MINISTRY, account, keep_claims
@@ -36,7 +43,7 @@ Progress = Callable[[int, int], None]
 """Called with (bytes read, bytes in all)."""
 
 
-class Fault(msgspec.Struct):
+class ReaderImportFault(msgspec.Struct):
     """`kept`: the line counts, but for what is said here."""
 
     line: int
@@ -48,7 +55,7 @@ class Fault(msgspec.Struct):
     value: str
 
 
-class Outcome(msgspec.Struct):
+class ReaderImport(msgspec.Struct):
     """What an import did, or would do (`preview`). `replayed`: this very file was imported before.
 
     `read` = added + changed + same + rejected; `noted` lines count, with a remark. `faults` names
@@ -65,7 +72,7 @@ class Outcome(msgspec.Struct):
     same: int = 0
     rejected: int = 0
     noted: int = 0
-    faults: list[Fault] = []
+    faults: list[ReaderImportFault] = []
 
 
 class Run:
@@ -73,7 +80,7 @@ class Run:
 
     def __init__(self, file: File, agency: str | None, preview: bool, by: UUID | None) -> None:
         self.file, self.agency, self.by = file, agency, by
-        self.outcome = Outcome(ids.new(), file.kind, preview)
+        self.outcome = ReaderImport(ids.new(), file.kind, preview)
         self.agencies: dict[str, str] = {}
         self.offices: dict[str, tuple[UUID, str]] = {}
 
@@ -127,7 +134,7 @@ class Run:
         outcome.noted += len(faults) - rejected
         outcome.same += part.read - added - changed - rejected
         room = TOLD - len(outcome.faults)
-        outcome.faults += [Fault(*msgspec.structs.astuple(f)) for f in faults[:room]]
+        outcome.faults += [ReaderImportFault(*msgspec.structs.astuple(f)) for f in faults[:room]]
 
     async def finish(self, tx: Tx) -> None:
         o = self.outcome
@@ -176,7 +183,7 @@ class Run:
         documents = sorted({row.document for row, _ in found if row.document})
         letters: dict[tuple[str, str], dict[str, UUID]] = {}
         for line in await sql.asked(tx, documents) if documents else []:
-            if line.state != RequestState.withdrawn:
+            if line.state != ReaderRequestState.withdrawn:
                 letters.setdefault((line.agency, line.document), {})[line.unit] = line.id
         day = bangkok_date(tx.now)
         new: list[sql.NewAsset] = []
@@ -250,7 +257,7 @@ class Run:
             granted = before.allocated if before else 0
             if row.allocated is not None:
                 granted = row.allocated
-            if before is not None and before.state == RequestState.withdrawn:
+            if before is not None and before.state == ReaderRequestState.withdrawn:
                 th, en = "รายการขอนี้ถอนไปแล้ว", "this request was withdrawn"
                 faults.append(_rejected(row, "document", "withdrawn", th, en, row.document))
                 continue
@@ -290,7 +297,7 @@ _REMARKS = {
 
 
 def _new(row: Row, place: Place, request: UUID | None, day: date) -> sql.NewAsset:
-    state = row.state or State.allocated
+    state = row.state or ReaderState.allocated
     return sql.NewAsset(
         ids.new(),
         row.serial,
@@ -302,7 +309,7 @@ def _new(row: Row, place: Place, request: UUID | None, day: date) -> sql.NewAsse
         row.model,
         row.note,
         state,
-        None if state is State.allocated else row.day or day,
+        None if state is ReaderState.allocated else row.day or day,
         row.hash,
     )
 
@@ -320,7 +327,7 @@ def _changed(
             f"this serial is registered for agency {before.agency}",
             row.serial,
         )
-    was = State(before.state)
+    was = ReaderState(before.state)
     state = row.state or was
     if state not in LISTABLE[was]:
         return _rejected(
@@ -331,7 +338,7 @@ def _changed(
             f"it is {was}; a file cannot take it back to {state}",
             state,
         )
-    reached = state is not State.allocated
+    reached = state is not ReaderState.allocated
     on = (row.day if row.day and reached else None) or before.distributed_on
     after: dict[str, Any] = {
         "unit": place.unit or before.unit,
@@ -382,7 +389,7 @@ async def import_file(
     preview: bool = False,
     progress: Progress | None = None,
     size: int = BATCH,
-) -> Outcome:
+) -> ReaderImport:
     """Applies a list of any length, a commit a part, or previews it. The memory is a part's.
 
     Raises `NotAList`, `AgencyNotFound`, `OSError`, `asyncpg` errors; what was committed stays.
@@ -408,7 +415,7 @@ async def import_file(
 
 async def import_small(
     tx: Tx, path: Path, kind: Kind, agency: str | None, *, name: str, preview: bool
-) -> Outcome:
+) -> ReaderImport:
     """A list of at most `BATCH` lines in one transaction, for a desk.
 
     Raises `NotAList` also where it is longer, and `AgencyNotFound`.

@@ -17,13 +17,13 @@ import msgspec
 from api.problems import Conflict, Invalid, NotFound
 
 
-class RequestState(StrEnum):
+class ReaderRequestState(StrEnum):
     requested = "requested"
     allocated = "allocated"  # in whole or in part
     withdrawn = "withdrawn"
 
 
-class State(StrEnum):
+class ReaderState(StrEnum):
     allocated = "allocated"  # จัดสรรแล้ว: it has a serial and is on its way
     distributed = "distributed"  # แจกจ่ายแล้ว: a unit holds it
     in_service = "in_service"  # ใช้งาน
@@ -32,47 +32,57 @@ class State(StrEnum):
     returned = "returned"  # ส่งคืน
 
 
-REQUEST_MOVES: Final[dict[tuple[str, RequestState], RequestState]] = {
-    ("allocate", RequestState.requested): RequestState.allocated,
-    ("allocate", RequestState.allocated): RequestState.allocated,
-    ("withdraw", RequestState.requested): RequestState.withdrawn,
+REQUEST_MOVES: Final[dict[tuple[str, ReaderRequestState], ReaderRequestState]] = {
+    ("allocate", ReaderRequestState.requested): ReaderRequestState.allocated,
+    ("allocate", ReaderRequestState.allocated): ReaderRequestState.allocated,
+    ("withdraw", ReaderRequestState.requested): ReaderRequestState.withdrawn,
 }
 
-MOVES: Final[dict[tuple[str, State], State]] = {
-    ("confirm", State.allocated): State.distributed,
-    ("confirm", State.lost): State.distributed,
-    ("begin", State.distributed): State.in_service,
-    ("fail", State.distributed): State.broken,
-    ("fail", State.in_service): State.broken,
-    ("repair", State.broken): State.distributed,
+MOVES: Final[dict[tuple[str, ReaderState], ReaderState]] = {
+    ("confirm", ReaderState.allocated): ReaderState.distributed,
+    ("confirm", ReaderState.lost): ReaderState.distributed,
+    ("begin", ReaderState.distributed): ReaderState.in_service,
+    ("fail", ReaderState.distributed): ReaderState.broken,
+    ("fail", ReaderState.in_service): ReaderState.broken,
+    ("repair", ReaderState.broken): ReaderState.distributed,
     **{
-        ("lose", state): State.lost
-        for state in (State.allocated, State.distributed, State.in_service, State.broken)
+        ("lose", state): ReaderState.lost
+        for state in (
+            ReaderState.allocated,
+            ReaderState.distributed,
+            ReaderState.in_service,
+            ReaderState.broken,
+        )
     },
-    ("find", State.lost): State.distributed,
+    ("find", ReaderState.lost): ReaderState.distributed,
     **{
-        ("return", state): State.returned
-        for state in (State.allocated, State.distributed, State.in_service, State.broken)
+        ("return", state): ReaderState.returned
+        for state in (
+            ReaderState.allocated,
+            ReaderState.distributed,
+            ReaderState.in_service,
+            ReaderState.broken,
+        )
     },
-    ("reissue", State.returned): State.allocated,
+    ("reissue", ReaderState.returned): ReaderState.allocated,
 }
 Act = Literal["begin", "fail", "repair", "lose", "find", "return", "reissue"]
 """The moves of one reader at a desk; `confirm` is of many at once, by serial."""
 
-STATE_TH: Final[dict[State, str]] = {
-    State.allocated: "จัดสรรแล้ว",
-    State.distributed: "แจกจ่ายแล้ว",
-    State.in_service: "ใช้งาน",
-    State.broken: "ชำรุด",
-    State.lost: "สูญหาย",
-    State.returned: "ส่งคืน",
+STATE_TH: Final[dict[ReaderState, str]] = {
+    ReaderState.allocated: "จัดสรรแล้ว",
+    ReaderState.distributed: "แจกจ่ายแล้ว",
+    ReaderState.in_service: "ใช้งาน",
+    ReaderState.broken: "ชำรุด",
+    ReaderState.lost: "สูญหาย",
+    ReaderState.returned: "ส่งคืน",
 }
 
 
-def _listable() -> dict[State, frozenset[State]]:
+def _listable() -> dict[ReaderState, frozenset[ReaderState]]:
     edges = [(a, b) for (verb, a), b in MOVES.items() if verb != "reissue"]
     found = {}
-    for first in State:
+    for first in ReaderState:
         reached = {first}
         while more := {b for a, b in edges if a in reached} - reached:
             reached |= more
@@ -146,7 +156,7 @@ DIFFERENCE_EN: Final[dict[str, str]] = {
 # --- what is asked ------------------------------------------------------------------------------
 
 
-class AgencyEntry(msgspec.Struct, forbid_unknown_fields=True):
+class ReaderAgencyEntry(msgspec.Struct, forbid_unknown_fields=True):
     name_th: Name
     name_en: Name
 
@@ -163,7 +173,7 @@ class Unit(msgspec.Struct, forbid_unknown_fields=True):
     office: UUID | None = None
 
 
-class RequestEntry(Unit, forbid_unknown_fields=True, kw_only=True):
+class ReaderRequestEntry(Unit, forbid_unknown_fields=True, kw_only=True):
     """A line of a letter: so many readers for a unit. `asked_on`: the letter's day in Bangkok."""
 
     document: Name
@@ -171,7 +181,7 @@ class RequestEntry(Unit, forbid_unknown_fields=True, kw_only=True):
     quantity: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
-class Allocation(msgspec.Struct, forbid_unknown_fields=True):
+class ReaderAllocation(msgspec.Struct, forbid_unknown_fields=True):
     """How many the ministry grants in all, and serials of those that are known."""
 
     allocated: Count
@@ -179,13 +189,13 @@ class Allocation(msgspec.Struct, forbid_unknown_fields=True):
     model: Text = ""
 
 
-class Confirmation(Unit, forbid_unknown_fields=True, kw_only=True):
+class ReaderConfirmation(Unit, forbid_unknown_fields=True, kw_only=True):
     """What a unit holds in its hands, by serial."""
 
     serials: Annotated[list[Serial], msgspec.Meta(min_length=1, max_length=BATCH)]
 
 
-class Move(msgspec.Struct, forbid_unknown_fields=True):
+class ReaderMove(msgspec.Struct, forbid_unknown_fields=True):
     """`replaced_by`: the reader that takes its place, where it broke or was returned."""
 
     act: Act
@@ -196,13 +206,13 @@ class Move(msgspec.Struct, forbid_unknown_fields=True):
 # --- what is told -------------------------------------------------------------------------------
 
 
-class Agency(msgspec.Struct):
+class ReaderAgency(msgspec.Struct):
     code: str
     name_th: str
     name_en: str
 
 
-class Request(msgspec.Struct):
+class ReaderRequest(msgspec.Struct):
     """`serials`: how many readers with a serial came of it; `distributed`: that reached a unit."""
 
     id: UUID
@@ -213,14 +223,14 @@ class Request(msgspec.Struct):
     asked_on: date
     quantity: int
     allocated: int
-    state: RequestState
+    state: ReaderRequestState
     version: int
     created_at: datetime
     serials: int = 0
     distributed: int = 0
 
 
-class Asset(msgspec.Struct):
+class ReaderAsset(msgspec.Struct):
     """One reader. `seen_*`: where a bridge last saw a reader of this serial; null: never."""
 
     id: UUID
@@ -232,7 +242,7 @@ class Asset(msgspec.Struct):
     request: UUID | None
     model: str
     note: str
-    state: State
+    state: ReaderState
     state_at: datetime
     distributed_on: date | None
     replaced_by: UUID | None
@@ -250,13 +260,13 @@ class Filters(msgspec.Struct, frozen=True):
 
     agency: str | None = None
     office: UUID | None = None
-    state: State | None = None
+    state: ReaderState | None = None
     serial: str | None = None
     request: UUID | None = None
     unseen_since: datetime | None = None
 
 
-class Confirmed(msgspec.Struct):
+class ConfirmedSerial(msgspec.Struct):
     """`what`: confirmed, again (this unit had said so), or kept although `unlisted` or `elsewhere`:
     another unit has confirmed the same reader, too. Both are told to those who reconcile."""
 
@@ -264,15 +274,15 @@ class Confirmed(msgspec.Struct):
     what: Literal["confirmed", "again", "unlisted", "elsewhere", "unreadable"]
 
 
-class ConfirmationAnswer(msgspec.Struct):
+class ReaderConfirmationAnswer(msgspec.Struct):
     confirmed: int
     again: int
     kept: int
     unreadable: int
-    items: list[Confirmed]
+    items: list[ConfirmedSerial]
 
 
-class Happening(msgspec.Struct):
+class ReaderHappening(msgspec.Struct):
     """One thing that happened to a reader; `account`: who did it, null for an import."""
 
     at: datetime

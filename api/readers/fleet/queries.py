@@ -10,7 +10,14 @@ import msgspec
 
 from api.db import Tx
 from api.ids import of_text
-from api.readers.fleet.model import Agency, Asset, Filters, Request, RequestEntry, State
+from api.readers.fleet.model import (
+    Filters,
+    ReaderAgency,
+    ReaderAsset,
+    ReaderRequest,
+    ReaderRequestEntry,
+    ReaderState,
+)
 
 LOCK = of_text("reader fleet")
 """Held by whatever writes many serials at once, so that two of them never wait for each other."""
@@ -27,7 +34,7 @@ class Known(msgspec.Struct):
     request: UUID | None
     model: str
     note: str
-    state: State
+    state: ReaderState
     distributed_on: date | None
     version: int
     listed: bytes | None
@@ -61,17 +68,19 @@ class Happened(msgspec.Struct):
 # --- agencies and units -------------------------------------------------------------------------
 
 
-async def agencies(tx: Tx) -> list[Agency]:
-    return await tx.all(Agency, "select code, name_th, name_en from reader_agency order by code")
-
-
-async def agency(tx: Tx, code: str) -> Agency | None:
-    return await tx.maybe_one(
-        Agency, "select code, name_th, name_en from reader_agency where code = $1", code
+async def agencies(tx: Tx) -> list[ReaderAgency]:
+    return await tx.all(
+        ReaderAgency, "select code, name_th, name_en from reader_agency order by code"
     )
 
 
-async def write_agency(tx: Tx, agency: Agency) -> bool:
+async def agency(tx: Tx, code: str) -> ReaderAgency | None:
+    return await tx.maybe_one(
+        ReaderAgency, "select code, name_th, name_en from reader_agency where code = $1", code
+    )
+
+
+async def write_agency(tx: Tx, agency: ReaderAgency) -> bool:
     """Whether anything is new."""
     return bool(
         await tx.run(
@@ -115,9 +124,9 @@ from reader_request r cross join lateral (
 """
 
 
-async def request(tx: Tx, id: UUID, office: UUID | None = None) -> Request | None:
+async def request(tx: Tx, id: UUID, office: UUID | None = None) -> ReaderRequest | None:
     return await tx.maybe_one(
-        Request,
+        ReaderRequest,
         f"{_REQUEST} where r.id = $1 and ($2::uuid is null or r.office = $2)",
         id,
         office,
@@ -126,10 +135,10 @@ async def request(tx: Tx, id: UUID, office: UUID | None = None) -> Request | Non
 
 async def requests(
     tx: Tx, agency: str | None, office: UUID | None, short: bool, after: UUID | None, limit: int
-) -> list[Request]:
+) -> list[ReaderRequest]:
     """In the order of their ids; `short`: only where fewer reached a unit than were asked for."""
     return await tx.all(
-        Request,
+        ReaderRequest,
         f"""
         {_REQUEST}
         where ($1::text is null or r.agency = $1) and ($2::uuid is null or r.office = $2)
@@ -146,7 +155,11 @@ async def requests(
 
 
 async def insert_request(
-    tx: Tx, id: UUID, entry: RequestEntry, where: tuple[str, str, UUID | None], by: UUID | None
+    tx: Tx,
+    id: UUID,
+    entry: ReaderRequestEntry,
+    where: tuple[str, str, UUID | None],
+    by: UUID | None,
 ) -> None:
     await tx.run(
         """
@@ -189,9 +202,9 @@ from reader_asset a left join lateral (
 """
 
 
-async def asset(tx: Tx, id: UUID, office: UUID | None = None) -> Asset | None:
+async def asset(tx: Tx, id: UUID, office: UUID | None = None) -> ReaderAsset | None:
     return await tx.maybe_one(
-        Asset, f"{_ASSET} where a.id = $1 and ($2::uuid is null or a.office = $2)", id, office
+        ReaderAsset, f"{_ASSET} where a.id = $1 and ($2::uuid is null or a.office = $2)", id, office
     )
 
 
@@ -199,10 +212,10 @@ async def lock_asset(tx: Tx, id: UUID) -> None:
     await tx.run("select from reader_asset where id = $1 for update", id)
 
 
-async def assets(tx: Tx, f: Filters, after: str | None, limit: int) -> list[Asset]:
+async def assets(tx: Tx, f: Filters, after: str | None, limit: int) -> list[ReaderAsset]:
     """In the order of their serials; `f.serial` is a part of a key."""
     return await tx.all(
-        Asset,
+        ReaderAsset,
         f"""
         {_ASSET}
         where ($1::text is null or a.agency = $1) and ($2::uuid is null or a.office = $2)
@@ -269,7 +282,7 @@ async def serials_of(tx: Tx, request: UUID) -> int:
 async def move_asset(
     tx: Tx,
     id: UUID,
-    state: State,
+    state: ReaderState,
     *,
     note: str,
     replaced_by: UUID | None,

@@ -20,7 +20,7 @@ _COUNTS = """
 """
 
 
-class Line(msgspec.Struct):
+class FleetLine(msgspec.Struct):
     """What a letter's line or a unit comes to. `difference`: asked for, but at no unit so far.
 
     `serials`: readers that are known one by one; `unnumbered`: granted, and no list has a serial
@@ -47,7 +47,7 @@ class Line(msgspec.Struct):
     difference: int
 
 
-class Difference(msgspec.Struct):
+class FleetDifference(msgspec.Struct):
     """One serial on which lists, units and bridges do not agree. `told`: what the others say."""
 
     kind: str
@@ -85,7 +85,7 @@ class Seen(msgspec.Struct):
     n: int
 
 
-class Version(msgspec.Struct):
+class FleetVersion(msgspec.Struct):
     """How many readers stand at bridges of this program, seen in the last seven days."""
 
     version: str
@@ -94,10 +94,10 @@ class Version(msgspec.Struct):
 
 async def by_request(
     tx: Tx, agency: str | None, office: UUID | None, after: UUID | None, limit: int
-) -> list[Line]:
+) -> list[FleetLine]:
     """Lines of letters in the order of their ids, but for withdrawn ones."""
     return await tx.all(
-        Line,
+        FleetLine,
         f"""
         select r.id as request, r.document, r.agency, r.unit, r.office, r.asked_on,
             r.quantity as requested, r.allocated, n.*,
@@ -124,10 +124,10 @@ async def by_unit(
     office: UUID | None,
     after: tuple[str, str] | None,
     limit: int,
-) -> list[Line]:
+) -> list[FleetLine]:
     """Units in the order of agency and name: what they asked for beside what is there."""
     return await tx.all(
-        Line,
+        FleetLine,
         f"""
         select null::uuid as request, null::text as document, agency, unit,
             coalesce(n.office, q.office) as office, q.asked_on,
@@ -174,14 +174,14 @@ async def differences(
     request: UUID | None,
     after: tuple[str, str],
     limit: int,
-) -> list[Difference]:
+) -> list[FleetDifference]:
     """Serials on which lists, units and bridges differ, by kind and serial, after `after`.
 
     With `agency`, `office` or `request` those of registered readers only, but for what a unit of
     that agency or office confirmed.
     """
     return await tx.all(
-        Difference,
+        FleetDifference,
         """
         with claim as not materialized (
             select c.serial_key, min(c.serial) as serial, count(*) as units,
@@ -294,11 +294,11 @@ async def seen_since(tx: Tx, since: datetime) -> list[Seen]:
     )
 
 
-async def versions(tx: Tx, since: datetime) -> list[Version]:
+async def versions(tx: Tx, since: datetime) -> list[FleetVersion]:
     return await tx.all(
-        Version,
+        FleetVersion,
         """
-        select s.version, count(*)::integer as readers from reader_seen s
+        select coalesce(s.version, '') as version, count(*)::integer as readers from reader_seen s
         where s.last_seen_at >= $1 group by 1 order by 2 desc, 1 limit 200
         """,
         since,

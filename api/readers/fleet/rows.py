@@ -19,7 +19,7 @@ import msgspec
 
 from api.factories.feed import Rejected
 from api.factories.feed_survey import Block, Survey, first_row, survey, text_of
-from api.readers.fleet.model import BATCH, DIGITS, State, serial_key
+from api.readers.fleet.model import BATCH, DIGITS, ReaderState, serial_key
 
 Kind = Literal["requests", "readers", "confirmations"]
 LONGEST: Final = 200
@@ -46,15 +46,15 @@ NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
     "readers": ("serial",),
     "confirmations": ("serial",),
 }
-STATES: Final[dict[str, State]] = {
-    **{state.value: state for state in State},
-    "in service": State.in_service,
-    **dict.fromkeys(("จัดสรร", "จัดสรรแล้ว", "รอแจกจ่าย", "คงคลัง"), State.allocated),
-    **dict.fromkeys(("แจกจ่าย", "แจกจ่ายแล้ว", "ส่งมอบ", "ส่งมอบแล้ว"), State.distributed),
-    **dict.fromkeys(("ใช้งาน", "ใช้งานอยู่", "ใช้การได้", "ปกติ"), State.in_service),
-    **dict.fromkeys(("ชำรุด", "เสีย"), State.broken),
-    **dict.fromkeys(("สูญหาย", "หาย"), State.lost),
-    **dict.fromkeys(("ส่งคืน", "คืน", "ส่งคืนแล้ว"), State.returned),
+STATES: Final[dict[str, ReaderState]] = {
+    **{state.value: state for state in ReaderState},
+    "in service": ReaderState.in_service,
+    **dict.fromkeys(("จัดสรร", "จัดสรรแล้ว", "รอแจกจ่าย", "คงคลัง"), ReaderState.allocated),
+    **dict.fromkeys(("แจกจ่าย", "แจกจ่ายแล้ว", "ส่งมอบ", "ส่งมอบแล้ว"), ReaderState.distributed),
+    **dict.fromkeys(("ใช้งาน", "ใช้งานอยู่", "ใช้การได้", "ปกติ"), ReaderState.in_service),
+    **dict.fromkeys(("ชำรุด", "เสีย"), ReaderState.broken),
+    **dict.fromkeys(("สูญหาย", "หาย"), ReaderState.lost),
+    **dict.fromkeys(("ส่งคืน", "คืน", "ส่งคืนแล้ว"), ReaderState.returned),
 }
 _SCIENTIFIC: Final = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
 _ISO: Final = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})")
@@ -75,7 +75,7 @@ class Row(msgspec.Struct):
     agency: str = ""
     unit: str = ""
     office: str = ""
-    state: State | None = None
+    state: ReaderState | None = None
     document: str = ""
     model: str = ""
     note: str = ""
@@ -263,7 +263,7 @@ def _serial(text: str) -> tuple[str, str]:
     return text.translate(DIGITS), key
 
 
-def _state(text: str) -> State | None:
+def _state(text: str) -> ReaderState | None:
     if not text:
         return None
     found = STATES.get(text.casefold())
@@ -273,7 +273,7 @@ def _state(text: str) -> State | None:
             "state",
             "unknown",
             f"ไม่รู้จักสถานะนี้ ใช้คำใดคำหนึ่ง: {words}",
-            f"no such state; one of {', '.join(State)}",
+            f"no such state; one of {', '.join(ReaderState)}",
             text,
         )
     return found

@@ -18,26 +18,26 @@ from api.readers.fleet import queries as sql
 from api.readers.fleet.model import (
     MOVES,
     REQUEST_MOVES,
-    Agency,
-    AgencyEntry,
     AgencyNotFound,
-    Allocation,
-    Asset,
     AssetMoveImpossible,
     AssetNotFound,
-    Confirmation,
-    ConfirmationAnswer,
-    Confirmed,
-    Move,
-    Request,
-    RequestEntry,
+    ConfirmedSerial,
+    ReaderAgency,
+    ReaderAgencyEntry,
+    ReaderAllocation,
+    ReaderAsset,
+    ReaderConfirmation,
+    ReaderConfirmationAnswer,
+    ReaderMove,
+    ReaderRequest,
+    ReaderRequestEntry,
+    ReaderRequestState,
+    ReaderState,
     RequestMoveImpossible,
     RequestNotFound,
-    RequestState,
     RequestTaken,
     SerialsTaken,
     SerialUnreadable,
-    State,
     TooManySerials,
     Unit,
     UnitNeeded,
@@ -63,10 +63,10 @@ def account(tx: Tx) -> UUID | None:
     return tx.actor.account if isinstance(tx.actor, Session) else None
 
 
-async def write_agency(tx: Tx, code: str, entry: AgencyEntry) -> Agency:
+async def write_agency(tx: Tx, code: str, entry: ReaderAgencyEntry) -> ReaderAgency:
     """Puts an agency on the list of those with readers, or corrects its names."""
     permissions.reaches(tx.actor, "reader_agency.write")
-    agency = Agency(code, entry.name_th.strip(), entry.name_en.strip())
+    agency = ReaderAgency(code, entry.name_th.strip(), entry.name_en.strip())
     if await sql.write_agency(tx, agency):
         facts = {"code": code}
         record = ids.of_text(f"reader agency {code}")
@@ -74,7 +74,7 @@ async def write_agency(tx: Tx, code: str, entry: AgencyEntry) -> Agency:
     return agency
 
 
-async def request_readers(tx: Tx, id: UUID, entry: RequestEntry) -> Request:
+async def request_readers(tx: Tx, id: UUID, entry: ReaderRequestEntry) -> ReaderRequest:
     """Keeps a line of a letter under the sender's id; the same again changes nothing.
 
     Raises `RequestTaken`, `RequestNotFound`, `UnitNotFound`, `AgencyNotFound`.
@@ -96,7 +96,7 @@ async def request_readers(tx: Tx, id: UUID, entry: RequestEntry) -> Request:
     return await _request(tx, id)
 
 
-async def allocate(tx: Tx, id: UUID, version: int, entry: Allocation) -> Request:
+async def allocate(tx: Tx, id: UUID, version: int, entry: ReaderAllocation) -> ReaderRequest:
     """Grants readers to a request: how many in all, and the serials that are known by now.
 
     Raises `RequestNotFound`, `Stale`, `RequestMoveImpossible`, `SerialUnreadable`,
@@ -121,7 +121,7 @@ async def allocate(tx: Tx, id: UUID, version: int, entry: Allocation) -> Request
     return await _request(tx, id)
 
 
-async def withdraw(tx: Tx, id: UUID, version: int) -> Request:
+async def withdraw(tx: Tx, id: UUID, version: int) -> ReaderRequest:
     """Takes a request back for which nothing was granted yet. Raises as `allocate`."""
     await tx.lock([id])
     request = await _request(tx, id, own_office(tx, "reader_asset.request"))
@@ -131,7 +131,7 @@ async def withdraw(tx: Tx, id: UUID, version: int) -> Request:
     return await _request(tx, id)
 
 
-async def confirm(tx: Tx, entry: Confirmation) -> ConfirmationAnswer:
+async def confirm(tx: Tx, entry: ReaderConfirmation) -> ReaderConfirmationAnswer:
     """A unit's word for the readers it holds, by serial; every word is kept, whatever lists say.
 
     Raises `UnitNeeded`, `UnitNotFound`, `AgencyNotFound`.
@@ -139,17 +139,17 @@ async def confirm(tx: Tx, entry: Confirmation) -> ConfirmationAnswer:
     agency, unit, office = await _unit(tx, entry, "reader_asset.confirm")
     if not unit:
         raise UnitNeeded()
-    items: dict[str, Confirmed] = {}
+    items: dict[str, ConfirmedSerial] = {}
     claims: dict[str, Claim] = {}
     for serial in entry.serials:
         if (key := serial_key(serial)) is None:
-            items[serial] = Confirmed(serial, "unreadable")
+            items[serial] = ConfirmedSerial(serial, "unreadable")
         else:
             claims.setdefault(key, Claim(serial.strip(), key, agency, unit, office))
     told = await keep_claims(tx, list(claims.values()), account(tx), None)
     items |= {item.serial: item for item in told}
     count = {what: sum(i.what == what for i in items.values()) for what in _WHAT}
-    answer = ConfirmationAnswer(
+    answer = ReaderConfirmationAnswer(
         confirmed=count["confirmed"],
         again=count["again"],
         kept=count["unlisted"] + count["elsewhere"],
@@ -168,7 +168,7 @@ _WHAT = ("confirmed", "again", "unlisted", "elsewhere", "unreadable")
 
 async def keep_claims(
     tx: Tx, claims: Sequence[Claim], by: UUID | None, import_id: UUID | None
-) -> list[Confirmed]:
+) -> list[ConfirmedSerial]:
     """Keeps claims of any units, at most one of a serial and unit, and moves the readers."""
     await tx.lock([sql.LOCK])
     keys = sorted({c.serial_key for c in claims})
@@ -178,15 +178,15 @@ async def keep_claims(
         since = known[e.serial_key].reissued_at if e.serial_key in known else None
         if since is None or e.confirmed_at >= since:
             earlier.setdefault(e.serial_key, set()).add((e.agency, e.unit))
-    told: list[Confirmed] = []
+    told: list[ConfirmedSerial] = []
     moved: dict[str, Claim] = {}
     for claim in claims:
         reader, before = known.get(claim.serial_key), earlier.get(claim.serial_key, set())
         unit = (claim.agency, claim.unit)
         if unit in before:
-            told.append(Confirmed(claim.serial, "again"))
+            told.append(ConfirmedSerial(claim.serial, "again"))
             continue
-        told.append(Confirmed(claim.serial, _judged(reader, claim, bool(before))))
+        told.append(ConfirmedSerial(claim.serial, _judged(reader, claim, bool(before))))
         earlier.setdefault(claim.serial_key, set()).add(unit)
         if reader and ("confirm", reader.state) in MOVES and reader.agency == claim.agency:
             moved.setdefault(claim.serial_key, claim)
@@ -214,7 +214,7 @@ def _judged(
     return "confirmed" if waiting or reader.unit == claim.unit else "elsewhere"
 
 
-async def move(tx: Tx, id: UUID, version: int, entry: Move) -> Asset:
+async def move(tx: Tx, id: UUID, version: int, entry: ReaderMove) -> ReaderAsset:
     """Carries one reader to its next state. Raises `AssetNotFound`, `Stale`,
     `AssetMoveImpossible`, and `NotAllowed` for `reissue`, which is the ministry's."""
     if entry.act == "reissue":
@@ -226,10 +226,10 @@ async def move(tx: Tx, id: UUID, version: int, entry: Move) -> Asset:
         raise AssetNotFound()
     if asset.version != version:
         raise Stale(current=asset.version)
-    state = MOVES.get((entry.act, State(asset.state)))
+    state = MOVES.get((entry.act, ReaderState(asset.state)))
     other = entry.replaced_by
     replaced = other is None or (
-        state in (State.broken, State.returned, State.lost)
+        state in (ReaderState.broken, ReaderState.returned, ReaderState.lost)
         and other != id
         and await sql.asset(tx, other, own) is not None
     )
@@ -251,10 +251,10 @@ async def move(tx: Tx, id: UUID, version: int, entry: Move) -> Asset:
     return after
 
 
-def _distributed(tx: Tx, asset: Asset, state: State) -> date | None:
-    if state is State.allocated:
+def _distributed(tx: Tx, asset: ReaderAsset, state: ReaderState) -> date | None:
+    if state is ReaderState.allocated:
         return None
-    if state is State.distributed:
+    if state is ReaderState.distributed:
         return asset.distributed_on or bangkok_date(tx.now)
     return asset.distributed_on
 
@@ -278,17 +278,17 @@ async def _unit(tx: Tx, entry: Unit, verb: str) -> tuple[str, str, UUID | None]:
     return agency, unit, office
 
 
-async def _request(tx: Tx, id: UUID, office: UUID | None = None) -> Request:
+async def _request(tx: Tx, id: UUID, office: UUID | None = None) -> ReaderRequest:
     found = await sql.request(tx, id, office)
     if found is None:
         raise RequestNotFound()
     return found
 
 
-def _request_move(request: Request, verb: str, version: int) -> RequestState:
+def _request_move(request: ReaderRequest, verb: str, version: int) -> ReaderRequestState:
     if request.version != version:
         raise Stale(current=request.version)
-    state = REQUEST_MOVES.get((verb, RequestState(request.state)))
+    state = REQUEST_MOVES.get((verb, ReaderRequestState(request.state)))
     if state is None:
         raise RequestMoveImpossible(state=request.state, verb=verb)
     return state

@@ -15,7 +15,7 @@ import msgspec
 from api.db import Database, Tx
 from api.factories import feed_report
 from api.permissions import Actor
-from api.readers.fleet.model import DIFFERENCE_TH, STATE_TH, State
+from api.readers.fleet.model import DIFFERENCE_TH, STATE_TH, ReaderState
 
 PAGE: Final = 5_000
 BOM: Final = "\ufeff"
@@ -98,7 +98,7 @@ def text(rows: Sequence[msgspec.Struct], columns: Sequence[str]) -> str:
 
 def _value(row: Any, name: str) -> Any:
     if name == "state_th":
-        return STATE_TH[State(row.state)] if row.state else ""
+        return STATE_TH[ReaderState(row.state)] if row.state else ""
     return DIFFERENCE_TH[row.kind] if name == "kind_th" else getattr(row, name)
 
 

@@ -13,15 +13,15 @@ from api.db import Tx
 from api.readers.fleet import queries as sql
 from api.readers.fleet import report_queries as report_sql
 from api.readers.fleet.model import (
-    Asset,
     AssetNotFound,
     DifferenceKind,
     Filters,
-    Happening,
-    Request,
+    ReaderAsset,
+    ReaderHappening,
+    ReaderRequest,
     RequestNotFound,
 )
-from api.readers.fleet.report_queries import Difference, Line, Version
+from api.readers.fleet.report_queries import FleetDifference, FleetLine, FleetVersion
 from api.readers.fleet.service import own_office
 
 By = Literal["request", "unit"]
@@ -30,7 +30,7 @@ KINDS: tuple[str, ...] = get_args(DifferenceKind)
 _facts = msgspec.json.Decoder(dict[str, Any])
 
 
-class AgencyLine(msgspec.Struct, kw_only=True):
+class FleetAgency(msgspec.Struct, kw_only=True):
     """An agency's readers. `broken_rate`: the broken among those that reached a unit, 0 to 1.
 
     `seen`: seen at a bridge in the last seven days; `difference`: asked for, but at no unit.
@@ -53,19 +53,19 @@ class AgencyLine(msgspec.Struct, kw_only=True):
     broken_rate: float = 0.0
 
 
-class Report(msgspec.Struct):
+class FleetReport(msgspec.Struct):
     """The national picture at `as_of`. `seen_unlisted`: seen, but on no agency's list."""
 
     as_of: datetime
-    agencies: list[AgencyLine]
-    total: AgencyLine
-    versions: list[Version]
+    agencies: list[FleetAgency]
+    total: FleetAgency
+    versions: list[FleetVersion]
     seen_unlisted: int
 
 
 async def requests(
     tx: Tx, agency: str | None, office: UUID | None, short: bool, cursor: str | None, limit: int
-) -> tuple[list[Request], str | None]:
+) -> tuple[list[ReaderRequest], str | None]:
     """A page of letters' lines in reach, and the cursor of the next."""
     office = _narrowed(own_office(tx, "reader_asset.read"), office)
     after = cursors.read(cursor, UUID) if cursor else None
@@ -73,7 +73,7 @@ async def requests(
     return found, cursors.write(found[-1].id) if len(found) == limit else None
 
 
-async def request(tx: Tx, id: UUID) -> Request:
+async def request(tx: Tx, id: UUID) -> ReaderRequest:
     found = await sql.request(tx, id, own_office(tx, "reader_asset.read"))
     if found is None:
         raise RequestNotFound()
@@ -82,7 +82,7 @@ async def request(tx: Tx, id: UUID) -> Request:
 
 async def assets(
     tx: Tx, filters: Filters, cursor: str | None, limit: int
-) -> tuple[list[Asset], str | None]:
+) -> tuple[list[ReaderAsset], str | None]:
     """A page of readers in reach by serial. A serial that cannot be one finds nothing."""
     own = own_office(tx, "reader_asset.read")
     after = cursors.read(cursor, str) if cursor else None
@@ -96,18 +96,18 @@ async def assets(
     return found, cursors.write(found[-1].serial_key) if len(found) == limit else None
 
 
-async def asset(tx: Tx, id: UUID) -> Asset:
+async def asset(tx: Tx, id: UUID) -> ReaderAsset:
     found = await sql.asset(tx, id, own_office(tx, "reader_asset.read"))
     if found is None:
         raise AssetNotFound()
     return found
 
 
-async def history(tx: Tx, id: UUID) -> list[Happening]:
+async def history(tx: Tx, id: UUID) -> list[ReaderHappening]:
     """What happened to a reader, the oldest first. Raises `AssetNotFound`."""
     await asset(tx, id)
     return [
-        Happening(h.at, h.name, h.account, _facts.decode(h.facts))
+        ReaderHappening(h.at, h.name, h.account, _facts.decode(h.facts))
         for h in await sql.history(tx, id)
     ]
 
@@ -119,7 +119,7 @@ class _UnitPlace(msgspec.Struct, array_like=True, frozen=True):
 
 async def reconciliation(
     tx: Tx, by: By, agency: str | None, office: UUID | None, cursor: str | None, limit: int
-) -> tuple[list[Line], str | None]:
+) -> tuple[list[FleetLine], str | None]:
     """A page of what was asked for beside what is there, by letter's line or by unit."""
     office = _narrowed(own_office(tx, "reader_asset.read"), office)
     if by == "request":
@@ -147,7 +147,7 @@ async def differences(
     request: UUID | None,
     cursor: str | None,
     limit: int,
-) -> tuple[list[Difference], str | None]:
+) -> tuple[list[FleetDifference], str | None]:
     """A page of serials on which lists, units and bridges do not agree."""
     last = cursors.read(cursor, _DifferencePlace) if cursor else _DifferencePlace("", "")
     office = _narrowed(own_office(tx, "reader_asset.report"), office)
@@ -164,12 +164,12 @@ async def differences(
     return found, cursors.write((found[-1].kind, found[-1].serial_key)) if more else None
 
 
-async def report(tx: Tx) -> Report:
+async def report(tx: Tx) -> FleetReport:
     """The national picture: five statements, whatever the fleet's size."""
     own_office(tx, "reader_asset.report")
     since = tx.now - WEEK
     lines = {
-        a.code: AgencyLine(agency=a.code, name_th=a.name_th, name_en=a.name_en)
+        a.code: FleetAgency(agency=a.code, name_th=a.name_th, name_en=a.name_en)
         for a in await sql.agencies(tx)
     }
     unlisted = 0
@@ -182,7 +182,7 @@ async def report(tx: Tx) -> Report:
             unlisted = seen.n
         else:
             lines[seen.agency].seen = seen.n
-    total = AgencyLine(agency="", name_th="รวมทั้งประเทศ", name_en="Nationwide")
+    total = FleetAgency(agency="", name_th="รวมทั้งประเทศ", name_en="Nationwide")
     for line in lines.values():
         for name in _ADDED:
             setattr(total, name, getattr(total, name) + getattr(line, name))
@@ -190,7 +190,7 @@ async def report(tx: Tx) -> Report:
         line.difference = line.requested - line.distributed
         line.broken_rate = round(line.broken / line.distributed, 4) if line.distributed else 0.0
     versions = await report_sql.versions(tx, since)
-    return Report(tx.now, list(lines.values()), total, versions, unlisted)
+    return FleetReport(tx.now, list(lines.values()), total, versions, unlisted)
 
 
 _ADDED = (
