@@ -32,6 +32,8 @@ from api.inspection.visits import operations
 from api.notify.model import Language
 from api.permissions import PERMISSIONS, PUBLIC, Role
 from api.problems import CATALOGUE, Problem
+from api.readers.fleet import model as fleet
+from api.readers.fleet import rows as fleet_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "api").rglob("*.py"))
@@ -219,6 +221,9 @@ CHECKED: dict[tuple[str, str], set[str]] = {
     ("complaint_entry", "kind"): set(complaints.EntryKind),
     ("complaint_route", "to_kind"): set(accounts.OfficeKind),
     ("complainant", "kind"): {"reporter", "me_too"},
+    ("reader_request", "state"): set(fleet.ReaderRequestState),
+    ("reader_asset", "state"): set(fleet.ReaderState),
+    ("reader_import", "kind"): set(get_args(fleet_rows.Kind)),
 }
 
 
