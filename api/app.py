@@ -15,10 +15,12 @@ from api.db import Database
 from api.edge import DEPENDENCIES, EXCEPTION_HANDLERS, admit, options
 from api.envelope import Envelope
 from api.keys import Keyring
+from api.readers.channel.hub import Hub
 from api.routes import (
     accounts as account_routes,
 )
 from api.routes import (
+    bridge_socket,
     complaint_desk,
     complaint_keeping,
     complaint_subjects,
@@ -30,6 +32,7 @@ from api.routes import (
     factories,
     ground,
     inspection,
+    intents,
     notify,
     oauth,
     open311,
@@ -38,6 +41,8 @@ from api.routes import (
     own_complaints,
     public,
     reader_fleet,
+    readers,
+    readings,
     samples,
     sync,
     uploads,
@@ -67,6 +72,10 @@ ROUTERS = [
     *open311.ROUTES,
     *public.ROUTES,
     *reader_fleet.ROUTES,
+    *readings.ROUTES,
+    *readers.ROUTES,
+    *intents.ROUTES,
+    *bridge_socket.ROUTES,
 ]
 
 
@@ -82,7 +91,10 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
             settings.database_url, size=settings.pool_size, statement_s=settings.statement_s
         )
         app.state.db = db
-        async with accounts.running(app.state):
+        app.state.readers = hub = Hub(
+            db, settings.database_url, at_once=max(2, settings.pool_size // 2)
+        )
+        async with accounts.running(app.state), hub.running():
             yield
         if database is None:
             await db.close()
@@ -104,5 +116,6 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
     app.state.settings = settings
     app.state.db = database
     app.state.keyring = Keyring.open(settings.keyring_path)
-    app.asgi_handler = Envelope(app.asgi_handler, settings.max_body_bytes)
+    inner = Envelope(app.asgi_handler, settings.max_body_bytes)
+    app.asgi_handler = bridge_socket.Sockets(inner, app)
     return app

@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -73,9 +72,7 @@ def up(port: int | None) -> None:
 @click.option("--fd", type=int, hidden=True, help="A listening socket inherited from `up`.")
 def serve(port: int | None, fd: int | None) -> None:
     """Serve the API alone, on a data base that is already migrated."""
-    import uvicorn
-
-    from api import logs
+    from api import logs, serving
     from api.app import create_app
 
     settings = terminal.configured(port)
@@ -87,24 +84,7 @@ def serve(port: int | None, fd: int | None) -> None:
     # short-lived objects without cycles. Together a tenth of the processor time.
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            loop="uvloop" if find_spec("uvloop") else "asyncio",
-            http="httptools",
-            ws="websockets-sansio",
-            # Its default trusts X-Forwarded-For from loopback: a way round the rate limits.
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=settings.trusted_proxies or None,
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-            lifespan="on",
-        )
-    )
+    server = serving.server(app, settings)
     if fd is None:
         server.run()
     else:

@@ -57,12 +57,18 @@ RECORDS: dict[str, Any] = {
 }
 """What a phone pulls, by kind; the feed encodes it by hand."""
 _NAMES = {
+    "api.accounts.fresh_model.Ticket": "Ticket",
     "api.complaints.open311.format.Received": "Open311FormatReceived",
     "api.complaints.public.service.About": "PublicAbout",
     "api.complaints.subjects.views.Office": "SubjectViewsOffice",
     "api.complaints.subjects.views.Reason": "SubjectViewsReason",
+    "api.inspection.orders.views.Missing": "Missing",
     "api.inspection.visits.operations.Answer": "Answer",
     "api.inspection.visits.operations.Position": "Position",
+    "api.sync.model.Receipt": "Receipt",
+    "reader_bridge.messages.Missing": "BridgeMissing",
+    "reader_bridge.messages.Receipt": "BridgeReceipt",
+    "reader_bridge.messages.Ticket": "BridgeTicket",
 }
 """Names that stay as they were published, wherever their file lies."""
 _ANSWERS: dict[str, Any] = {"checklist.read": Standard}

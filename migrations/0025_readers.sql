@@ -107,6 +107,7 @@ create unique index intent_reader_free on intent (reader) where state = 'armed';
 create unique index intent_mapping_free on intent (bridge)
     where state = 'armed' and reader is null;
 create index intent_moved on intent (moved_at);
+create index intent_due on intent (expires_at) where state = 'armed';
 create index intent_session on intent (session);
 create index intent_account on intent (account);
 create index intent_office on intent (office);
@@ -132,7 +133,9 @@ create table offline_ticket (
 );
 create index offline_ticket_bridge on offline_ticket (bridge)
     where used_at is null and void_at is null;
+create index offline_ticket_void on offline_ticket (void_at) where void_at is not null;
 create index offline_ticket_bridges on offline_ticket (bridge);
+create index offline_ticket_issued on offline_ticket (issued_at);
 create index offline_ticket_desk on offline_ticket (desk);
 create index offline_ticket_account on offline_ticket (account);
 
@@ -215,4 +218,5 @@ create index bridge_incident_looked_by on bridge_incident (looked_by) where look
 grant select, insert, update on
     bridge, bridge_enrolment, bridge_reader, desk, intent, offline_ticket, reading, bridge_incident
     to superapp_app;
+grant delete on bridge_enrolment to superapp_app;
 grant select, insert on bridge_statement to superapp_app;

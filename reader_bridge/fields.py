@@ -104,6 +104,7 @@ class Fault(StrEnum):
     reader_busy = "reader-busy"  # another program holds the card
     reader_gone = "reader-gone"
     service_gone = "service-gone"  # PC/SC itself
+    two_cards = "two-cards"  # where one was to show which reader it is
     timed_out = "timed-out"
     cancelled = "cancelled"
     failed = "failed"

@@ -115,6 +115,9 @@ class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return hashlib.sha256(self.blob).digest()
 
 
+What = Literal["text", "photo"]
+
+
 class NotOpened(Exception):
     """Sealed to another key, for another intent or device, or changed on the way."""
 
@@ -122,17 +125,13 @@ class NotOpened(Exception):
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
-def seal(
-    key: SealingKey, value: bytes, what: Literal["text", "photo"], of: UUID, device: UUID
-) -> Sealed:
+def seal(key: SealingKey, value: bytes, what: What, of: UUID, device: UUID) -> Sealed:
     """`value` for the server alone; `of` is the intent, or the ticket, that it was read for."""
     public = X25519PublicKey.from_public_bytes(key.public)
     return Sealed(key.kid, _SUITE.encrypt(value, public, info=_info(what, of, device)))
 
 
-def unseal(
-    key: X25519PrivateKey, sealed: Sealed, what: Literal["text", "photo"], of: UUID, device: UUID
-) -> bytes:
+def unseal(key: X25519PrivateKey, sealed: Sealed, what: What, of: UUID, device: UUID) -> bytes:
     """Raises `NotOpened`."""
     try:
         return _SUITE.decrypt(sealed.blob, key, info=_info(what, of, device))
@@ -396,6 +395,12 @@ def from_server(text: bytes | str) -> FromServer:
     return found
 
 
+def exchanged(text: bytes) -> Exchanged:
+    """The answer of the HTTP fall-back, up to 50 messages long. Raises `NotUnderstood`."""
+    found: Exchanged = _decoded(_exchanged, text, 50 * LARGEST)
+    return found
+
+
 def _decoded(decoder: Any, text: bytes | str, limit: int) -> Any:
     if len(text) > limit:
         raise NotUnderstood("too large")
@@ -422,3 +427,6 @@ class Exchanged(msgspec.Struct, kw_only=True):
 
     challenge: Challenge
     messages: list[FromServer]
+
+
+_exchanged: Final = msgspec.json.Decoder(Exchanged)

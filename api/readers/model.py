@@ -86,10 +86,8 @@ ENROLMENT_FOR: Final = timedelta(minutes=15)
 ENROLMENT_TRIES: Final = 5
 TICKET_FOR: Final = timedelta(hours=12)
 TICKETS_AT_ONCE: Final = 50
-PASSED_ON_FOR: Final = timedelta(minutes=10)
-"""So long what was read can be seen by the session that asked for it; then only what is kept is."""
-USE_WITHIN: Final = timedelta(hours=1)
-"""So long after its arrival a reading may be used for what it was read for."""
+PASSED_ON_FOR: Final = timedelta(minutes=15)
+"""So long after its arrival a reading is seen by the session that asked for it, and can be used."""
 CLOCK_SKEW: Final = timedelta(minutes=5)
 
 
@@ -178,6 +176,14 @@ Level = Literal["chip-bytes", "document-seen", "officer-face-match", "dopa-statu
 - `dopa-status`: a register said that the card is not revoked;
 - `rmac-online`: a register confirmed the chip itself.
 """
+
+LEVEL_TH: Final[dict[Level, str]] = {
+    "chip-bytes": "อ่านจากชิปของบัตรในเครื่องอ่านที่ลงทะเบียนไว้",
+    "document-seen": "เจ้าหน้าที่เห็นเอกสาร ไม่ได้อ่านชิป",
+    "officer-face-match": "เจ้าหน้าที่เทียบใบหน้ากับรูปแล้วตรงกัน",
+    "dopa-status": "กรมการปกครองยืนยันสถานะบัตร",
+    "rmac-online": "กรมการปกครองยืนยันชิปของบัตร",
+}
 
 Label = Literal["online", "offline", "seen"]
 """How a reading came: for an armed intent; by a ticket, without the server; or without a chip."""

@@ -1,0 +1,79 @@
+"""What is attached to a device, and which desks can no longer be sure of their reader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from api import events
+from api.db import Tx
+from api.readers.bridges import device_queries
+from api.readers.bridges.device_queries import Held
+from reader_bridge.messages import ReaderSeen
+
+
+async def readers_now(tx: Tx, bridge: UUID, readers: Sequence[ReaderSeen]) -> bool:
+    """All readers that are attached to `bridge` now; says whether that is a change.
+
+    A desk whose reader may be another one under the same name loses it, and who waits for a card
+    there is told. What has not changed writes nothing.
+    """
+    now = {reader.name: _clean(reader) for reader in readers}
+    if not _differ(await device_queries.held(tx, bridge), now):
+        return False
+    await tx.lock([bridge])
+    held = await device_queries.held(tx, bridge)
+    known = {reader.name: reader for reader in held}
+    new = [r for r in now.values() if _is_new(known.get(r.name), r)]
+    gone = [reader.id for reader in held if reader.seen and reader.name not in now]
+    if not new and not gone:
+        return False
+    await device_queries.put_readers(tx, bridge, new, gone)
+    await unmap(tx, doubtful(held, now), "readers_changed")
+    facts = {"attached": len(now), "new": len(new), "gone": len(gone)}
+    await events.record(tx, "bridge.readers_changed", "bridge", bridge, facts=facts)
+    return True
+
+
+def doubtful(held: Sequence[Held], now: dict[str, ReaderSeen]) -> list[UUID]:
+    """Readers on a desk of which nobody can say that they are still the same.
+
+    The system gives names anew when readers are plugged in. A serial number tells them apart; of
+    several without one that are away at the same time, any may come back under any name. One that
+    was away alone keeps its desk.
+    """
+    away = [r for r in held if r.serial is None and not (r.seen and r.name in now)]
+    exchanged = [r for r in held if r.name in now and r.serial != now[r.name].serial]
+    unsure = [*exchanged, *(away if len(away) > 1 else [])]
+    return sorted({reader.id for reader in unsure if reader.desk is not None})
+
+
+async def unmap(tx: Tx, readers: Sequence[UUID], why: str) -> None:
+    """Takes `readers` off their desks."""
+    if not readers:
+        return
+    for desk in await device_queries.let_go(tx, readers):
+        await events.record(tx, "desk.unmapped", "desk", desk, facts={"why": why})
+
+
+def _differ(held: Sequence[Held], now: dict[str, ReaderSeen]) -> bool:
+    known = {reader.name: reader for reader in held}
+    return any(_is_new(known.get(name), reader) for name, reader in now.items()) or any(
+        reader.seen and reader.name not in now for reader in held
+    )
+
+
+def _is_new(known: Held | None, reader: ReaderSeen) -> bool:
+    return (
+        known is None
+        or not known.seen
+        or (known.serial, known.model) != (reader.serial, reader.model)
+    )
+
+
+def _clean(reader: ReaderSeen) -> ReaderSeen:
+    """Drivers fill serial numbers with NULs and blanks."""
+    serial, model = (
+        (text or "").replace("\0", "").strip() or None for text in (reader.serial, reader.model)
+    )
+    return ReaderSeen(reader.name, serial, model)

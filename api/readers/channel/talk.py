@@ -1,0 +1,200 @@
+"""What the server says to a bridge, on a socket and over the HTTP fall-back alike."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from api import clock, keys
+from api.permissions import Bridge
+from api.problems import Overloaded, Problem
+from api.readers.bridges import attached, connecting
+from api.readers.bridges.connecting import Device
+from api.readers.channel import photos
+from api.readers.channel.hub import Hub
+from api.readers.intents import service as intents
+from api.readers.intents.queries import Open
+from api.readers.problems import BridgeEnded, BridgeForked, BridgeUnknown
+from api.readers.readings import accept, tickets
+from reader_bridge.messages import (
+    Arm,
+    Cancel,
+    FromBridge,
+    FromServer,
+    Greeting,
+    Missing,
+    NotTaken,
+    Photographed,
+    Progress,
+    ReadersNow,
+    Receipt,
+    Rotated,
+    SealingKey,
+    Signed,
+    Stated,
+    Ticket,
+    Tickets,
+    Welcome,
+)
+
+PROGRESS_EVERY_S: Final = 0.25
+"""Bytes of a photograph are counted no oftener than this."""
+
+
+class Over(Exception):
+    """The device no longer counts: tell it `code` and end."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class _About(msgspec.Struct):
+    intent: UUID | None = None
+
+
+class Talk:
+    """One bridge's side of things: what it was told, so that it is told each thing once."""
+
+    __slots__ = ("_counted", "_progress", "_tickets", "_told", "bridge", "challenge", "hub")
+
+    def __init__(self, hub: Hub, bridge: UUID, challenge: bytes) -> None:
+        self.hub, self.bridge, self.challenge = hub, bridge, challenge
+        self._told: dict[UUID, UUID] | None = None  # intent → session; None costs less than empty
+        self._tickets: frozenset[UUID] | None = None
+        self._progress: Progress | None = None
+        self._counted = 0.0
+
+    async def news(self) -> list[FromServer]:
+        """What it has not been told yet: cards waited for, or no longer, and its tickets."""
+        told = self._told or {}
+        async with self.hub.slots, self.hub.db.read(Bridge(self.bridge)) as tx:
+            found = await intents.at_bridge(tx, self.bridge, list(told))
+            unused = await tickets.unused(tx, self.bridge)
+            now = tx.now
+        out: list[FromServer] = []
+        for intent in found:
+            if intent.state == "armed":
+                if intent.id not in told:
+                    out.append(_arm(intent, (intent.expires_at - now).total_seconds()))
+            elif intent.id in told and intent.state != "delivered":
+                out.append(Cancel(intent.id))
+        self._told = {i.id: i.session for i in found if i.state == "armed"} or None
+        out += self._new_tickets(unused)
+        return out
+
+    def _new_tickets(self, unused: tuple[Ticket, ...]) -> list[FromServer]:
+        """At first also that there are none: what it holds from before is void."""
+        held = frozenset(ticket.id for ticket in unused)
+        if held == self._tickets:
+            return []
+        self._tickets = held
+        return [Tickets(unused)]
+
+    async def answer(self, said: FromBridge) -> FromServer | None:
+        """Raises `Over` where the device no longer counts, and what says that the data base is
+        away: then it is to be said again."""
+        try:
+            return await self._answer(said)
+        except BridgeForked:
+            raise Over("frozen") from None
+        except BridgeEnded as problem:
+            raise Over(str(problem.facts["state"])) from None
+        except Overloaded:
+            raise
+        except Problem as problem:
+            return NotTaken(problem.code, _intent(said))
+
+    async def _answer(self, said: FromBridge) -> FromServer | None:
+        if isinstance(said, Stated):
+            return await self._state(said)
+        if isinstance(said, Progress):
+            await self._go_on(said)
+            return None
+        if isinstance(said, Photographed):
+            await self._photograph(said)
+            return None
+        if isinstance(said, ReadersNow):
+            async with self.hub.slots, self.hub.db.begin(Bridge(self.bridge)) as tx:
+                await attached.readers_now(tx, self.bridge, said.readers)
+            return None
+        if isinstance(said, Rotated):
+            async with self.hub.slots, self.hub.db.begin(Bridge(self.bridge)) as tx:
+                await connecting.rotate(tx, self.bridge, said, self.challenge)
+            return None
+        assert isinstance(said, Greeting)
+        return NotTaken(BridgeUnknown.code)
+
+    async def _state(self, said: Stated) -> Receipt | Missing:
+        async with self.hub.slots:
+            receipt = await self.hub.db.retrying(
+                lambda tx: accept.take(tx, self.bridge, said.signed, said.payload),
+                Bridge(self.bridge),
+            )
+        if isinstance(receipt, Receipt) and (intent := about(said.signed)) is not None:
+            self.hub.moved(self.bridge, (self._told or {}).get(intent))
+        return receipt
+
+    async def _go_on(self, said: Progress) -> None:
+        last, self._progress = self._progress, said
+        now = time.monotonic()
+        same = last is not None and (last.intent, last.step, last.fault) == (
+            (said.intent, said.step, said.fault)
+        )
+        if same and said.done < said.total and now - self._counted < PROGRESS_EVERY_S:
+            return
+        self._counted = now
+        await self._note(said)
+
+    async def _note(self, said: Progress) -> None:
+        async with self.hub.slots, self.hub.db.begin(Bridge(self.bridge)) as tx:
+            moved = await intents.progress(tx, self.bridge, said)
+        if moved is not None:
+            self.hub.moved(self.bridge, moved.session)
+
+    async def _photograph(self, said: Photographed) -> None:
+        async with self.hub.slots, self.hub.db.begin(Bridge(self.bridge)) as tx:
+            photo, size = await photos.take(tx, self.bridge, said)
+        self.hub.show(photo)  # before the officer is told to fetch it
+        await self._note(Progress(photo.intent, "photo", None, size, size))
+
+
+def welcome(device: Device) -> Welcome:
+    kid, public = keys.ring().sealing()
+    return Welcome(
+        device.sequence,
+        device.head,
+        SealingKey(kid, public.public_bytes_raw()),
+        clock.now(),
+        device.office_name,
+        device.name,
+    )
+
+
+def about(signed: Signed) -> UUID | None:
+    """The intent that a statement names."""
+    try:
+        return msgspec.json.decode(signed.body, type=_About).intent
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def _intent(said: FromBridge) -> UUID | None:
+    if isinstance(said, Progress):
+        return said.intent
+    return about(said.signed) if isinstance(said, Stated | Photographed) else None
+
+
+def _arm(intent: Open, left_s: float) -> Arm:
+    return Arm(
+        intent.id,
+        intent.nonce,
+        intent.purpose,
+        round(left_s, 1),
+        intent.reader,
+        tuple(intent.fields),
+        intent.photo,
+    )

@@ -1,0 +1,63 @@
+"""Where a desk's PC connects: its WebSocket, and the same over HTTP. Known by its key alone.
+
+The bridge's own routes are open: who it is stands in the signed hello (docs/reader-protocol.md),
+and `api.readers.bridges.connecting` admits it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Litestar, Request
+from litestar.enums import ScopeType
+from litestar.params import JSONBody
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from api import clock
+from api.edge import get, post
+from api.permissions import PUBLIC
+from api.readers.channel import challenges, sockets
+from api.readers.channel.exchange import Told, exchange
+from api.readers.problems import BridgeEnded, BridgeForked, BridgeUnknown, ChallengeOver
+from reader_bridge.messages import Challenge, Exchange, Exchanged
+
+Web = Request[Any, Any, Any]
+
+
+@get("/v1/bridge/challenge", verb=PUBLIC, operation="bridge.challenge")
+async def challenge() -> Challenge:
+    """For the first hello of the HTTP fall-back; good for five minutes."""
+    return challenges.issue(clock.now())
+
+
+@post(
+    "/v1/bridge/exchange",
+    verb=PUBLIC,
+    operation="bridge.exchange",
+    problems=[BridgeEnded, BridgeForked, BridgeUnknown, ChallengeOver],
+    status_code=200,
+)
+async def exchange_messages(request: Web, data: JSONBody[Exchange]) -> Exchanged:
+    """What a bridge has to say, and what there is to tell it, at once or within `wait_s`; for where
+    no WebSocket passes."""
+    state = request.app.state
+    return await exchange(state.readers, state.readers_told, data)
+
+
+class Sockets:
+    """ASGI around everything else: takes the bridges' WebSockets before the framework sees them,
+    whose own layer would cost each idle one more than all the rest."""
+
+    def __init__(self, app: ASGIApp, of: Litestar) -> None:
+        self.app, self.of = app, of
+        of.state.readers_told = Told()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.WEBSOCKET and scope["path"] == sockets.PATH:
+            taking: Any = sockets.serve
+            await taking(self.of.state.readers, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+ROUTES = [challenge, exchange_messages]
