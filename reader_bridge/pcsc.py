@@ -195,7 +195,8 @@ class _Transaction:
 
     def transmit(self, apdu: bytes) -> tuple[bytes, int, int]:
         code, answer = self._scard.SCardTransmit(self._card, self._protocol, list(apdu))
-        _check("SCardTransmit", code)
+        if code:
+            _check("SCardTransmit", code)
         if len(answer) < 2:
             # What a card that was pulled out in mid-word looks like; PC/SC calls it a success.
             there = self.state().present

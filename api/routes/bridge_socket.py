@@ -18,10 +18,32 @@ from api.edge import get, post
 from api.permissions import PUBLIC
 from api.readers.channel import challenges, sockets
 from api.readers.channel.exchange import Told, exchange
-from api.readers.problems import BridgeEnded, BridgeForked, BridgeUnknown, ChallengeOver
+from api.readers.problems import (
+    BridgeEnded,
+    BridgeForked,
+    BridgeUnknown,
+    ChallengeOver,
+    DeskWithoutReader,
+    IntentOver,
+    NonceWrong,
+    PayloadWrong,
+    ReaderElsewhere,
+    SessionOver,
+    TicketUsed,
+)
 from reader_bridge.messages import Challenge, Exchange, Exchanged
 
 Web = Request[Any, Any, Any]
+REFUSED = (
+    DeskWithoutReader,
+    IntentOver,
+    NonceWrong,
+    PayloadWrong,
+    ReaderElsewhere,
+    SessionOver,
+    TicketUsed,
+)
+"""Why a statement was kept and its reading was not taken; the exchange itself is a 200."""
 
 
 @get("/v1/bridge/challenge", verb=PUBLIC, operation="bridge.challenge")
@@ -35,6 +57,7 @@ async def challenge() -> Challenge:
     verb=PUBLIC,
     operation="bridge.exchange",
     problems=[BridgeEnded, BridgeForked, BridgeUnknown, ChallengeOver],
+    opt={"receipt_problems": REFUSED},
     status_code=200,
 )
 async def exchange_messages(request: Web, data: JSONBody[Exchange]) -> Exchanged:
