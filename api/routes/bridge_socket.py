@@ -6,6 +6,7 @@ and `api.readers.bridges.connecting` admits it.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from litestar import Litestar, Request
@@ -63,8 +64,17 @@ async def challenge() -> Challenge:
 async def exchange_messages(request: Web, data: JSONBody[Exchange]) -> Exchanged:
     """What a bridge has to say, and what there is to tell it, at once or within `wait_s`; for where
     no WebSocket passes."""
-    state = request.app.state
-    return await exchange(state.readers, state.readers_told, data)
+    state, gone = request.app.state, asyncio.create_task(_gone(request))
+    try:
+        return await exchange(state.readers, state.readers_told, data, gone)
+    finally:
+        gone.cancel()
+
+
+async def _gone(request: Web) -> None:
+    """Until the caller has hung up; the body was read before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 class Sockets:
