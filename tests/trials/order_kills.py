@@ -99,7 +99,7 @@ async def trial(
                     workers.kill_one()
             await offices.more(made, 2)
         counted = await balance(house, servers[0], made, workers)
-        unexpected = [u for desk in made for u in desk.journal.unexpected]
+        unexpected = [u for desk in made for u in desk.unexpected]
         assert not unexpected, unexpected[:3]
         assert [len(server.faults()) for server in servers] == faults, servers[0].faults()[-2:]
         return counted | {
