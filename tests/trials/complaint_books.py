@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from api.complaints import clocks
+from api.complaints import clocks, telling
 from api.complaints.model import shown_number
 
 MOVING = (
@@ -154,3 +155,65 @@ def tally(counts: Iterable[str]) -> dict[str, int]:
     for each in counts:
         found[each] = found.get(each, 0) + 1
     return dict(sorted(found.items()))
+
+
+# --- once the workers have nothing left to do -----------------------------------------------------
+
+
+async def effects(
+    connection: asyncpg.Connection, journals: Sequence[Journal], letters: Sequence[EmailMessage]
+) -> dict[str, int]:
+    """Every event had its effects, each once: messages to both sides, letters."""
+    told = {id: told for journal in journals for id, told in journal.told.items()}
+    failed = await connection.fetch("select name, error from job where failed_at is not null")
+    assert not failed, failed[:3]
+    rows = await connection.fetch(
+        """
+        select e.id, e.name, e.record, p.id as complainant,
+            (select count(*) from message m where m.key = e.id::text
+                and m.about_kind = 'own_complaint') as own,
+            (select count(*) from message m where m.key = e.id::text
+                and m.about_kind <> 'own_complaint') as officers,
+            (select count(distinct m.account || m.about_kind) from message m
+                where m.key = e.id::text) as different,
+            (select count(*) from message m join event s on s.record = m.id
+                and s.name = 'message.sent' where m.key = e.id::text) as sent
+        from event e join complainant p on p.complaint = e.record and p.kind = 'reporter'
+        where e.record = any ($1) and e.name = any ($2)
+        """,
+        list(told),
+        list(telling.EVENTS),
+    )
+    wanted = dict[str, str]()
+    for row in rows:
+        of, name = told[row["record"]], row["name"]
+        heard = name in telling.COMPLAINANTS
+        assert row["own"] == (heard and of.account), (name, dict(row))
+        assert (row["officers"] > 0) == (name in telling.OFFICERS), (name, dict(row))
+        assert row["own"] + row["officers"] == row["different"] == row["sent"], dict(row)
+        if heard and of.email:
+            wanted[f"<{row['id']}.{row['complainant']}@localhost>"] = of.email
+    got = [(letter["Message-ID"], letter["To"]) for letter in letters]
+    mine = [(id, to) for id, to in got if to in wanted.values()]
+    assert dict(mine) == wanted, f"{len(wanted)} letters were to leave, {len(dict(mine))} did"
+    return {
+        "events": len(rows),
+        "messages": sum(row["own"] + row["officers"] for row in rows),
+        "letters": len(wanted),
+        "letters sent again": len(mine) - len(wanted),
+    }
+
+
+async def reminded(
+    connection: asyncpg.Connection, due: Mapping[UUID, set[tuple[str, bool, str]]]
+) -> None:
+    """Each clock said at each point, to each level, once."""
+    for id, wanted in due.items():
+        rows = await connection.fetch(
+            "select name, facts->>'clock' as clock, facts->>'level' as level from event "
+            "where record = $1 and name in ('complaint.clock_overdue', 'complaint.clock_reminded')",
+            id,
+        )
+        said = [(r["clock"], r["name"] == "complaint.clock_overdue", r["level"]) for r in rows]
+        assert len(said) == len(set(said)), f"said twice: {said}"
+        assert set(said) == wanted, f"{said} {wanted}"

@@ -236,10 +236,6 @@ async def updated_at_once(
 ALWAYS: Final = {
     *("complaints/complaint-sealed", "complaints/complaint-ended", "ground/stale-version"),
 }
-    "complaints/complaint-sealed",
-    "complaints/complaint-ended",
-    "ground/stale-version",
-}
 ENDING: Final = {"complaints/nobody-to-ask"}
 
 

@@ -13,6 +13,8 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+import asyncpg
+
 from api import children
 from api.embedded import CHECKOUT
 from tests.trials import desks as offices
@@ -23,12 +25,12 @@ Kill = Callable[[], Awaitable[None]]
 
 
 class Team:
-    """Workers that may be killed."""
+    """Workers that may be killed; `more` are environment variables of theirs."""
 
-    def __init__(self, house: House, size: int, dice: random.Random) -> None:
-        self.house, self.size, self.dice = house, size, dice
+    def __init__(self, house: House, size: int, dice: random.Random, **more: str) -> None:
+        self.house, self.size, self.dice, self.more = house, size, dice, more
         self.members: list[subprocess.Popen[bytes]] = []
-        self.killed = 0
+        self.killed = self.revived = 0
 
     def start(self) -> None:
         self.members = [self._spawn() for _ in range(self.size)]
@@ -38,7 +40,7 @@ class Team:
             return children.spawn(
                 [sys.executable, "-m", "api.cli", "worker"],
                 ending=signal.SIGKILL,
-                env=self.house.environment,
+                env=self.house.environment | self.more,
                 cwd=CHECKOUT,
                 stdout=log,
                 stderr=log,
@@ -51,6 +53,13 @@ class Team:
         self.members[place] = self._spawn()
         self.killed += 1
 
+    def revive(self) -> None:
+        """Starts again who ended because PostgreSQL was away as it started, as `up` does."""
+        for place, member in enumerate(self.members):
+            if member.poll() is not None:
+                self.members[place] = self._spawn()
+                self.revived += 1
+
     async def drain(self) -> None:
         """TERM to all; each finishes what it does and ends by itself."""
         for member in self.members:
@@ -59,14 +68,26 @@ class Team:
             assert await asyncio.to_thread(member.wait, 40) == 0
         self.members = []
 
+    async def settle(self, connection: asyncpg.Connection) -> None:
+        """Waits until all that there is to do is done, or given up."""
+        self.revive()
+        if self.killed or self.revived:  # what one held comes back after its lease: now
+            await self.drain()
+            await connection.execute("update job set due_at = now() where failed_at is null")
+            self.start()
+        for _ in range(1200):
+            if not await connection.fetchval("select count(*) from job"):
+                return
+            await asyncio.sleep(0.1)
+
     def end(self) -> None:
         for member in self.members:
             children.stop(member, signal.SIGTERM, patience=40)
 
 
 @contextlib.asynccontextmanager
-async def team(house: House, size: int, dice: random.Random) -> AsyncIterator[Team]:
-    made = Team(house, size, dice)
+async def team(house: House, size: int, dice: random.Random, **more: str) -> AsyncIterator[Team]:
+    made = Team(house, size, dice, **more)
     made.start()
     try:
         yield made
@@ -118,14 +139,7 @@ async def balance(
     try:
         async with house.owner() as connection:
             counted = await register.check(connection, made)
-            if workers.killed:  # what one held comes back after its lease: brought forward here
-                await workers.drain()
-                await connection.execute("update job set due_at = now() where failed_at is null")
-                workers.start()
-            for _ in range(1200):
-                if not await connection.fetchval("select count(*) from job"):
-                    break
-                await asyncio.sleep(0.1)
+            await workers.settle(connection)
             done = await register.reactions(connection, made)
             await register.verified(db, server, made)
             assert await register.check(connection, made) == counted
