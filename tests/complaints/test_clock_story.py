@@ -40,17 +40,32 @@ def tokens(world: World) -> Iterator[None]:
         world[key].token = token
 
 
-@contextlib.asynccontextmanager
-async def at(world: World, day: int, hour: float, month: int = 4) -> AsyncIterator[None]:
-    """At that moment, with what the worker does until then done, and officers signed in."""
-    with clock.travel(bangkok(day, hour, month) - now()):
-        while await deadlines.fire_due(world.db, reactions.DEADLINES):
-            pass
-        for key in OFFICERS:
-            async with world.db.begin(Worker("test")) as tx:
-                _, issued = await accounts.sign_in(tx, key)
-            world[key].token = issued.access_token
-        yield
+async def pass_until(world: World, since: datetime, until: datetime) -> None:
+    """The worker fires what comes due, every six hours."""
+    while since < until:
+        since = min(since + timedelta(hours=6), until)
+        with clock.travel(since - now()):
+            while await deadlines.fire_due(world.db, reactions.DEADLINES):
+                pass
+
+
+class Days:
+    """Moments of a story in their order, with all that the worker does between them."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.last = world, bangkok(8, 23.5)
+
+    @contextlib.asynccontextmanager
+    async def __call__(self, day: int, hour: float, month: int = 4) -> AsyncIterator[None]:
+        moment = bangkok(day, hour, month)
+        await pass_until(self.world, self.last, moment)
+        self.last = moment
+        with clock.travel(moment - now()):
+            for key in OFFICERS:
+                async with self.world.db.begin(Worker("test")) as tx:
+                    _, issued = await accounts.sign_in(tx, key)
+                self.world[key].token = issued.access_token
+            yield
 
 
 async def due(world: World, id: UUID, kind: Kind) -> datetime:
@@ -112,47 +127,47 @@ async def test_over_songkran_asked_twice_and_reopened_twice_an_office_has_all_it
             where code = 'odour'
             """
         )
-    id, code = ids.new(), secret()
+    id, code, at = ids.new(), secret(), Days(world)
     me = by_code(world, code)
-    async with at(world, 8, 23.5):
+    async with at(8, 23.5):
         assert (await tell(world.nobody, id, secret=code)).status_code == 200
     assert await due(world, id, Kind.acknowledge) == bangkok(9)
     assert await due(world, id, Kind.first_action) == bangkok(19)  # 9, 12, 19
     assert await due(world, id, Kind.resolve) == bangkok(21)  # 9, 12, 19, 20, 21
-    async with at(world, 9, 15):
+    async with at(9, 15):
         await taken_up(world, id, "accept", "assign", "begin")
         await asked(world, id)  # four are left: 12, 19, 20, 21
-    async with at(world, 17, 9):
+    async with at(17, 9):
         assert (await sent(me, id, "answers", text="ทุกคืน"))["status"] == "in_progress"
     assert await due(world, id, Kind.resolve) == bangkok(22)  # 19, 20, 21, 22
-    async with at(world, 20, 11):
+    async with at(20, 11):
         await sent(me, id, "occurrences")
         await taken_up(world, id, "assign")
         assert await due(world, id, Kind.resolve) == bangkok(22)
         await asked(world, id)  # two are left: 21, 22
-    async with at(world, 26, 8):
+    async with at(26, 8):
         await sent(me, id, "answers", text="ตีสอง")
     assert await due(world, id, Kind.resolve) == bangkok(28)  # 27, 28
-    async with at(world, 28, 23.9):
+    async with at(28, 23.9):
         await resolved(world, id)
-    async with at(world, 30, 10):
+    async with at(30, 10):
         assert (await sent(me, id, "ratings", solved=False))["status"] == "in_progress"
     assert await due(world, id, Kind.answer_reopened) == bangkok(7, 10, 5)
-    async with at(world, 3, 10, 5):
+    async with at(3, 10, 5):
         await taken_up(world, id, "assign", "begin")
         await asked(world, id)
-    async with at(world, 5, 10, 5):
+    async with at(5, 10, 5):
         await sent(me, id, "answers", text="เหมือนเดิม")
     assert await due(world, id, Kind.answer_reopened) == bangkok(9, 10, 5)
-    async with at(world, 9, 9.9, 5):
+    async with at(9, 9.9, 5):
         await resolved(world, id)
-    async with at(world, 20, 12, 5):
+    async with at(20, 12, 5):
         assert (await sent(me, id, "reopenings", text="ยังเหม็น"))["status"] == "in_progress"
     assert await due(world, id, Kind.answer_reopened) == bangkok(27, 12, 5)
-    async with at(world, 27, 11.9, 5):
+    async with at(27, 11.9, 5):
         await taken_up(world, id, "assign", "begin")
         await resolved(world, id)
-    async with at(world, 12, 12, 6):  # closed by itself, and nothing speaks any more
+    async with at(12, 12, 6):  # closed by itself, and nothing speaks any more
         assert (await me.get(f"/v1/own-complaints/{id}")).json()["status"] == "finished"
     async with world.db.read() as tx:
         said = await tx.values(
