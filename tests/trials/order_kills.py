@@ -61,17 +61,18 @@ class Team:
                 self.revived += 1
 
     async def drain(self) -> None:
-        """TERM to all; each finishes what it does and ends by itself."""
-        for member in self.members:
+        """TERM to all that live; each finishes what it does and ends by itself."""
+        alive = [member for member in self.members if member.poll() is None]
+        for member in alive:
             member.terminate()
-        for member in self.members:
+        for member in alive:
             assert await asyncio.to_thread(member.wait, 40) == 0
         self.members = []
 
     async def settle(self, connection: asyncpg.Connection) -> None:
         """Waits until all that there is to do is done, or given up."""
-        self.revive()
-        if self.killed or self.revived:  # what one held comes back after its lease: now
+        if self.killed or self.revived or any(m.poll() is not None for m in self.members):
+            # What one held comes back after its lease: now.
             await self.drain()
             await connection.execute("update job set due_at = now() where failed_at is null")
             self.start()

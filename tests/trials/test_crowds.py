@@ -103,3 +103,29 @@ async def test_codes_are_not_guessed_from_one_network_over_both_servers(
         )
     statuses = crowds.no_fault(answers)
     assert (statuses.count(401), statuses.count(429)) == (30, 10), statuses
+
+
+async def test_behind_a_trusted_proxy_the_address_that_it_saw_counts_and_none_that_it_was_told(
+    house: House, server: Server
+) -> None:
+    behind = house.server(SUPERAPP_TRUSTED_PROXIES="127.1.5.1")
+    try:
+        await behind.ready()
+        async with (
+            crowds.lines([behind], "127.1.5.1") as proxy,
+            crowds.lines([behind], "127.1.5.2") as around,
+        ):
+            for client, seen in ((proxy[0], "198.51.100.7"), (around[0], "198.51.100.8")):
+                answers = []
+                for n in range(33):
+                    code = {"Authorization": f"Tracking {secret()}"}
+                    said = crowds.forged(n) | {"X-Forwarded-For": f"203.0.113.{n}, {seen}"}
+                    answers.append(await client.get("/v1/own-complaints", headers=said | code))
+                statuses = crowds.no_fault(answers)
+                assert (statuses.count(401), statuses.count(429)) == (30, 3), statuses
+            other = {"X-Forwarded-For": "198.51.100.7, 198.51.100.9"}  # slandered
+            found = await proxy[0].get("/v1/own-complaints", headers=other | code)
+            assert found.status_code == 401
+    finally:
+        await asyncio.to_thread(behind.stop)
+        house.servers.remove(behind)
