@@ -78,7 +78,7 @@ async def trial(
                 await neighbours.more(made, 8)
                 await run_out(house, made[n % len(made)], due)
                 await come_to_an_end(house, made, dice)
-                await at_work(house, workers)
+                await at_work(house)
                 await neighbours.leaves(made)
                 await asyncio.sleep(dice.uniform(0, 0.04))
                 if kill is not None:
@@ -98,15 +98,13 @@ async def trial(
     }
 
 
-async def at_work(house: House, workers: Team) -> None:
+async def at_work(house: House) -> None:
     """Waits until somebody is told something: a worker that only starts is no target."""
     async with house.owner() as connection:
         before = await connection.fetchval("select count(*) from message")
-        for n in range(600):
+        for _ in range(1200):
             if await connection.fetchval("select count(*) from message") > before:
                 return
-            if n % 50 == 49:
-                workers.revive()
             await asyncio.sleep(0.05)
     raise AssertionError("no worker tells anybody anything")
 

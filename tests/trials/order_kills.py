@@ -23,8 +23,8 @@ from tests.trials import register
 from tests.trials.house import House, Server
 
 Kill = Callable[[], Awaitable[None]]
-STARTS_S = 15.0
-"""So long a worker may take until it hears TERM; it holds nothing until then."""
+STARTS_S = 20.0
+"""So long a worker may take to have a data base and to hear TERM; it holds nothing until then."""
 
 
 class Team:
@@ -35,6 +35,8 @@ class Team:
         self.members: list[subprocess.Popen[bytes]] = []
         self.born: dict[int, float] = {}
         self.killed = self.revived = 0
+        self.fell: list[int] = []
+        """How those ended who were at work, and whom nobody killed."""
 
     def start(self) -> None:
         self.members = [self._spawn() for _ in range(self.size)]
@@ -59,26 +61,33 @@ class Team:
         self.members[place] = self._spawn()
         self.killed += 1
 
-    def revive(self) -> None:
+    async def watch(self) -> None:
         """Starts again who ended because PostgreSQL was away as it started, as `up` does."""
-        for place, member in enumerate(self.members):
-            if member.poll() is not None:
-                self.members[place] = self._spawn()
-                self.revived += 1
+        while True:
+            for place, member in enumerate(self.members):
+                if member.poll() is not None:
+                    if not self._starting(member):
+                        self.fell.append(member.returncode)
+                    self.members[place] = self._spawn()
+                    self.revived += 1
+            await asyncio.sleep(0.5)
+
+    def _starting(self, member: subprocess.Popen[bytes]) -> bool:
+        return time.monotonic() - self.born[member.pid] < STARTS_S
 
     async def drain(self) -> None:
         """TERM to all that live; each finishes what it does and ends by itself."""
         alive = [member for member in self.members if member.poll() is None]
-        starting = [m for m in alive if time.monotonic() - self.born[m.pid] < STARTS_S]
+        starting, self.members = [m for m in alive if self._starting(m)], []
         for member in alive:
             member.terminate()
         for member in alive:
             code = await asyncio.to_thread(member.wait, 40)
             assert code == 0 or (code == -signal.SIGTERM and member in starting), code
-        self.members = []
 
     async def settle(self, connection: asyncpg.Connection) -> None:
         """Waits until all that there is to do is done, or given up."""
+        assert not self.fell, f"ended at work: {self.fell}"
         if self.killed or self.revived or any(m.poll() is not None for m in self.members):
             # What one held comes back after its lease: now.
             await self.drain()
@@ -98,9 +107,11 @@ class Team:
 async def team(house: House, size: int, dice: random.Random, **more: str) -> AsyncIterator[Team]:
     made = Team(house, size, dice, **more)
     made.start()
+    watching = asyncio.create_task(made.watch())
     try:
         yield made
     finally:
+        watching.cancel()
         made.end()
 
 
