@@ -92,11 +92,11 @@ async def owned(tx: Tx, callers: Sequence[Tracking]) -> list[OwnComplaint]:
     beside = _Beside(
         await reading_queries.offices(tx, [id for id in offices if id is not None]),
         await reading_queries.said(tx, told),
-        await reading_queries.openings(tx, [caller.complainant for caller in told]),
+        await reading_queries.openings(tx, [caller.complainant for caller in callers]),
         await _reopened_enough(tx, [rows[caller.complaint] for caller in told]),
     )
     return [
-        _followed(rows[caller.complaint], parts[caller.complainant])
+        _followed(rows[caller.complaint], parts[caller.complainant], beside)
         if parts[caller.complainant].me_too
         else _told(rows[caller.complaint], caller.complainant, beside)
         for caller in callers
@@ -143,15 +143,20 @@ def _told(complaint: ComplaintRow, complainant: UUID, beside: _Beside) -> OwnCom
             for each in beside.said
             if each.complainant == complainant
         ],
-        openings=[
-            Opening(each.at, each.office_th, each.office_en, each.reason)
-            for each in beside.openings
-            if each.complainant == complainant
-        ],
+        openings=_openings(complainant, beside),
     )
 
 
-def _followed(complaint: ComplaintRow, part: identity.Part) -> OwnComplaint:
+def _openings(complainant: UUID, beside: _Beside) -> list[Opening]:
+    """Who opened the complainant's own seal."""
+    return [
+        Opening(each.at, each.office_th, each.office_en, each.reason)
+        for each in beside.openings
+        if each.complainant == complainant
+    ]
+
+
+def _followed(complaint: ComplaintRow, part: identity.Part, beside: _Beside) -> OwnComplaint:
     """As one who said "me too" sees it: nothing of whoever told it, nor when."""
     status = others_status(complaint.state, complaint.merged_state)
     if part.left_at is not None:
@@ -168,6 +173,7 @@ def _followed(complaint: ComplaintRow, part: identity.Part) -> OwnComplaint:
         received_at=part.created_at,
         outcome=complaint.outcome if status is PublicStatus.finished else None,
         me_too=True,
+        openings=_openings(part.id, beside),
     )
 
 

@@ -135,6 +135,12 @@ async def test_told_by_an_account_it_is_the_name_that_the_provider_verified(
     assert (await unseal(trusted, nameless)).json()["known"] is False
 
 
+async def _theirs(world: World, person: Person) -> list[dict[str, Any]]:
+    found = await person.get("/v1/own-complaints", params={"limit": 100})
+    items: list[dict[str, Any]] = found.json()["items"]
+    return items
+
+
 async def test_of_those_who_said_me_too_each_seal_is_opened_alone(
     world: World, trusted: Person
 ) -> None:
@@ -152,12 +158,18 @@ async def test_of_those_who_said_me_too_each_seal_is_opened_alone(
             account,
             ids.new().bytes,
         )
+    (item,) = [i for i in await _theirs(world, world.citizen) if i["me_too"]]
+    assert item["openings"] == []
     missing = await unseal(trusted, id, me_too=2)
     assert (missing.status_code, missing.json()["code"]) == (404, "complaints/no-such-complainant")
     found = (await unseal(trusted, id, me_too=1)).json()
     assert (found["name"], found["account_name"]) == ("", BY_KEY["citizen"].name)
     seen = (await by_code(world, mine).get(f"/v1/own-complaints/{id}")).json()
     assert seen["openings"] == [], "it was not their seal"
+    (item,) = [i for i in await _theirs(world, world.citizen) if i["me_too"]]
+    (opening,) = item["openings"]
+    assert opening["office_th"] and opening["reason"], "whose seal it was reads who opened it"
+    assert "account" not in opening
 
 
 async def test_another_provinces_complaint_is_not_there_to_be_opened(
