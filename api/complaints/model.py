@@ -239,7 +239,7 @@ class ComplaintRow(msgspec.Struct):
     merged_into: UUID | None
     merged_state: State | None
     merged_outcome: Outcome | None
-    merged_decision: str | None
+    merged_forwarded_to: str | None
     merged_ended_at: datetime | None
     reopened: int
     left_at: datetime | None

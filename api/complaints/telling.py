@@ -51,7 +51,7 @@ COMPLAINANTS = frozenset(
 TOLD_AS = {"complaint.merged": "complaint.accepted"}
 """Whoever told a duplicate hears that it was taken up, and not that somebody else told the same."""
 
-FOLLOWERS = frozenset({"complaint.resolved", "complaint.closed"})
+FOLLOWERS = frozenset({"complaint.rejected", "complaint.resolved", "complaint.closed"})
 """Of these also whoever said "me too", or told what was merged into it; all else is its teller's
 alone."""
 
