@@ -62,6 +62,8 @@ def test_emergencies_run_in_hours_and_a_category_may_say_otherwise() -> None:
     held = settings.Settings()
     hours = clocks.durations(Severity.emergency, held)
     assert hours[Kind.acknowledge] == Duration(hours=1)
+    assert all(length.hours is not None for length in hours.values()), "a reopened one too"
+    assert hours.keys() == set(Kind)
     own = {Severity.normal: {Kind.resolve: Duration(days=30)}}
     assert clocks.durations(Severity.normal, held, own)[Kind.resolve] == Duration(days=30)
     assert clocks.durations(Severity.urgent, held, own)[Kind.resolve] == Duration(days=15)
