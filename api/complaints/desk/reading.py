@@ -64,7 +64,7 @@ async def listed(
         by = triage_queries.all_of_officer if ended else triage_queries.open_of_officer
         found = await by(tx, tx.actor.account, wanted, after, limit + 1)
     else:
-        key = office if office or wanted.province or everywhere else _desk(tx.actor)
+        key = office if office or wanted.province or everywhere else desk_of(tx.actor)
         if key is not None:
             of = triage_queries.all_of_offices if ended else triage_queries.open_of_offices
             found = await of(tx, [key], wanted, after, limit + 1)
@@ -88,7 +88,7 @@ def _after(cursor: str | None) -> After | None:
     return After(place.at, place.id)
 
 
-def _desk(actor: Session) -> UUID | None:
+def desk_of(actor: Session) -> UUID | None:
     """The office at whose desk they sit; the ministry and the auditor only read."""
     return None if actor.roles <= {Role.ministry, Role.auditor} else actor.office
 
