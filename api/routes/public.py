@@ -156,7 +156,9 @@ async def export(
 ) -> Stream:
     """The complaints in the caller's reach as CSV (UTF-8 with BOM, Thai headings), streamed; never
     who told them. The filters are the list's; but all states and offices are in it, unless
-    `state`, or `everywhere=false`, asks for less. That it was exported, by whom, with which filters, is an event.
+    `state`, or `everywhere=false`, asks for less.
+
+    That it was exported, by whom, with which filters, is an event.
     """
     if max(received_from or date.min, received_to or date.min).year > 2500:
         raise Malformed(reason="a year of the Common Era", where="query")

@@ -303,3 +303,25 @@ async def test_a_rotated_index_key_lifts_no_block_and_refills_no_limit(
     assert [s.index for s in before] != [s.index for s in after]
     assert [s.bucket for s in before] == [s.bucket for s in after]
     assert await refused(world.nobody, device=device)
+
+
+async def test_a_rotated_index_key_refills_no_limit_of_those_who_only_look_or_sign_in(
+    world: World, spare: Keyring
+) -> None:
+    asked = (
+        ("GET", "/v1/verify/0000-0000-0000-0000", None),
+        ("POST", "/oauth/token", "grant_type=refresh_token&client_id=app&refresh_token=x"),
+    )
+
+    async def buckets() -> set[str]:
+        for method, path, form in asked:
+            kind = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
+            await world.http.request(method, path, content=form, headers=kind)
+        async with world.db.read() as tx:
+            found = "bucket like 'verify:%' or bucket like 'token:%'"
+            return set(await tx.values(f"select bucket from rate_limit where {found}"))
+
+    before = await buckets()
+    assert len(before) == 2
+    spare.rotate(Purpose.blind_index)
+    assert await buckets() == before
