@@ -87,11 +87,12 @@ async def tell(tx: Tx, job: Job) -> None:
 
 
 async def _officers(tx: Tx, complaint: ComplaintRow, whom: str | None) -> list[UUID]:
-    """Accounts; where the first to turn to is nobody, the head, and then the department."""
-    province = complaint.province
+    """Accounts; where the first to turn to is nobody, or has left, the head, and then the
+    department."""
+    province, officer = complaint.province, complaint.assigned
     match whom:
-        case "assigned" | "officer" if complaint.assigned is not None:
-            return [complaint.assigned]
+        case "assigned" | "officer" if officer and await directory.serves(tx, officer):
+            return [officer]
         case "desk":
             found = await directory.of_office(tx, Role.provincial_officer, complaint.office)
             # A local body has no triage of its own: its officers act.
