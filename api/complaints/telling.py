@@ -73,8 +73,9 @@ async def tell(tx: Tx, job: Job) -> None:
     event = await events.facts(tx, UUID(job.args["event"]))
     facts = {"number": complaint.shown_number} | _clock_words(event)
     told: set[UUID] = set()
+    theirs = await _goes_on(tx, complaint)
     for whom in OFFICERS.get(name, ()):
-        told |= set(await _officers(tx, complaint, event.get("level") if whom == "level" else whom))
+        told |= set(await _officers(tx, theirs, event.get("level") if whom == "level" else whom))
     await _send(tx, job, told, name, ("complaint", complaint.id), facts)
     if name in COMPLAINANTS:
         template = f"own_{TOLD_AS.get(name, name)}"
@@ -84,6 +85,13 @@ async def tell(tx: Tx, job: Job) -> None:
             await _send(tx, job, [each.account], template, about, own)
         written = await identity.written_to(tx, complaint.id, followers=name in FOLLOWERS)
         await mailing.enqueue(tx, written, job.args["event"], template)
+
+
+async def _goes_on(tx: Tx, complaint: ComplaintRow) -> ComplaintRow:
+    """The complaint whose officers have this one: of a duplicate the one that it was merged into."""
+    if complaint.merged_into is None:
+        return complaint
+    return (await queries.complaints(tx, [complaint.merged_into], permissions.EVERYTHING))[0]
 
 
 async def _officers(tx: Tx, complaint: ComplaintRow, whom: str | None) -> list[UUID]:

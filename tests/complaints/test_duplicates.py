@@ -94,3 +94,16 @@ async def test_who_told_the_same_as_a_complaint_that_is_refused_hears_it_and_who
         assert (seen["status"], seen["forwarded_to"]) == ("not_taken_up", "เทศบาลตัวอย่าง")
         assert "คุณตัวอย่าง" not in str(seen) and seen["decision"] != ""
         assert "own_complaint.rejected" in await heard(world, person, known_as)
+
+
+async def test_what_is_added_to_a_duplicate_reaches_the_officer_of_the_one_that_goes_on(
+    world: World,
+) -> None:
+    first, id = await begun(world), ids.new()
+    assert (await tell(world.citizen, id)).status_code == 200
+    await do(world.head, id, "merge", {"into": first, "text": "เรื่องเดียวกัน"})
+    path = f"/v1/own-complaints/{id}/additions/{ids.new()}"
+    added = await world.citizen.put(path, content=encode({"text": "คืนนี้แรงกว่าเดิม"}))
+    assert added.status_code == 200, added.text
+    assert "complaint.added_to" in await heard(world, world.inspector, id)
+    assert "complaint.added_to" not in await heard(world, world.head, id)
