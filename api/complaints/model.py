@@ -283,6 +283,15 @@ def public_number(shown_as: UUID) -> str:
     return f"P-{text[:4]}-{text[4:]}"
 
 
+def number_of(typed: str) -> tuple[int, int] | None:
+    """(year, number) of a `shown_number` as a person reads it aloud; None where it is mistyped."""
+    for length in range(10, 16):
+        found = codes.read(typed, length)
+        if found is not None and found[:-1].isdecimal():
+            return int(found[:2]), int(found[2:-1])
+    return None
+
+
 def shown_number(number: int, received_at: datetime) -> str:
     """The number for people: `69-0001234-K`, the Buddhist year, the number, a check character."""
     year = clock.buddhist_year(clock.bangkok_date(received_at)) % 100

@@ -16,11 +16,12 @@ from api.complaints.desk import triage_queries
 from api.complaints.desk.queries import EntryRow
 from api.complaints.desk.triage_queries import After, Line, Wanted
 from api.complaints.desk.views import Trace
-from api.complaints.model import OPEN, STATE_TH, ComplaintRow, Flag, State, shown_number
+from api.complaints.model import OPEN, STATE_TH, ComplaintRow, Flag, State, number_of, shown_number
 from api.complaints.views import ClockView, Complaint, ComplaintLine, Entry
 from api.cursors import Place
 from api.db import Tx
 from api.permissions import Role, Session
+from api.problems import Malformed
 
 READ = "complaint.read"
 WAITING = frozenset({State.submitted, State.accepted, State.forwarded, State.reopened})
@@ -79,6 +80,21 @@ async def listed(
     if len(found) > limit:
         more = cursors.write(Place(None if ended else page[-1].next_due, page[-1].id))
     return [_line(tx, row) for row in page], more
+
+
+async def numbered(tx: Tx, typed: str) -> list[ComplaintLine]:
+    """The complaint of that number, as its teller reads it aloud, if it is in the caller's reach;
+    in whatever state. Raises `Malformed` where it is mistyped."""
+    wanted = number_of(typed)
+    if wanted is None:
+        raise Malformed(reason="mistyped: a number is such as 69-0000001-Q", where="query number")
+    scope = permissions.scope(tx.actor, READ)
+    provinces = None if scope.provinces is None else list(scope.provinces)
+    found = await triage_queries.numbered(
+        tx, wanted[1], provinces, reading.own_office(tx), reading.only_of(tx)
+    )
+    lines = [_line(tx, row) for row in found]
+    return [line for line in lines if number_of(line.number) == wanted]
 
 
 def _after(cursor: str | None) -> After | None:
