@@ -88,7 +88,7 @@ async def tell(tx: Tx, job: Job) -> None:
 
 
 async def _goes_on(tx: Tx, complaint: ComplaintRow) -> ComplaintRow:
-    """The complaint whose officers have this one: of a duplicate the one that it was merged into."""
+    """The complaint whose officers have this one: what a duplicate was merged into."""
     if complaint.merged_into is None:
         return complaint
     return (await queries.complaints(tx, [complaint.merged_into], permissions.EVERYTHING))[0]

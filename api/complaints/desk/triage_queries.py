@@ -243,7 +243,8 @@ async def numbered(
         _COLUMNS
         + """
         from complaint c left join premises p on p.id = c.premises
-        where c.number = $1::bigint and ($2::text[] is null or c.province = any ($2) or c.office = $3)
+        where c.number = $1::bigint
+            and ($2::text[] is null or c.province = any ($2) or c.office = $3)
             and ($4::uuid is null or c.office = $4)
         """,
         number,
