@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
@@ -17,7 +18,10 @@ from api import ids
 from api.accounts import authority
 from api.accounts.model import AuthorityGrant, Power
 from api.accounts.samples import BY_KEY
+from api.app import ROUTERS
 from api.complaints.desk import service as desk
+from api.edge import DEPENDENCIES
+from api.openapi import document
 from api.permissions import Worker
 from tests.complaints.conftest import begun, by_code, detail, do, secret, tell
 from tests.world import Person, World, encode
@@ -296,6 +300,22 @@ async def _life(world: World, id: UUID, other: UUID) -> None:
     assert (await do(world.head, other, "merge", said | {"into": id})).status_code == 200
 
 
+_PARAMETER = re.compile(r"{[a-z_]+}")
+_READ = sorted(
+    path
+    for path, item in document(ROUTERS, DEPENDENCIES)["paths"].items()
+    if "get" in item and any(word in path for word in ("complaint", "public", "open311", "case"))
+)
+_WANTED = {"/v1/complaints-nearby": {"lat": 13.6, "lng": 100.6, "category": "odour"}}
+
+
+def test_every_way_to_read_complaints_is_among_those_that_are_searched() -> None:
+    assert {"/v1/complaints.csv", "/v1/public/complaints.geojson", "/v1/complaints-nearby"} <= {
+        *_READ
+    }
+    assert len(_READ) > 20
+
+
 async def _everybody_reads(world: World, id: UUID) -> None:
     officers = [p for key, p in world.people.items() if key != "citizen"]
     for person in [*officers, world.nobody]:
@@ -310,8 +330,9 @@ async def _everybody_reads(world: World, id: UUID) -> None:
             "/v1/own-complaints",
             "/v1/sync?kind=complaint",
             "/v1/messages",
+            *(_PARAMETER.sub(str(id), path) for path in _READ),
         ):
-            answer = await person.get(path)
+            answer = await person.get(path, params=_WANTED.get(path))
             assert answer.status_code < 500, (path, answer.text)
         for verb in ("accept", "identity"):
             refused = await person.post(f"/v1/complaints/{id}/{verb}", version=10**6, content=b"{}")
