@@ -6,6 +6,7 @@ from api.inspection.visits.wording import Words
 
 EVENTS: Words = {
     "visit.planned": ("วางแผนการตรวจ", "visit planned"),
+    "visit.extended": ("เพิ่มข้อที่ต้องตรวจ", "more to look at was added"),
     "visit.recorded": ("บันทึกผลจากภาคสนาม", "noted in the field"),
     "visit.started": ("เริ่มการตรวจ", "visit started"),
     "visit.submitted": ("ส่งผลการตรวจ", "visit submitted"),
