@@ -8,7 +8,6 @@ turns the direction of what follows: what was signed must be read as it was sign
 from __future__ import annotations
 
 import struct
-import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
@@ -16,31 +15,31 @@ from typing import Any, Final
 import fontpkg_sarabun
 import msgspec
 
-# Not drawn, and no harm: spaces, line ends, joiners, soft hyphens, variation selectors.
-_SILENT: Final = frozenset({"Cf", "Zs", "Zl", "Zp"})
-_ALSO_SILENT: Final = frozenset("\t\n\v\f\r\x85") | {chr(n) for n in range(0xFE00, 0xFE10)}
+# Without a glyph and yet no harm: left out, or a space or line end that the font has.
+_INVISIBLE: Final = (
+    dict.fromkeys("\r\u00ad\ufeff", "")
+    | {chr(n): "" for n in (*range(0x200B, 0x2010), *range(0x2060, 0x2065), *range(0xFE00, 0xFE10))}
+    | {chr(n): " " for n in (0x09, 0xA0, 0x202F, 0x205F, 0x3000, *range(0x2000, 0x200B))}
+    | dict.fromkeys("\v\f\x85\u2028\u2029", "\n")
+)
 _TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def shown(canonical: bytes) -> bytes:
-    """JSON with `[U+1F600]` in place of each character that cannot be shown; mostly it is as it
-    came."""
+    """JSON with `[U+1F600]` in place of each character that cannot be shown, and without those that
+    nobody sees; mostly it is as it came."""
     text = canonical.decode()
     odd = {c for c in _characters(msgspec.json.decode(text)) if not _drawn(c)}
     if not odd:
         return canonical
-    table = str.maketrans({c: f"[U+{ord(c):04X}]" for c in odd})
+    table = str.maketrans({c: _INVISIBLE.get(c, f"[U+{ord(c):04X}]") for c in odd})
     return msgspec.json.encode(_written(msgspec.json.decode(text), table))
 
 
 def _drawn(character: str) -> bool:
     if character in _TURNING:
         return False
-    return (
-        ord(character) in glyphs()
-        or character in _ALSO_SILENT
-        or unicodedata.category(character) in _SILENT
-    )
+    return character == "\n" or ord(character) in glyphs()
 
 
 def _characters(content: Any) -> set[str]:

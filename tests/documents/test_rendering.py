@@ -7,6 +7,7 @@ import random
 import struct
 import subprocess
 import sys
+import unicodedata
 import zlib
 from typing import Any
 from uuid import UUID
@@ -123,6 +124,9 @@ def test_a_key_for_something_else_verifies_no_document() -> None:
 FREE = frozenset({"what", "decision", "name", "note", "text", "operator", "reason", "facts"})
 ODD = "😀 ✓ မြန်မာ 工厂 ລາວ \x01\x07\x0b\ufffe\ue000 \u202eกลับ\u202c \U0001d400 e\u0301\u20e3"
 ANY = "".join(map(chr, [*range(1, 0xD800, 61), *range(0xE000, 0x110000, 4001)]))
+FORMAT = "".join(
+    c for c in map(chr, range(0x110000)) if unicodedata.category(c) in ("Cf", "Zs", "Cc")
+)
 
 
 def _written(value: Any, text: str, key: str = "") -> Any:
@@ -135,7 +139,7 @@ def _written(value: Any, text: str, key: str = "") -> Any:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("text", [ODD, ANY])
+@pytest.mark.parametrize("text", [ODD, ANY, FORMAT, f"x{'y'.join(FORMAT)}"])
 def test_whatever_people_write_has_a_pdf(kind: str, text: str) -> None:
     """An emoji, a tick, Burmese, Chinese, what no font has, and what turns the line around."""
     envelope = msgspec.json.decode(samples.canonical(kind, samples.WHOLE[kind]))
