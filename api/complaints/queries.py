@@ -253,7 +253,7 @@ _MANY = """
         c.description, c.happened_at, c.severity, c.flags::text, c.lat, c.lng, c.accuracy_m,
         c.address, c.province, c.district, c.premises, c.subject, c.factory_named, c.office,
         c.assigned, c.forwarded_to, c.state, c.outcome, c.decision, c.merged_into,
-        m.state as merged_state, m.outcome as merged_outcome, m.decision as merged_decision,
+        m.state as merged_state, m.outcome as merged_outcome, m.forwarded_to as merged_forwarded_to,
         coalesce(m.resolved_at, m.closed_at) as merged_ended_at,
         c.reopened, c.left_at, c.resolved_at, c.closed_at, c.solved, c.rating, c.clocks::text,
         c.next_due, c.paused_at, c.released_at, c.released_text, c.me_toos, c.occurrences,

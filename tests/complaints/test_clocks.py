@@ -15,7 +15,7 @@ from api.complaints.clocks import Clock, Duration, Kind
 from api.complaints.intake import CLOCK
 from api.complaints.model import Severity
 from api.db import Database
-from tests.complaints.conftest import tell
+from tests.complaints.conftest import begun, tell
 from tests.world import World
 
 
@@ -62,6 +62,8 @@ def test_emergencies_run_in_hours_and_a_category_may_say_otherwise() -> None:
     held = settings.Settings()
     hours = clocks.durations(Severity.emergency, held)
     assert hours[Kind.acknowledge] == Duration(hours=1)
+    assert all(length.hours is not None for length in hours.values()), "a reopened one too"
+    assert hours.keys() == set(Kind)
     own = {Severity.normal: {Kind.resolve: Duration(days=30)}}
     assert clocks.durations(Severity.normal, held, own)[Kind.resolve] == Duration(days=30)
     assert clocks.durations(Severity.urgent, held, own)[Kind.resolve] == Duration(days=15)
@@ -159,6 +161,37 @@ async def test_a_complaint_nobody_takes_up_reaches_head_department_and_ministry_
         assert [r for r in rows if r.startswith(f"{kind} ")] == [
             f"{kind} {level}" for level in ("head", "department", "ministry")
         ], rows
+
+
+async def test_with_an_officer_who_has_left_it_starts_at_the_head_as_with_nobody(
+    world: World,
+) -> None:
+    id, officer = await begun(world), world.inspector.account
+    suspend = "update account set status = $2 where id = $1"
+    async with world.db.begin() as tx:
+        await tx.run(suspend, officer, "suspended")
+    try:
+        with time.travel(timedelta(days=15, hours=1)):
+            while await _say(world.db):
+                pass
+            await world.work()
+    finally:
+        async with world.db.begin() as tx:
+            await tx.run(suspend, officer, "active")
+    async with world.db.read() as tx:
+        levels = await tx.values(
+            """
+            select facts->>'level' from event
+            where record = $1 and name = 'complaint.clock_overdue' order by id
+            """,
+            id,
+        )
+        told = await tx.values(
+            "select account from message where about = $1 and template = 'complaint.clock_overdue'",
+            id,
+        )
+    assert levels == ["head"]
+    assert world.head.account in told and officer not in told
 
 
 async def test_the_head_finds_a_reminder_and_no_other_province_does(world: World) -> None:
