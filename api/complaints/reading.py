@@ -172,9 +172,17 @@ def _followed(complaint: ComplaintRow, part: identity.Part) -> OwnComplaint:
 
 
 def arrived(
-    tx: Tx, new: queries.NewComplaint, number: int, said: Report, code: str
+    tx: Tx,
+    new: queries.NewComplaint,
+    number: int,
+    said: Report,
+    code: str,
+    office: tuple[str, str],
 ) -> OwnComplaint:
-    """The first answer, made of what was just written."""
+    """The first answer, made of what was just written; `office` by its names.
+
+    The same as every later one: who did not hear this answer asks again.
+    """
     return OwnComplaint(
         id=new.id,
         number=shown_number(number, tx.now),
@@ -194,6 +202,8 @@ def arrived(
         ),
         received_at=tx.now,
         answer_by=_answer_by(new.clocks),
+        office_th=office[0],
+        office_en=office[1],
     )
 
 

@@ -96,6 +96,7 @@ async def _officers(tx: Tx, complaint: ComplaintRow, whom: str | None) -> list[U
             found = await directory.of_office(tx, Role.provincial_officer, complaint.office)
             # A local body has no triage of its own: its officers act.
             found = found or await directory.of_office(tx, Role.local_officer, complaint.office)
+            found = found or await _heads(tx, province)
         case "heads_of_emergency" if complaint.severity != Severity.emergency:
             return []
         case "ministry":
@@ -103,8 +104,12 @@ async def _officers(tx: Tx, complaint: ComplaintRow, whom: str | None) -> list[U
         case "department":
             found = []
         case _:
-            found = await directory.holders(tx, Role.provincial_head, province) if province else []
+            found = await _heads(tx, province)
     return found or await directory.holders(tx, Role.department)
+
+
+async def _heads(tx: Tx, province: str | None) -> list[UUID]:
+    return await directory.holders(tx, Role.provincial_head, province) if province else []
 
 
 async def _send(

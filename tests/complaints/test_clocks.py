@@ -178,3 +178,21 @@ async def test_the_head_finds_a_reminder_and_no_other_province_does(world: World
     assert await heard("head")
     assert await heard("department") and await heard("ministry")
     assert not await heard("inspector-elsewhere")
+
+
+async def test_where_no_officer_sits_at_the_desk_the_head_hears_of_a_new_complaint(
+    world: World,
+) -> None:
+    roles = "update account_role set ended_at = $2 where account = $1 and role = $3"
+    desk, id = world["provincial-officer"], ids.new()
+    async with world.db.begin() as tx:
+        await tx.run(roles, desk.account, tx.now, "provincial_officer")
+    try:
+        assert (await tell(world.nobody, id)).status_code == 200
+        await world.work()
+    finally:
+        async with world.db.begin() as tx:
+            await tx.run(roles, desk.account, None, "provincial_officer")
+    async with world.db.read() as tx:
+        told = await tx.values("select account from message where about = $1", id)
+    assert told == [world["head"].account]
