@@ -203,7 +203,8 @@ def senders(device: str | None, account: UUID | None, network: str | None) -> li
         bucket = limits.Bucket(
             limits.named(f"complaint:{kind}", value), capacity, capacity / seconds
         )
-        return Sender(kind, sealed.index(purpose, value), sealed.indexes(purpose, value), bucket)
+        indexes = sealed.indexes(purpose, value)
+        return Sender(kind, indexes[0], indexes, bucket)
 
     found = []
     if network is not None:

@@ -15,14 +15,13 @@ from api.complaints.problems import (
     SubjectsDiffer,
     SubjectUnconfirmed,
 )
+from api.complaints.subjects import around, visiting
 from api.complaints.subjects import service as subjects
-from api.complaints.subjects import visiting
 from api.complaints.subjects.views import (
-    Candidate,
+    Around,
     ConfirmedSubject,
     ConfirmSubject,
     PlanComplaintVisit,
-    SimilarComplaint,
 )
 from api.edge import InTx, get, if_match, post, put
 from api.factories.model import FactoryNotFound, IdTaken, OutsideThailand, RegisterPremises
@@ -41,27 +40,19 @@ AnyRequest = Request[Any, Any, Any]
 
 
 @get(
-    "/v1/complaints/{complaint:uuid}/candidates",
+    "/v1/complaints/{complaint:uuid}/around",
     verb="complaint.read",
-    operation="complaint.candidates",
+    operation="complaint.around",
     tags=["complaint"],
     problems=[ComplaintNotFound],
 )
-async def list_candidates(tx: InTx, complaint: FromPath[UUID]) -> list[Candidate]:
-    """Factories of the register that it may be about, the likeliest first, with reasons."""
-    return await subjects.candidates(tx, complaint)
+async def read_around(tx: InTx, complaint: FromPath[UUID]) -> Around:
+    """What taking it up needs: factories that it may be about, and complaints that may be the same.
 
-
-@get(
-    "/v1/complaints/{complaint:uuid}/similar",
-    verb="complaint.read",
-    operation="complaint.similar",
-    tags=["complaint"],
-    problems=[ComplaintNotFound],
-)
-async def list_similar(tx: InTx, complaint: FromPath[UUID]) -> list[SimilarComplaint]:
-    """Complaints near in place, time and category, closed ones too: duplicates to be merged."""
-    return await subjects.similar(tx, complaint)
+    Complaints near in place, time and category, closed ones too, are duplicates to be merged. Both
+    lists come with reasons, the likeliest first.
+    """
+    return await around.around(tx, complaint)
 
 
 @post(
@@ -150,7 +141,4 @@ async def add_to_visit(tx: InTx, visit: FromPath[UUID], complaint: FromPath[UUID
     return await visiting.add(tx, visit, complaint)
 
 
-ROUTES = [
-    *(list_candidates, list_similar, confirm_subject, record_unregistered),
-    *(plan_visit, add_to_visit),
-]
+ROUTES = [read_around, confirm_subject, record_unregistered, plan_visit, add_to_visit]

@@ -52,8 +52,8 @@ async def test_what_a_complainant_and_an_officer_write_is_read_as_it_was_written
     assert seen["place"]["address"] == hostile and seen["answers"]["since"] == hostile
     assert {e["text"] for e in seen["entries"] if mark in e["text"]} == {text}
     assert (await me.get(own)).json()["description"] == text
-    candidates = await world.head.get(f"/v1/complaints/{id}/candidates")
-    assert candidates.status_code == 200, candidates.text
+    around = await world.head.get(f"/v1/complaints/{id}/around")
+    assert around.status_code == 200, around.text
     visit = await accepted(world, (await planned(world, id))["id"])
     issued = await world.head.post(f"/v1/visits/{visit['id']}/case-file")
     assert issued.status_code == 201, issued.text

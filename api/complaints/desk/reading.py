@@ -255,8 +255,12 @@ def _theirs(tx: Tx, complaint: ComplaintRow) -> bool:
 
 
 async def looked_at(tx: Tx, complaint: ComplaintRow) -> None:
-    """Of more than the complaint itself, as its photographs."""
-    if not _theirs(tx, complaint):
+    """Of more than the complaint itself, as its photographs or what is around it."""
+    if (
+        isinstance(tx.actor, Session)
+        and not _theirs(tx, complaint)
+        and not await desk_queries.seen(tx, complaint.id, tx.actor.account, tx.now - ONCE_IN)
+    ):
         await _leave_trace(tx, complaint.id)
 
 
