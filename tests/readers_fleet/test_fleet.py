@@ -400,3 +400,12 @@ async def test_code_and_schema_read_a_serial_alike(db: Database) -> None:
     async with db.read() as tx:
         for text in ("ab-12 34", "AB/12.34_5", "x:y#z+1+2"):
             assert await tx.value("select reader_key($1)", text) == serial_key(text)
+
+
+@pytest.mark.parametrize("code", ["A", "ก", "a b", "x" * 41, "a'b", "%00"])
+async def test_an_agencys_code_that_could_not_stand_in_an_address_is_refused(
+    world: World, code: str
+) -> None:
+    body = {"name_th": "ก", "name_en": "x"}
+    made = await world.ministry.put(f"/v1/reader-agencies/{code}", content=encode(body))
+    assert made.status_code == 422, made.text
