@@ -142,6 +142,8 @@ async def test_a_reissued_reader_is_confirmed_anew(world: World) -> None:
     assert await differences(world, code) == {"never_confirmed": set(numbers)}
     assert (await confirmed(world, code, "ก", numbers))["confirmed"] == 1
     assert await differences(world, code) == {}
+    assert (await confirmed(world, code, "ข", numbers))["kept"] == 1
+    assert await differences(world, code) == {"confirmed_twice": set(numbers)}
 
 
 async def test_a_broken_reader_names_the_one_that_takes_its_place(world: World) -> None:
