@@ -140,7 +140,6 @@ class Keyring:
         self._looked = 0.0
         self._ciphers: dict[str, AESGCM] = {}
         self._signers: dict[str, Ed25519PrivateKey] = {}
-        self._openers: dict[str, X25519PrivateKey] = {}
         self._derived: dict[tuple[str, str], bytes] = {}
         self._read()
 
@@ -200,11 +199,10 @@ class Keyring:
     def derive(self, label: str) -> bytes:
         """32 bytes that only this installation knows, the same in all its processes."""
         oldest = self.usable(Purpose.blind_index)[-1]
-        found = self._derived.get((oldest.kid, label))
-        if found is None:
-            found = hmac.digest(oldest.raw(), b"derive\0" + label.encode(), "sha256")
-            self._derived[oldest.kid, label] = found
-        return found
+        name = (oldest.kid, label)
+        if name not in self._derived:
+            self._derived[name] = hmac.digest(oldest.raw(), f"derive\0{label}".encode(), "sha256")
+        return self._derived[name]
 
     # -- wrap ------------------------------------------------------------------------------------
 
@@ -261,7 +259,7 @@ class Keyring:
     # -- sealed to this installation by those who cannot open it ---------------------------------
 
     def sealing(self) -> tuple[str, X25519PublicKey]:
-        """Key id and X25519 public key (RFC 7748) to which card readers seal."""
+        """Key id and X25519 key (RFC 7748) to which card readers seal."""
         key = self.active(Purpose.reading)
         return key.kid, X25519PrivateKey.from_private_bytes(key.raw()).public_key()
 
@@ -270,9 +268,7 @@ class Keyring:
         key = self.get(kid)
         if key is None or key.purpose is not Purpose.reading or not key.usable:
             return None
-        if kid not in self._openers:
-            self._openers[kid] = X25519PrivateKey.from_private_bytes(key.raw())
-        return self._openers[kid]
+        return X25519PrivateKey.from_private_bytes(key.raw())
 
     # -- changes ---------------------------------------------------------------------------------
 
@@ -343,7 +339,6 @@ class Keyring:
         self._keys = {k.kid: k for k in held.keys}
         self._ciphers.clear()
         self._signers.clear()
-        self._openers.clear()
         self._stamp = (about.st_mtime_ns, about.st_ino)
         self._looked = time.monotonic()
 

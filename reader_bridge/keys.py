@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from reader_bridge.folder import Unusable, write_private
+from reader_bridge.folder import make as make_folder
 from reader_bridge.messages import Protection
 
 SERVICE: Final = "superapp-reader-bridge"
@@ -40,6 +41,7 @@ class Device:
 
 def make(folder: Path, *, in_file: bool = False) -> Device:
     """A fresh key, stored before this returns; the one before it is gone. Raises `Unusable`."""
+    make_folder(folder)
     private = Ed25519PrivateKey.generate()
     text = base64.b64encode(private.private_bytes_raw())
     if not in_file and (store := _store()) is not None:
@@ -50,6 +52,20 @@ def make(folder: Path, *, in_file: bool = False) -> Device:
                 return Device(private, "os-key-store")
     write_private(folder / FILE, text)
     return Device(private, "file")
+
+
+def move(source: Path, target: Path, device: Device) -> None:
+    """Makes the key of `source` that of `target`, whose own is gone. Raises `Unusable`."""
+    forget(target)
+    if device.protection == "file":
+        text = base64.b64encode(device.private.private_bytes_raw())
+        write_private(target / FILE, text)
+    elif (store := _store()) is not None:
+        text = base64.b64encode(device.private.private_bytes_raw())
+        store.set_password(SERVICE, _name(target), text.decode())
+    forget(source)
+    with contextlib.suppress(OSError):
+        source.rmdir()
 
 
 def load(folder: Path) -> Device:

@@ -7,6 +7,7 @@ does; limits are set by `Cards` and the watcher.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,11 @@ PLUG_AND_PLAY = "\\\\?PnP?\\Notification"
 VENDOR, MODEL, SERIAL = 0x00010100, 0x00010101, 0x00010103  # SCARD_ATTR_VENDOR_…
 OK, TIMEOUT, CANCELLED = 0, 0x8010000A, 0x80100002
 SHARING, UNKNOWN_READER, NO_READERS = 0x8010000B, 0x80100009, 0x8010002E
+MOST = 10 if sys.platform == "win32" else 16
+"""Readers that one SCardGetStatusChange takes (MAXIMUM_SMARTCARD_READERS; pcsc-lite refuses the
+17th, which would be the one that tells of new readers)."""
+CROWDED = 0.1
+"""Seconds of one wait with that many readers: nobody tells of new ones then."""
 BUSY_WAIT, BUSY_STEP = 1.0, 0.05
 """Seconds for which a card that another program holds for itself is asked again: Windows' own
 services take a card for a moment whenever one is put in."""
@@ -189,7 +195,8 @@ class _Transaction:
 
     def transmit(self, apdu: bytes) -> tuple[bytes, int, int]:
         code, answer = self._scard.SCardTransmit(self._card, self._protocol, list(apdu))
-        _check("SCardTransmit", code)
+        if code:
+            _check("SCardTransmit", code)
         if len(answer) < 2:
             # What a card that was pulled out in mid-word looks like; PC/SC calls it a success.
             there = self.state().present
@@ -202,7 +209,8 @@ class _Transaction:
         code, states = self._scard.SCardGetStatusChange(self._context, 0, [(self._reader, 0)])
         if code & 0xFFFFFFFF != TIMEOUT:
             _check("SCardGetStatusChange", code)
-        return _state(states[0])
+        _, raw, atr = states[0]
+        return _state(raw, atr)
 
 
 class _States:
@@ -212,8 +220,8 @@ class _States:
         self._closed = False
         self._plugged = 0
         code, states = scard.SCardGetStatusChange(context, 0, [(PLUG_AND_PLAY, 0)])
-        told = code & 0xFFFFFFFF in (OK, TIMEOUT) and not states[0][1] & UNKNOWN
-        self.plug_and_play = bool(told)
+        _check("SCardGetStatusChange", OK if code & 0xFFFFFFFF == TIMEOUT else code)
+        self.plug_and_play = not states[0][1] & UNKNOWN
 
     def readers(self) -> list[str]:
         code, names = self._scard.SCardListReaders(self._context, [])
@@ -224,21 +232,39 @@ class _States:
 
     def changes(self, known: Mapping[str, ReaderState], seconds: float) -> dict[str, ReaderState]:
         asked = [(name, state.raw & ~CHANGED, list(state.atr)) for name, state in known.items()]
-        if self.plug_and_play:
-            asked.append((PLUG_AND_PLAY, self._plugged, []))
-        elif not asked:
+        if len(asked) < MOST:
+            if self.plug_and_play:
+                asked.append((PLUG_AND_PLAY, self._plugged, []))
+        else:
+            seconds = min(seconds, CROWDED)
+        if not asked:
             time.sleep(seconds)
             return {}
+        groups = [asked[at : at + MOST] for at in range(0, len(asked), MOST)]
+        got = {**known}
+        for group in groups:
+            states = self._wait(group, seconds / len(groups))
+            if states is None:
+                break
+            for name, raw, atr in states:
+                if name == PLUG_AND_PLAY:
+                    self._plugged = raw & ~CHANGED
+                else:
+                    got[name] = _state(raw, atr)
+        return got
+
+    def _wait(
+        self, asked: list[tuple[str, int, list[int]]], seconds: float
+    ) -> list[tuple[str, int, list[int]]] | None:
+        """One call of PC/SC; None when it was cancelled or a reader left meanwhile."""
         milliseconds = max(1, round(seconds * 1000))
         code, states = self._scard.SCardGetStatusChange(self._context, milliseconds, asked)
         code &= 0xFFFFFFFF
         if code in (UNKNOWN_READER, CANCELLED):
-            return dict(known)
+            return None
         if code != TIMEOUT:
             _check("SCardGetStatusChange", code)
-        if self.plug_and_play:
-            self._plugged = states.pop()[1] & ~CHANGED
-        return {one[0]: _state(one) for one in states}
+        return list(states)
 
     def cancel(self) -> None:
         with self._lock:
@@ -251,5 +277,5 @@ class _States:
             self._scard.SCardReleaseContext(self._context)
 
 
-def _state(said: tuple[str, int, list[int]]) -> ReaderState:
-    return ReaderState(said[1] & 0xFFFFFFFF & ~CHANGED, bytes(said[2]))
+def _state(raw: int, atr: list[int]) -> ReaderState:
+    return ReaderState(raw & 0xFFFFFFFF & ~CHANGED, bytes(atr))

@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 from litestar import Litestar
 
-from api import ids
+from api import codes, ids
 from api.accounts import seed as accounts
 from api.accounts.samples import SAMPLES
 from api.app import ROUTERS
@@ -30,12 +30,14 @@ from api.factories.seed import OPERATOR, STRANGER
 from api.notify import service as notify
 from api.openapi import document
 from api.permissions import ANYONE, BY_CODE, PERMISSIONS, Reach, Role, Worker
+from api.readers.bridges import freezing
 from api.readers.fleet import service as fleet
 from api.readers.fleet.model import ReaderAllocation, ReaderRequestEntry
 from tests.complaints.conftest import by_code, secret, tell, told
 from tests.documents import samples
 from tests.evidence.conftest import APPEND, Phone, noise
 from tests.inspection.orders import draft, service
+from tests.readers.bridge import FakeBridge
 from tests.world import Person, World, answer, do_jobs, encode, gate, now, record, submit
 
 KEYS = [sample.key for sample in SAMPLES]
@@ -74,6 +76,10 @@ class Things(msgspec.Struct):
     device: UUID
     sample: UUID
     complaint: UUID
+    bridge: UUID
+    desk: UUID
+    incident: UUID
+    enrolment: UUID
     unit_office: UUID
     reader_request: UUID
     reader_asset: UUID
@@ -200,6 +206,13 @@ BODIES: dict[str, Body] = {
     },
     "complaint.release": lambda t: {"th": "x"},
     "api_client.edit": lambda t: {"name": "x"},
+    "bridge.look_at_enrolment": lambda t: {"user_code": codes.new(8)},
+    "bridge.approve": lambda t: {"name": "x", "fingerprint": "0" * 8},
+    "bridge.edit": lambda t: {"name": "x"},
+    "bridge.revoke": lambda t: {"reason": "x"},
+    "bridge_incident.look": lambda t: {"note": "x"},
+    "desk.put": lambda t: {"name": f"โต๊ะ {t.desk}"},
+    "desk.edit": lambda t: {"name": "x"},
     "reader_agency.write": lambda t: {"name_th": "หน่วยงานตัวอย่าง", "name_en": "Sample"},
     "reader_request.make": lambda t: {
         "office": t.unit_office,
@@ -224,11 +237,12 @@ NOT_FOREIGN = {
     *("checklist.publish", "company.edit", "office.write"),
     *("officer.import", "officer.list"),
     "complaint.export",
+    *("bridge.list", "reader.list", "bridge_incident.list", "desk.list"),
     *("reader_agency.list", "reader_request.list", "reader_asset.list", "reader_asset.sheet"),
     *("reader_fleet.reconcile", "reader_fleet.reconcile_sheet", "reader_agency.write"),
 }
 MAKES = {"premises.register", "visit.plan", "device.register", "order.draft", "complaint.report"}
-MAKES |= {"reader_request.make"}
+MAKES |= {"desk.put", "reader_request.make"}
 """What is not there is made."""
 ENDS_THE_CALLER = {"session.sign_out"}
 
@@ -307,7 +321,21 @@ async def _things(world: World, province: str) -> Things:
     complaint = ids.new()
     made = await tell(world.nobody, complaint, place={"province": province})
     assert made.status_code == 200, made.text
+    async with world.db.read() as tx:
+        office = await tx.value("select id from office where code = $1", f"pio-{province}")
+    bridge, desk = await FakeBridge.enrolled(world, by=world.department, office=office), ids.new()
+    async with world.db.begin(Worker("test")) as tx:
+        await freezing.note(tx, bridge.device, "replay", {})
+        incident = await tx.value("select id from bridge_incident where bridge = $1", bridge.device)
+    made = await world.department.put(
+        f"/v1/desks/{desk}", content=encode({"name": "โต๊ะตัวอย่าง", "office": office})
+    )
+    assert made.status_code == 200, made.text
     return Things(
+        bridge=bridge.device,
+        desk=desk,
+        incident=incident,
+        enrolment=ids.new(),  # whose it is, nobody knows before it is approved
         document=issued.id,
         evidence=evidence,
         upload=unfinished,

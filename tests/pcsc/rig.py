@@ -34,7 +34,7 @@ MOST = 16  # readers that one pcscd serves
 FIRST_PORT = 35963
 HOW = (
     "as root on Linux: apt-get install pcscd vsmartcard-vpcd libpcsclite-dev pkg-config swig gcc "
-    "libc6-dev iproute2, then requirements/install bridge"
+    "libc6-dev python3-dev iproute2, then requirements/install bridge"
 )
 INSIDE = ("unshare", "--net", "--mount", "--propagation", "private")
 # In a namespace of its own: `/run` is empty but for the rig's folder under the name pcscd wants.

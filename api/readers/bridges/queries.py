@@ -10,7 +10,6 @@ import msgspec
 
 from api.db import Tx
 from api.readers.model import BridgeState
-from api.readers.views import Reader
 
 IN_REACH: Final = timedelta(minutes=3)
 """A device that no server has heard of for longer is not connected."""
@@ -91,6 +90,18 @@ async def readers_of(tx: Tx, bridge: UUID) -> list[UUID]:
     return await tx.values("select id from bridge_reader where bridge = $1", bridge)
 
 
+class ReaderRow(msgspec.Struct):
+    id: UUID
+    bridge: UUID
+    bridge_name: str
+    name: str
+    serial: str | None
+    model: str | None
+    seen: bool
+    last_seen_at: datetime
+    desk: UUID | None
+
+
 async def readers(
     tx: Tx,
     reached: UUID | None,
@@ -98,13 +109,14 @@ async def readers(
     bridge: UUID | None,
     after: UUID | None,
     limit: int,
-) -> list[Reader]:
+) -> list[ReaderRow]:
     """Of devices in service."""
     return await tx.all(
-        Reader,
+        ReaderRow,
         """
         select r.id, r.bridge, b.name as bridge_name, r.name, r.serial, r.model, r.seen,
-            case when r.seen then greatest(r.last_seen_at, b.last_seen_at) else r.last_seen_at end,
+            case when r.seen then greatest(r.last_seen_at, b.last_seen_at)
+                else r.last_seen_at end as last_seen_at,
             d.id as desk
         from bridge_reader r join bridge b on b.id = r.bridge left join desk d on d.reader = r.id
         where b.state = 'active' and ($1::uuid is null or b.office = $1)

@@ -67,7 +67,8 @@ async def readers(
 ) -> list[views.Reader]:
     """Readers of devices in service, also those that are away."""
     reached = reach.office(tx.actor, READ)
-    return await queries.readers(tx, reached, office, bridge, after, limit)
+    rows = await queries.readers(tx, reached, office, bridge, after, limit)
+    return [views.Reader(**msgspec.structs.asdict(row)) for row in rows]
 
 
 async def incidents(
