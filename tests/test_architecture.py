@@ -33,6 +33,8 @@ from api.notify.model import Language
 from api.permissions import PERMISSIONS, PUBLIC, Role
 from api.problems import CATALOGUE, Problem
 from api.readers import model as readers
+from api.readers.fleet import model as fleet
+from api.readers.fleet import rows as fleet_rows
 from reader_bridge import messages
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -240,6 +242,9 @@ CHECKED: dict[tuple[str, str], set[str]] = {
     ("offline_ticket", "purpose"): set(readers.Purpose),
     ("reading", "label"): set(get_args(readers.Label)),
     ("reading", "purpose"): set(readers.Purpose),
+    ("reader_request", "state"): set(fleet.ReaderRequestState),
+    ("reader_asset", "state"): set(fleet.ReaderState),
+    ("reader_import", "kind"): set(get_args(fleet_rows.Kind)),
 }
 
 

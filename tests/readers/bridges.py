@@ -289,11 +289,11 @@ async def screen(at: Running, person: Person) -> AsyncIterator[Screen]:
 
 
 async def arm(
-    at: Running | None, world: World, person: Person, bridge: Bridge, **entry: Any
+    at: Running | None, world: World, person: Person, device: Bridge, /, **entry: Any
 ) -> httpx.Response:
     """Waits for a card at the bridge's desk, through server `at`."""
     id = entry.pop("id", None) or ids.new()
-    body = {"desk": bridge.desk, "purpose": "identify_complainant"} | entry
+    body = {"desk": device.desk, "purpose": "identify_complainant"} | entry
     headers = {"Authorization": f"Bearer {person.token}"}
     path = f"/v1/intents/{id}"
     if at is None:
