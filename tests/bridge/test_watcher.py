@@ -258,6 +258,7 @@ def test_a_reader_that_is_held_and_cannot_say_who_it_is_delays_nobody(
         time.sleep(0.6)
         return Identity("SAMPLE-0002", None)
 
+    monkeypatch.setattr(module, "LOOK", 30.0)
     readers = ScriptedReaders(A)
     monkeypatch.setattr(readers, "identity", late)
     readers.insert(A, card())
