@@ -133,7 +133,7 @@ async def report(
         scopes=scopes(new.province),
         facts={"category": said.category, "channel": said.channel, "severity": judged.severity},
     )
-    return reading.arrived(tx, new, number, said, code)
+    return reading.arrived(tx, new, number, said, code, basis.named(new.office))
 
 
 def scopes(province: str | None) -> list[str]:

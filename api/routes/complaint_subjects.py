@@ -32,6 +32,7 @@ from api.inspection.visits.model import (
     PremisesUnknown,
     TeamUnknown,
     VisitNotFound,
+    VisitSealed,
 )
 from api.inspection.visits.views import Visit
 from api.problems import Stale
@@ -129,4 +130,27 @@ async def plan_visit(tx: InTx, visit: FromPath[UUID], data: JSONBody[PlanComplai
     return await visiting.plan(tx, visit, data)
 
 
-ROUTES = [list_candidates, list_similar, confirm_subject, record_unregistered, plan_visit]
+@put(
+    "/v1/complaint-visits/{visit:uuid}/complaints/{complaint:uuid}",
+    verb="complaint.handle",
+    operation="complaint.add_to_visit",
+    tags=["complaint"],
+    problems=[
+        ComplaintNotFound,
+        ComplaintSealed,
+        SubjectUnconfirmed,
+        SubjectsDiffer,
+        VisitNotFound,
+        VisitSealed,
+    ],
+)
+async def add_to_visit(tx: InTx, visit: FromPath[UUID], complaint: FromPath[UUID]) -> Visit:
+    """One more complaint about the factory of a visit that is planned because of complaints and
+    has not begun; its questions come behind the others."""
+    return await visiting.add(tx, visit, complaint)
+
+
+ROUTES = [
+    *(list_candidates, list_similar, confirm_subject, record_unregistered),
+    *(plan_visit, add_to_visit),
+]
