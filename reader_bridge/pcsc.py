@@ -136,7 +136,7 @@ class Pcsc:
                 return Identity()
             try:
                 vendor, model, serial = (self._attribute(card, a) for a in (VENDOR, MODEL, SERIAL))
-                return Identity(serial, " ".join(filter(None, (vendor, model))) or None)
+                return Identity(serial, " ".join(filter(None, (vendor, model)))[:100] or None)
             finally:
                 scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
         finally:
