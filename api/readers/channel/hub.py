@@ -116,7 +116,7 @@ class Hub:
 
     def full(self, network: str) -> bool:
         """No further stranger from this network may come."""
-        return self.self.strangers >= STRANGERS
+        return self._strangers[network] >= OF_ONE_NETWORK or self.strangers >= STRANGERS
 
     @contextmanager
     def stranger(self, network: str) -> Iterator[None]:
