@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,12 @@ import httpx
 import pytest_asyncio
 
 from api import ids
-from api.accounts.model import Power
+from api.accounts import authority
+from api.accounts.model import AuthorityGrant, Power
+from api.complaints.desk import service as sealing
 from api.db import Database
+from api.permissions import Worker
 from tests.complaints.conftest import detail, told
-from tests.inspection.orders import allow
 from tests.readers.device import Desk, at_desk
 from tests.world import World, encode
 
@@ -45,7 +48,16 @@ async def test_a_complainants_name_is_that_of_the_card_and_only_under_the_seal(
     assert taken.status_code == 200, taken.text
     assert "หน้าเคาน์เตอร์" not in taken.text
     assert "หน้าเคาน์เตอร์" not in str(await detail(world.head, id))
-    await allow(world, world.head, Power.unseal)
+    grant = AuthorityGrant(
+        account=world.head.account or ids.new(),
+        power=Power.unseal,
+        section=sealing.SECTION,
+        area=["11"],
+        instrument="คำสั่งตัวอย่างที่ 1/2569",
+        valid_from=date(2026, 1, 1),
+    )
+    async with world.db.begin(Worker("test")) as tx:
+        await authority.grant_authority(tx, ids.new(), grant)
     opened = await world.head.post(
         f"/v1/complaints/{id}/identity", content=encode({"reason": "โทรกลับ (ตัวอย่าง)"})
     )
