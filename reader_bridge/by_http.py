@@ -52,7 +52,7 @@ async def hold(link: Link) -> None:
         timeout=IDLE_WAIT_S + ANSWER_S,
         headers={"User-Agent": f"superapp-reader-bridge/{link.software}"},
     ) as http:
-        first, challenge = True, await fetch_challenge(http)
+        first, fetched, challenge = True, False, await fetch_challenge(http)
         began, turned = time.monotonic(), False
         while not turned and (link.agent.busy or time.monotonic() < link.http_until):
             link.fresh.clear()
@@ -66,8 +66,11 @@ async def hold(link: Link) -> None:
                 if turned:
                     link.rotation.offered()
             if answer is None:
-                challenge, first = await fetch_challenge(http), True
+                if fetched:
+                    raise Stuck("the server takes no challenge of its own")
+                challenge, first, fetched = await fetch_challenge(http), True, True
                 continue
+            fetched = False
             challenge, heard = answer
             if first:
                 if not heard:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("reader_bridge.link")
 ANSWER_S: Final = 15.0
 PING_S: Final = 20.0
+UNANSWERED: Final = 2
+"""Handshakes in a row without an answer, after which HTTP is tried: some proxies drop them."""
 LOOK_S: Final = 2.0
 """So often the journal is looked into for what another process of this PC has stated."""
 ROTATES_S: Final = 2.0
@@ -57,6 +59,11 @@ async def hold(link: Link) -> None:
         if error.response.status_code in TOO_MUCH:
             raise Busy(f"HTTP {error.response.status_code}") from None
         raise Blocked(f"HTTP {error.response.status_code}") from None
+    except TimeoutError:
+        link.unanswered += 1
+        if link.unanswered < UNANSWERED:
+            raise
+        raise Blocked("no answer to a WebSocket's handshake") from None
     except (InvalidHandshake, ImportError) as error:  # ImportError: for a SOCKS proxy
         raise Blocked(f"{type(error).__name__}: {error}") from None
     async with socket:

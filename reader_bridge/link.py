@@ -71,6 +71,7 @@ class Link:
         self.readers: Callable[[], Iterable[ReaderSeen]] = tuple
         self.fresh = asyncio.Event()
         self.http_until = 0.0
+        self.unanswered = 0
         self._out: deque[FromBridge] = deque(maxlen=QUEUE)
         self._readers_due = False
         self._sent = 0
@@ -164,6 +165,7 @@ class Link:
         self.agent.stating.key = welcome.key
         self._sent = welcome.sequence
         self._asked_again.clear()
+        self.unanswered = 0
         kept = [message for message in self._out if isinstance(message, Photographed)]
         self._out = deque(kept, QUEUE)  # how far an intent was is told anew when it is armed anew
         self.fresh.set()

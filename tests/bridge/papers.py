@@ -22,7 +22,7 @@ SERVER = X25519PrivateKey.generate()
 SEALING = SealingKey("test", SERVER.public_key().public_bytes_raw())
 
 
-def statement(device: Device, **other: object) -> Make:
+def statement(device: Device, /, **other: object) -> Make:
     """Makes the statement that `Journal.state` asks for."""
 
     def make(sequence: int, previous: bytes) -> tuple[Signed, Sealed | None]:
