@@ -18,6 +18,7 @@ ANSWERS = {
 class Between:
     """`mode` is for WebSockets; `http` for everything else. `sockets` and `requests` count them.
 
+    `there` and `back`: what comes while one of them is not set is lost for good.
     `swallows`: the WebSocket opens as far as the server goes, and nothing comes back.
     """
 
@@ -27,6 +28,9 @@ class Between:
         self.http: Mode = "passes"
         self.sockets = self.requests = 0
         self.url = ""
+        self.there, self.back = asyncio.Event(), asyncio.Event()
+        self.there.set()
+        self.back.set()
         self._writers: set[asyncio.StreamWriter] = set()
 
     def cut(self) -> None:
@@ -64,8 +68,8 @@ class Between:
         try:
             await asyncio.wait(
                 [
-                    asyncio.create_task(_pump(reader, to_writer)),
-                    asyncio.create_task(_pump(to_reader, writer)),
+                    asyncio.create_task(_pump(reader, to_writer, self.there)),
+                    asyncio.create_task(_pump(to_reader, writer, self.back)),
                 ],
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -74,9 +78,13 @@ class Between:
             to_writer.close()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, opened: asyncio.Event
+) -> None:
     with suppress(OSError):
         while data := await reader.read(65536):
+            if not opened.is_set():
+                continue
             writer.write(data)
             await writer.drain()
 
