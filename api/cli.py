@@ -159,6 +159,39 @@ def import_factories(file: Path, report: Path | None) -> None:
 
 
 @main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--kind",
+    type=click.Choice(["requests", "readers", "confirmations"]),
+    default="readers",
+    show_default=True,
+    help="Lines of letters, lists of readers, or what units confirm.",
+)
+@click.option("--agency", help="Whose list it is; else a column of the file says so.")
+@click.option("--preview", is_flag=True, help="Look at every line and write nothing.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Where to list what was refused. [FILE.report.csv]",
+)
+def import_readers(
+    file: Path, kind: str, agency: str | None, preview: bool, report: Path | None
+) -> None:
+    """Bring the fleet of card readers up to the list in FILE, a CSV as Excel writes it.
+
+    May be stopped and run again: what is the same is not written. Exits 1 if a line was refused.
+    """
+    from api.readers.fleet import command
+
+    report = report or file.with_suffix(".report.csv")
+    outcome = terminal.as_owner(
+        lambda db: command.run(db, file, kind, agency, report, preview)  # type: ignore[arg-type]
+    )
+    if outcome.rejected:
+        sys.exit(1)
+
+
+@main.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file is out of date.")
 def openapi(check: bool) -> None:
     """Write openapi/*.json from the routes, or compare."""

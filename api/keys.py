@@ -26,6 +26,7 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -39,11 +40,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import clock
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from api.filelock import FileLock
 
 RELOAD_S: Final = 5.0
 _TAG: Final = 4  # bytes of key id in front of an index value
@@ -136,11 +133,12 @@ class Keyring:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._keys: dict[str, Key] = {}
+        self._usable: dict[Purpose, list[Key]] = {}
+        self._macs: dict[str, tuple[bytes, bytes]] = {}
         self._stamp: tuple[int, int] = (0, 0)
         self._looked = 0.0
         self._ciphers: dict[str, AESGCM] = {}
         self._signers: dict[str, Ed25519PrivateKey] = {}
-        self._openers: dict[str, X25519PrivateKey] = {}
         self._derived: dict[tuple[str, str], bytes] = {}
         self._read()
 
@@ -155,7 +153,7 @@ class Keyring:
             fresh = [_fresh(purpose, State.active) for purpose in Purpose]
             _write(path, fresh, replace=False)
         elif _lacking(_decoded(path)):
-            with _Lock(path):
+            with FileLock(path):
                 held = _decoded(path)
                 fresh = [_fresh(purpose, State.active) for purpose in _lacking(held)]
                 if fresh:
@@ -169,19 +167,13 @@ class Keyring:
         return self._keys.get(kid)
 
     def active(self, purpose: Purpose) -> Key:
+        return self.usable(purpose)[0]
+
+    def usable(self, purpose: Purpose) -> Sequence[Key]:
+        """The active key first, then those that still verify, newest first."""
         if time.monotonic() - self._looked > RELOAD_S:
             self._reload()
-        return next(
-            k for k in self._keys.values() if k.purpose is purpose and k.state is State.active
-        )
-
-    def usable(self, purpose: Purpose) -> list[Key]:
-        """The active key first, then those that still verify, newest first."""
-        first = self.active(purpose)
-        rest = [
-            k for k in self._keys.values() if k.purpose is purpose and k.state is State.verify_only
-        ]
-        return [first, *sorted(rest, key=lambda k: k.created, reverse=True)]
+        return self._usable[purpose]
 
     # -- index -----------------------------------------------------------------------------------
 
@@ -191,20 +183,29 @@ class Keyring:
         The purpose keeps the same value apart in different columns: a join between them tells
         nothing.
         """
-        return _mac(self.active(Purpose.blind_index), purpose, value)
+        return self._mac(self.active(Purpose.blind_index), purpose, value)
 
     def indexes(self, purpose: str, value: str) -> list[bytes]:
-        """The value under every usable index key, for `= any($1)` across a rotation."""
-        return [_mac(key, purpose, value) for key in self.usable(Purpose.blind_index)]
+        """The value under every usable index key, for `= any($1)` across a rotation.
+
+        The first is `index`.
+        """
+        return [self._mac(key, purpose, value) for key in self.usable(Purpose.blind_index)]
+
+    def _mac(self, key: Key, purpose: str, value: str) -> bytes:
+        found = self._macs.get(key.kid)
+        if found is None:
+            found = self._macs[key.kid] = key.tag, key.raw()
+        tag, secret = found
+        return tag + hmac.digest(secret, purpose.encode() + b"\0" + value.encode(), "sha256")
 
     def derive(self, label: str) -> bytes:
         """32 bytes that only this installation knows, the same in all its processes."""
         oldest = self.usable(Purpose.blind_index)[-1]
-        found = self._derived.get((oldest.kid, label))
-        if found is None:
-            found = hmac.digest(oldest.raw(), b"derive\0" + label.encode(), "sha256")
-            self._derived[oldest.kid, label] = found
-        return found
+        name = (oldest.kid, label)
+        if name not in self._derived:
+            self._derived[name] = hmac.digest(oldest.raw(), f"derive\0{label}".encode(), "sha256")
+        return self._derived[name]
 
     # -- wrap ------------------------------------------------------------------------------------
 
@@ -261,7 +262,7 @@ class Keyring:
     # -- sealed to this installation by those who cannot open it ---------------------------------
 
     def sealing(self) -> tuple[str, X25519PublicKey]:
-        """Key id and X25519 public key (RFC 7748) to which card readers seal."""
+        """Key id and X25519 key (RFC 7748) to which card readers seal."""
         key = self.active(Purpose.reading)
         return key.kid, X25519PrivateKey.from_private_bytes(key.raw()).public_key()
 
@@ -270,15 +271,13 @@ class Keyring:
         key = self.get(kid)
         if key is None or key.purpose is not Purpose.reading or not key.usable:
             return None
-        if kid not in self._openers:
-            self._openers[kid] = X25519PrivateKey.from_private_bytes(key.raw())
-        return self._openers[kid]
+        return X25519PrivateKey.from_private_bytes(key.raw())
 
     # -- changes ---------------------------------------------------------------------------------
 
     def rotate(self, purpose: Purpose) -> Key:
         """A new active key; the one before it becomes verify-only. Written before it returns."""
-        with _Lock(self.path):
+        with FileLock(self.path):
             self._read()
             old = self.active(purpose)
             new = _fresh(purpose, State.active)
@@ -295,7 +294,7 @@ class Keyring:
 
         Raises KeyringError for an active key, and for one of `FOR_EVER`.
         """
-        with _Lock(self.path):
+        with FileLock(self.path):
             self._read()
             key = self._keys.get(kid)
             if key is None or key.state is State.active:
@@ -341,9 +340,10 @@ class Keyring:
         if any(k.usable and len(_unb64(k.secret)) != 32 for k in held.keys):
             raise KeyringError("the keyring holds a key that is not 32 bytes long")
         self._keys = {k.kid: k for k in held.keys}
+        self._usable = {purpose: _in_turn(held.keys, purpose) for purpose in Purpose}
+        self._macs.clear()
         self._ciphers.clear()
         self._signers.clear()
-        self._openers.clear()
         self._stamp = (about.st_mtime_ns, about.st_ino)
         self._looked = time.monotonic()
 
@@ -365,9 +365,9 @@ def ring() -> Keyring:
     return _ring
 
 
-def _mac(key: Key, purpose: str, value: str) -> bytes:
-    message = purpose.encode() + b"\0" + value.encode()
-    return key.tag + hmac.new(key.raw(), message, hashlib.sha256).digest()
+def _in_turn(keys: Sequence[Key], purpose: Purpose) -> list[Key]:
+    found = [k for k in keys if k.purpose is purpose and k.usable]
+    return sorted(found, key=lambda k: (k.state is not State.active, -k.created.timestamp()))
 
 
 def _fresh(purpose: Purpose, state: State) -> Key:
@@ -425,24 +425,6 @@ def _write(path: Path, keys: list[Key], *, replace: bool) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
-
-
-class _Lock:
-    """Holds the keyring against another rotation on the same machine."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        beside = self._path.with_name(self._path.name + ".lock")
-        self._handle = os.open(beside, os.O_CREAT | os.O_RDWR, 0o600)
-        if sys.platform == "win32":
-            msvcrt.locking(self._handle, msvcrt.LK_LOCK, 1)
-        else:
-            fcntl.flock(self._handle, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._handle)
 
 
 def _b64(raw: bytes) -> str:

@@ -112,6 +112,7 @@ _DESK: dict[Role, Reach] = {
     R.department: Reach.all,
 }
 _HEADS: dict[Role, Reach] = {R.provincial_head: Reach.office, R.department: Reach.all}
+_FLEET: dict[Role, Reach] = {R.administrator: Reach.all, R.ministry: Reach.all}
 _EVERYBODY: dict[Role, Reach] = dict.fromkeys(Role, Reach.all)
 _OWN: dict[Role, Reach] = dict.fromkeys(Role, Reach.own)
 _OWN_WRITTEN: dict[Role, Reach] = {r: Reach.own for r in Role if r is not R.auditor}
@@ -268,6 +269,15 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "reading.match_face": dict.fromkeys(_OFFICERS, Reach.own),
     "reading.see_document": _OFFICERS,
     "reading.audit": _HEADS | {R.auditor: Reach.all},
+    # card readers as assets: the ministry's, and an office's own
+    "reader_asset.read": _FLEET | {R.provincial_head: Reach.office, R.auditor: Reach.all},
+    "reader_asset.report": _FLEET | {R.auditor: Reach.all},
+    "reader_asset.request": _FLEET | {R.provincial_head: Reach.office},
+    "reader_asset.confirm": _FLEET | {R.provincial_head: Reach.office},
+    "reader_asset.move": _FLEET | {R.provincial_head: Reach.office},
+    "reader_asset.allocate": _FLEET,
+    "reader_asset.import": _FLEET,
+    "reader_agency.write": _FLEET,
     # ground
     "special_day.edit": {R.administrator: Reach.all},
 }

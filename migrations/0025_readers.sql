@@ -74,6 +74,7 @@ create table desk (
     constraint desk_mapped check (num_nonnulls(reader, mapped_at, mapped_by) in (0, 3))
 );
 create unique index desk_name_once on desk (office, name) where ended_at is null;
+create index desk_office on desk (office, id);
 create index desk_mapped_by on desk (mapped_by) where mapped_by is not null;
 
 -- A signed-in session waits for a card in one reader; to map a desk, in any reader of one bridge.

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from reader_bridge.fields import Fault
-from reader_bridge.ports import CardFault, CardPort, ReaderState, Transaction
+from reader_bridge.ports import CardFault, CardPort, Transaction
 from reader_bridge.sightings import Inserted
 
 log = logging.getLogger("reader_bridge.cards")
@@ -52,14 +52,6 @@ class Cards:
         with self._lock:
             return reader in self._busy
 
-    def still_there(self, inserted: Inserted, transaction: Transaction) -> ReaderState:
-        """The reader's state, if it still holds the very same insertion. Raises CardFault."""
-        self._seen(inserted)
-        state = transaction.state()
-        if not state.present or state.count != inserted.count:
-            raise CardFault(Fault.card_removed, "another insertion, says PC/SC")
-        return state
-
     def use(
         self,
         inserted: Inserted,
@@ -68,8 +60,10 @@ class Cards:
         within: float,
         cancelled: Callable[[], bool],
     ) -> T:
-        """What `work` returns; it gets the transaction, and a function to call before every step,
-        which raises when the reading is over: cancelled, given up, or the card taken out.
+        """What `work` returns, if the reader still holds that very insertion when it has.
+
+        `work` gets the transaction, and a function to call before every step, which raises when
+        the reading is over: cancelled, given up, or the card taken out.
 
         `within`: seconds for all of it. Raises CardFault: `reader-busy` when the time was spent
         waiting for another program or the reader is still at an earlier reading, `timed-out`
@@ -80,7 +74,7 @@ class Cards:
             if reader in self._busy:
                 raise CardFault(Fault.reader_busy, "a reading before this one has not ended")
             self._busy.add(reader)
-        job = _Job(self._port, inserted, work, lambda: self._stopped(inserted, cancelled))
+        job = _Job(self._port, self._watcher, inserted, work, cancelled)
         try:
             self._lane(reader).put(job)
         except RuntimeError as error:
@@ -134,32 +128,37 @@ class Cards:
         with self._lock:
             self._busy.discard(reader)
 
-    def _stopped(self, inserted: Inserted, cancelled: Callable[[], bool]) -> None:
-        self._seen(inserted)
-        if cancelled():
-            raise CardFault(Fault.cancelled)
 
-    def _seen(self, inserted: Inserted) -> None:
-        now = self._watcher.present(inserted.reader)
-        if now is None or now.insertion != inserted.insertion:
-            if not self._watcher.service_up:
-                raise CardFault(Fault.service_gone, "says the watcher")
-            raise CardFault(Fault.card_removed, "taken out, says the watcher")
+def still_there(inserted: Inserted, transaction: Transaction) -> None:
+    """Raises CardFault if PC/SC itself knows of another insertion by now."""
+    state = transaction.state()
+    if not state.known:
+        raise CardFault(Fault.reader_gone, "says PC/SC")
+    if not state.present or state.count != inserted.count:
+        raise CardFault(Fault.card_removed, "another insertion, says PC/SC")
+
+
+def _gone(watcher: Presence) -> CardFault:
+    if not watcher.service_up:
+        return CardFault(Fault.service_gone, "says the watcher")
+    return CardFault(Fault.card_removed, "taken out, says the watcher")
 
 
 class _Job(Generic[T]):
     def __init__(
         self,
         port: CardPort,
+        watcher: Presence,
         inserted: Inserted,
         work: Callable[[Transaction, Callable[[], None]], T],
-        stopped: Callable[[], None],
+        cancelled: Callable[[], bool],
     ) -> None:
         self.inserted = inserted
         self.done = threading.Event()
         self.connected = False
         self.given_up: CardFault | None = None
-        self._port, self._work, self._may_go_on = port, work, stopped
+        self._port, self._watcher, self._work = port, watcher, work
+        self._cancelled = cancelled
         self._result: list[T] = []
         self._error: CardFault | None = None
 
@@ -168,8 +167,9 @@ class _Job(Generic[T]):
             self._stopped()
             with self._port.connect(self.inserted.reader) as transaction:
                 self.connected = True
-                self._stopped()
                 result = self._work(transaction, self._stopped)
+                self._stopped()
+                still_there(self.inserted, transaction)
             self._result.append(result)
         except CardFault as fault:
             self._error = fault
@@ -185,9 +185,14 @@ class _Job(Generic[T]):
         return self._result[0]
 
     def _stopped(self) -> None:
+        """Asked before every command: raises when this reading is over."""
         if self.given_up is not None:
             raise self.given_up
-        self._may_go_on()
+        now = self._watcher.present(self.inserted.reader)
+        if now is None or now.insertion != self.inserted.insertion:
+            raise _gone(self._watcher)
+        if self._cancelled():
+            raise CardFault(Fault.cancelled)
 
 
 def _without_values(error: BaseException) -> BaseException:

@@ -21,8 +21,9 @@ class Chip:
     """`stopped` is asked before every command and raises to end the reading."""
 
     def __init__(self, transaction: Transaction, atr: bytes, stopped: Callable[[], None]) -> None:
-        self.apdus = 0
-        self._transaction, self._atr, self._stopped = transaction, atr, stopped
+        self.apdus, self.atr = 0, atr
+        self._transmit, self._stopped = transaction.transmit, stopped
+        self._fetch = thai_card.get_response_head(atr)
 
     def select(self) -> None:
         """The applet of the Thai ID card."""
@@ -89,7 +90,7 @@ class Chip:
                 more = sw2 or 256
                 if len(got) + more > most:
                     raise CardFault(Fault.card_damaged, "promises more than was asked for")
-                command = thai_card.get_response(more, self._atr)
+                command = thai_card.get_response(more, self._fetch)
             elif sw1 == 0x6C and len(command) == 5 and not data:
                 command = command[:4] + bytes((sw2,))
             else:
@@ -101,7 +102,7 @@ class Chip:
     def _send(self, command: bytes) -> tuple[bytes, int, int]:
         self._stopped()
         self.apdus += 1
-        return self._transaction.transmit(command)
+        return self._transmit(command)
 
 
 class _Refused(CardFault):

@@ -136,7 +136,7 @@ class Pcsc:
                 return Identity()
             try:
                 vendor, model, serial = (self._attribute(card, a) for a in (VENDOR, MODEL, SERIAL))
-                return Identity(serial, " ".join(filter(None, (vendor, model))) or None)
+                return Identity(serial, " ".join(filter(None, (vendor, model)))[:100] or None)
             finally:
                 scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
         finally:
@@ -195,7 +195,8 @@ class _Transaction:
 
     def transmit(self, apdu: bytes) -> tuple[bytes, int, int]:
         code, answer = self._scard.SCardTransmit(self._card, self._protocol, list(apdu))
-        _check("SCardTransmit", code)
+        if code:
+            _check("SCardTransmit", code)
         if len(answer) < 2:
             # What a card that was pulled out in mid-word looks like; PC/SC calls it a success.
             there = self.state().present

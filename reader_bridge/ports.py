@@ -51,7 +51,12 @@ class ReaderState:
     @property
     def known(self) -> bool:
         """There is such a reader."""
-        return not self.raw & (UNKNOWN | UNAVAILABLE)
+        return not self.raw & UNKNOWN
+
+    @property
+    def seen(self) -> bool:
+        """Somebody looked, and PC/SC could tell (it cannot while a driver stumbles)."""
+        return self.raw != 0 and not self.raw & UNAVAILABLE
 
 
 @dataclass(frozen=True)

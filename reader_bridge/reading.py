@@ -1,7 +1,8 @@
 """A reading is whole and of one card, or it is a fault.
 
-One transaction, with CID and chip serial read first and last and compared; before and after it the
-reader must hold the very insertion that was asked for. Nothing of a reading that broke is kept.
+One transaction, with CID and chip serial read first and last and compared; before every command
+the watcher, and behind the last one PC/SC itself, must still know of the very insertion that was
+asked for. Nothing of a reading that broke is kept.
 """
 
 from __future__ import annotations
@@ -73,14 +74,14 @@ def read_text(
     """
     wanted = frozenset(fields)
 
-    def work(transaction: Transaction, stopped: Callable[[], None]) -> TextReading:
-        atr = cards.still_there(inserted, transaction).atr
-        chip = Chip(transaction, atr, stopped)
+    raw: dict[Field, bytes | None] = {}
+
+    def work(transaction: Transaction, stopped: Callable[[], None]) -> tuple[Chip, Bracket]:
+        chip = Chip(transaction, inserted.atr or transaction.state().atr, stopped)
         serial = chip.serial()
         chip.select()
         version = chip.version()
         before = Bracket(serial, chip.cid(version))
-        raw: dict[Field, bytes | None] = {}
         pieces = thai_card.plan(wanted, version)
         total, done = sum(piece.span.length for piece in pieces), 0
         progress(0, total)
@@ -94,19 +95,20 @@ def read_text(
         if Field.laser_no in wanted:
             raw[Field.laser_no] = chip.laser_number()
             chip.select()
-        _close(cards, inserted, transaction, chip, version, before)
-        read_at = datetime.now(UTC)
+        _close(chip, version, before)
         if Field.version in wanted:
             raw[Field.version] = version
         if Field.cid in wanted:
             raw[Field.cid] = before.cid.encode("ascii")
-        try:
-            text = decode(raw)
-        except ValueError as error:
-            raise CardFault(Fault.card_damaged, str(error)) from None
-        return TextReading(text, atr, before.serial, read_at, chip.apdus, before)
+        return chip, before
 
-    return cards.use(inserted, work, within=within, cancelled=cancelled)
+    chip, bracket = cards.use(inserted, work, within=within, cancelled=cancelled)
+    read_at = datetime.now(UTC)
+    try:
+        text = decode(raw)
+    except ValueError as error:
+        raise CardFault(Fault.card_damaged, str(error)) from None
+    return TextReading(text, chip.atr, bracket.serial, read_at, chip.apdus, bracket)
 
 
 def read_photo(
@@ -125,8 +127,7 @@ def read_photo(
     """
 
     def work(transaction: Transaction, stopped: Callable[[], None]) -> bytes:
-        atr = cards.still_there(inserted, transaction).atr
-        chip = Chip(transaction, atr, stopped)
+        chip = Chip(transaction, inserted.atr or transaction.state().atr, stopped)
         serial = chip.serial()
         chip.select()
         version = chip.version()
@@ -139,25 +140,17 @@ def read_photo(
         for span in spans:
             got += chip.read(span)
             progress(len(got), total)
-        _close(cards, inserted, transaction, chip, version, before)
-        try:
-            return thai_card.trimmed(bytes(got))
-        except ValueError as error:
-            raise CardFault(Fault.card_damaged, f"photo: {error}") from None
+        _close(chip, version, before)
+        return bytes(got)
 
-    return cards.use(inserted, work, within=within, cancelled=cancelled)
+    try:
+        return thai_card.trimmed(cards.use(inserted, work, within=within, cancelled=cancelled))
+    except ValueError as error:
+        raise CardFault(Fault.card_damaged, f"photo: {error}") from None
 
 
-def _close(
-    cards: Cards,
-    inserted: Inserted,
-    transaction: Transaction,
-    chip: Chip,
-    version: bytes,
-    before: Bracket,
-) -> None:
-    """The second bracket, and then once more whether it is still the same insertion."""
+def _close(chip: Chip, version: bytes, before: Bracket) -> None:
+    """The second bracket."""
     cid = chip.cid(version)
     if Bracket(chip.serial(), cid) != before:
         raise CardFault(Fault.card_changed, "CID or chip serial differ at the end")
-    cards.still_there(inserted, transaction)

@@ -7,8 +7,8 @@ on, with the full lengths, which many of them cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from reader_bridge.fields import Field
 
@@ -32,13 +32,17 @@ LASER = bytes.fromhex("8000000017")
 """In the laser applet: 23 bytes, the laser number at 7 to 18."""
 
 
-def get_response(length: int, atr: bytes) -> bytes:
-    """Fetch `length` bytes (1 to 256). Cards whose ATR begins 3B67 want P2=01."""
-    return bytes((0x00, 0xC0, 0x00, int(atr.startswith(b"\x3b\x67")), length & 0xFF))
+def get_response_head(atr: bytes) -> bytes:
+    """GET RESPONSE without its length. Cards whose ATR begins 3B67 want P2=01."""
+    return bytes((0x00, 0xC0, 0x00, int(atr.startswith(b"\x3b\x67"))))
 
 
-@dataclass(frozen=True)
-class Span:
+def get_response(length: int, head: bytes) -> bytes:
+    """Fetch `length` bytes (1 to 256)."""
+    return head + bytes((length & 0xFF,))
+
+
+class Span(NamedTuple):
     """`length` bytes at `offset` of a block of the card's memory."""
 
     block: int
@@ -52,12 +56,12 @@ class Span:
         body = bytes((0x02, self.block, self.length))
         return b"\x80\xb0" + self.offset.to_bytes(2, "big") + body
 
-    def parts(self) -> list[Span]:
+    def parts(self) -> tuple[Span, ...]:
         """The same bytes in spans of at most 255."""
-        return [
+        return tuple(
             Span(self.block, self.offset + at, min(MOST, self.length - at))
             for at in range(0, self.length, MOST)
-        ]
+        )
 
 
 VERSION = Span(0, 0x0000, 4)  # in block 0 whatever the version
@@ -90,26 +94,27 @@ def place(field: Field, version: bytes) -> Span:
     return Span(int(version == OLD), *_PLACES[field])
 
 
-def photo(version: bytes) -> list[Span]:
+@lru_cache(maxsize=2)
+def photo(version: bytes) -> tuple[Span, ...]:
     """The 5,118 bytes of the photo, in 21 spans."""
     return Span(int(version == OLD), *_PHOTO).parts()
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """One READ, and the fields that lie in it: name and span of each."""
 
     span: Span
     fields: tuple[tuple[Field, Span], ...]
 
 
-def plan(fields: Iterable[Field], version: bytes) -> list[Piece]:
+@lru_cache(maxsize=64)
+def plan(fields: frozenset[Field], version: bytes) -> tuple[Piece, ...]:
     """READs for `fields` in the order of the card's memory: neighbours together, nothing more.
 
     A field is never cut in two. CID, version and laser number are left out (`APART`).
     """
     wanted = sorted(
-        ((place(f, version), f) for f in set(fields) - APART),
+        ((place(f, version), f) for f in fields - APART),
         key=lambda one: (one[0].block, one[0].offset),
     )
     pieces: list[Piece] = []
@@ -123,7 +128,7 @@ def plan(fields: Iterable[Field], version: bytes) -> list[Piece]:
                 pieces[-1] = Piece(whole, (*pieces[-1].fields, (field, span)))
                 continue
         pieces.append(Piece(span, ((field, span),)))
-    return pieces
+    return tuple(pieces)
 
 
 def chip_serial(production: bytes) -> str | None:

@@ -73,8 +73,7 @@ class Watcher:
 
     def present(self, reader: str) -> Inserted | None:
         """The card that lies in `reader` now, as far as the watcher knows."""
-        with self._lock:
-            return self._present.get(reader)
+        return self._present.get(reader)
 
     def readers(self) -> tuple[ReaderSeen, ...]:
         """All readers there now, by name."""
@@ -132,10 +131,12 @@ class Watcher:
                 if name not in known:
                     continue
                 if not state.known:
-                    # It left, perhaps to come again before the next look: begin anew with it.
+                    # It left, perhaps to come again before the next look: begin anew with it,
+                    # and not at once, lest a service that still lists it keeps us running.
                     del known[name]
                     self._identities.pop(name, None)
                     self._remove(name)
+                    self._stopping.wait(BACKOFF)
                     continue
                 self._compare(name, known[name], state)
                 known[name] = state
@@ -146,7 +147,7 @@ class Watcher:
             self._remove(name)
             before = None
         if new.present and before is None:
-            self._insert(name, new, fresh=old != NEVER_SEEN and self._is_settled(name))
+            self._insert(name, new, fresh=old.seen and self._is_settled(name))
 
     def _is_settled(self, name: str) -> bool:
         return time.monotonic() - self._since.get(name, math.inf) >= self._settled

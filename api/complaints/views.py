@@ -84,6 +84,9 @@ class Report(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     channel: Channel = Channel.app
     device: Annotated[str, Meta(max_length=100)] | None = None
     """Names the sender's device for limits; kept only as a keyed hash."""
+    reading: UUID | None = None
+    """At the desk: the officer's own reading of the complainant's card, which is used up by it. The
+    name is sealed with the contact; the case does not show it."""
 
 
 class Said(msgspec.Struct):
@@ -215,7 +218,7 @@ class Nearby(msgspec.Struct, kw_only=True):
 class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why a seal is opened; the complainant reads it."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=NO_NUL)]
+    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*\S[^\x00]*$")]
 
 
 class ClockView(msgspec.Struct):

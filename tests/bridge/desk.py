@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+import pytest
+
 from reader_bridge.cards import Cards
-from reader_bridge.fields import Field
+from reader_bridge.fields import Fault, Field
+from reader_bridge.ports import CardFault
 from reader_bridge.reading import TextReading, read_photo, read_text
 from reader_bridge.sightings import Inserted
 from tests.bridge.scripted import ScriptedReaders
+from tests.pcsc.people import Person, person
 from tests.pcsc.virtual_card import VirtualCard
 
 READER = "Sample Reader 00 00"
+ONE, OTHER = person(1), person(2)
 _numbers = count(1)
 
 
@@ -61,3 +66,38 @@ class Desk:
 
     def close(self) -> None:
         self.cards.close()
+
+
+Make = Callable[..., Desk]
+"""The fixture `desk`: a desk with that card in its reader, or with ONE's."""
+
+
+def fault(read: Callable[[], object]) -> Fault:
+    with pytest.raises(CardFault) as raised:
+        read()
+    for name in ("cid", "name_th", "name_en"):
+        assert str(getattr(ONE, name)) not in str(raised.value)
+    return raised.value.fault
+
+
+def commands(make: Make) -> int:
+    """How many commands a whole text reading takes."""
+    return make().read().apdus
+
+
+def of_one_person(got: TextReading, whose: Person) -> bool:
+    text = got.text
+    assert text.cid and text.name_en and text.birth and text.address
+    return (
+        text.cid == whose.cid
+        and f"Sample{int(str(whose.request)[4:])}" == text.name_en.first
+        and text.address.house == f"{int(str(whose.request)[4:])}/999"
+        and text.laser_no == whose.laser
+        and got.chip_serial == whose.chip().hex().upper()
+    )
+
+
+def whole(make: Make) -> list[bytes]:
+    place = make()
+    place.read()
+    return list(place.card.seen)

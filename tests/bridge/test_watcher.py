@@ -258,6 +258,7 @@ def test_a_reader_that_is_held_and_cannot_say_who_it_is_delays_nobody(
         time.sleep(0.6)
         return Identity("SAMPLE-0002", None)
 
+    monkeypatch.setattr(module, "LOOK", 30.0)
     readers = ScriptedReaders(A)
     monkeypatch.setattr(readers, "identity", late)
     readers.insert(A, card())
@@ -350,3 +351,71 @@ def test_another_card_is_seen_by_its_atr_where_pc_sc_does_not_count(
     seen.readers.insert(A, VirtualCard(person(2), atr=ATRS["3B78"]))
     assert seen.wait(Inserted, 2).atr == ATRS["3B78"]
     assert seen.of(Removed) == [Removed(A, first.insertion)]
+
+
+def test_a_reader_whose_state_nobody_can_tell_for_a_while_keeps_no_card_and_nobody_busy(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reader_bridge.ports import UNAVAILABLE, ReaderState
+    from tests.bridge import scripted
+
+    seen = start(A, a=card())
+    first = seen.wait(Inserted)
+    plain, looks = scripted.Slot.state, [0]
+
+    def state(slot: scripted.Slot) -> ReaderState:
+        looks[0] += 1
+        return ReaderState(UNAVAILABLE)
+
+    monkeypatch.setattr(scripted.Slot, "state", state)
+    seen.watcher._wake()
+    assert seen.wait(Removed) == Removed(A, first.insertion)
+    before = looks[0]
+    time.sleep(0.3)
+    assert looks[0] - before < 20, "the watcher runs round and round"
+    monkeypatch.setattr(scripted.Slot, "state", plain)
+    seen.watcher._wake()
+    assert not seen.wait(Inserted, 2).fresh, "nobody saw it come"
+    assert len(seen.of(ReadersChanged)) == 1
+
+
+def test_a_reader_that_is_listed_and_yet_unknown_does_not_keep_the_watcher_running(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reader_bridge.ports import UNKNOWN, ReaderState
+    from tests.bridge import scripted
+
+    looks = [0]
+
+    def state(slot: scripted.Slot) -> ReaderState:
+        looks[0] += 1
+        return ReaderState(UNKNOWN)
+
+    monkeypatch.setattr(scripted.Slot, "state", state)
+    seen = start(A)
+    seen.wait(ReadersChanged)
+    time.sleep(0.5)
+    assert looks[0] < 60
+    monkeypatch.undo()
+    seen.readers.insert(A, card())
+    seen.wait(Inserted)
+
+
+def test_a_reader_that_only_the_list_shows_to_be_gone_takes_its_card_with_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.bridge import scripted
+
+    plain = scripted._States.changes
+
+    def changes(states: Any, known: Any, seconds: float) -> Any:
+        """As PC/SC does that refuses to tell of any reader when one is unknown."""
+        got = plain(states, known, seconds)
+        return {name: state if state.known else known[name] for name, state in got.items()}
+
+    monkeypatch.setattr(scripted._States, "changes", changes)
+    seen = start(A, B, a=card())
+    first = seen.wait(Inserted)
+    seen.readers.unplug(A)
+    assert seen.wait(Removed) == Removed(A, first.insertion)
+    until(lambda: seen.watcher.readers() == (ReaderSeen(B),))

@@ -143,6 +143,10 @@ class Bridge:
             )
         return self
 
+    @property
+    def audience(self) -> str:
+        return settings.current().base_url
+
     def hello(self, challenge: bytes, **other: Any) -> Signed:
         body = Hello(
             **{
@@ -289,11 +293,11 @@ async def screen(at: Running, person: Person) -> AsyncIterator[Screen]:
 
 
 async def arm(
-    at: Running | None, world: World, person: Person, bridge: Bridge, **entry: Any
+    at: Running | None, world: World, person: Person, device: Bridge, /, **entry: Any
 ) -> httpx.Response:
     """Waits for a card at the bridge's desk, through server `at`."""
     id = entry.pop("id", None) or ids.new()
-    body = {"desk": bridge.desk, "purpose": "identify_complainant"} | entry
+    body = {"desk": device.desk, "purpose": "identify_complainant"} | entry
     headers = {"Authorization": f"Bearer {person.token}"}
     path = f"/v1/intents/{id}"
     if at is None:

@@ -45,7 +45,8 @@ async def basis(
     return await tx.maybe_one(
         Basis,
         """
-        select b.state, b.public_key, b.sequence, b.head, r.id, i.id, i.state, t.id,
+        select b.state, b.public_key, b.sequence, b.head, r.id as reader,
+            i.id as intent, i.state as intent_state, t.id as ticket,
             coalesce(t.used_at, t.void_at) is not null,
             coalesce(i.purpose, t.purpose), coalesce(i.about, t.about),
             coalesce(i.fields, t.fields), coalesce(i.nonce, t.nonce), coalesce(i.reader, d.reader),
