@@ -76,8 +76,8 @@ class Photos:
 
     def get(self, intent: UUID) -> Photo | None:
         self.sweep()
-        found = self._held.get(intent)
-        return found[1] if found else None
+        ends, photo = self._held.get(intent, (0.0, None))
+        return photo if ends > time.monotonic() else None
 
     def sweep(self) -> None:
         """All are shown for the same time, so the first are the first to go."""
