@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 from reader_bridge import folder, keys
@@ -22,6 +23,9 @@ from reader_bridge.sightings import Sighting
 from reader_bridge.watcher import Watcher
 
 log = logging.getLogger("reader_bridge")
+FIRST_LOOK_S: Final = 5.0
+"""So long the line waits for the watcher's first look: a greeting that names no readers says that
+all are gone, and the server takes those that cannot be told apart off their desks."""
 
 
 def identity(configuration: Configuration) -> Identity:
@@ -64,6 +68,9 @@ async def serve(where: Path, software: str, port: Port, stopping: asyncio.Event)
     line.readers = watcher.readers
     watcher.start()
     journal.note("pid", str(os.getpid()))
+    until = loop.time() + FIRST_LOOK_S
+    while not watcher.looked and loop.time() < until:
+        await asyncio.sleep(0.01)
     serving = asyncio.create_task(line.run())
     told = asyncio.create_task(stopping.wait())
     try:
