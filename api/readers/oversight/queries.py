@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -23,6 +24,22 @@ class Wanted(msgspec.Struct, kw_only=True, frozen=True):
     desk: UUID | None = None
     label: str | None = None
     used: bool | None = None
+
+
+class AfterCount(msgspec.Struct, array_like=True, frozen=True):
+    """Where a page of counts left off."""
+
+    day: date
+    account: UUID
+    purpose: str
+
+
+class AfterUnused(msgspec.Struct, array_like=True, frozen=True):
+    """Where a page of unused readings left off."""
+
+    unused: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    account: UUID
+    office: UUID
 
 
 _LINE = """
@@ -87,15 +104,8 @@ async def lines(tx: Tx, ids: list[UUID]) -> list[ReadingLine]:
     return await tx.all(ReadingLine, _LINE + "where id = any ($1)", ids)
 
 
-async def counts(
-    tx: Tx,
-    w: Wanted,
-    day: date | None,
-    account: UUID | None,
-    purpose: str | None,
-    limit: int,
-) -> list[Count]:
-    """Officer × purpose × day, the newest day first; after (`day`, `account`, `purpose`)."""
+async def counts(tx: Tx, w: Wanted, after: AfterCount | None, limit: int) -> list[Count]:
+    """Officer × purpose × day, the newest day first."""
     return await tx.all(
         Count,
         """
@@ -123,7 +133,8 @@ async def counts(
         order by day desc, account, purpose limit $9
         """,
         *(w.since, w.until, w.office, w.account, w.purpose),
-        *(day, account, purpose, limit),
+        *((after.day, after.account, after.purpose) if after else (None, None, None)),
+        limit,
     )
 
 
@@ -135,16 +146,10 @@ class UnusedRow(msgspec.Struct):
 
 
 async def unused(
-    tx: Tx,
-    w: Wanted,
-    most: datetime,
-    count: int | None,
-    account: UUID | None,
-    office: UUID | None,
-    limit: int,
+    tx: Tx, w: Wanted, most: datetime, after: AfterUnused | None, limit: int
 ) -> list[UnusedRow]:
     """By officer and office, the most first; readings from before `most`, which have had their
-    hour. After (`count`, `account`, `office`)."""
+    hour."""
     return await tx.all(
         UnusedRow,
         """
@@ -166,7 +171,8 @@ async def unused(
         order by unused desc, account, office limit $9
         """,
         *(w.since, w.until, w.office, w.account, most),
-        *(count, account, office, limit),
+        *((after.unused, after.account, after.office) if after else (None, None, None)),
+        limit,
     )
 
 

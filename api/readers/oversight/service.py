@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,7 @@ from api.db import Tx
 from api.readers.bridges import reach
 from api.readers.oversight import queries
 from api.readers.oversight.problems import PeriodWrong
-from api.readers.oversight.queries import Wanted
+from api.readers.oversight.queries import AfterCount, AfterUnused, Wanted
 from api.readers.oversight.views import Count, Crossing, DayAct, IncidentCount, Unused
 from api.readers.views import ReadingLine
 
@@ -25,18 +25,6 @@ DAYS: Final = 92
 """Of one question at most."""
 DAYS_CROSSING: Final = 31
 HOUR: Final = timedelta(hours=1)
-
-
-class _AfterCount(msgspec.Struct, array_like=True, frozen=True):
-    day: date
-    account: UUID
-    purpose: str
-
-
-class _AfterUnused(msgspec.Struct, array_like=True, frozen=True):
-    unused: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-    account: UUID
-    office: UUID
 
 
 def period(
@@ -129,15 +117,14 @@ async def counts(
 ) -> tuple[list[Count], str | None]:
     """Officer × purpose × day."""
     await asked(tx, "counts", told(wanted))
-    place = cursors.read(cursor, _AfterCount) if cursor else None
+    place = cursors.read(cursor, AfterCount) if cursor else None
     if (w := within(tx, wanted)) is None:
         return [], None
-    after = (place.day, place.account, place.purpose) if place else (None, None, None)
-    found = await queries.counts(tx, w, *after, limit)
+    found = await queries.counts(tx, w, place, limit)
     if len(found) < limit:
         return found, None
     last = found[-1]
-    return found, cursors.write(_AfterCount(last.day, last.account, last.purpose))
+    return found, cursors.write(AfterCount(last.day, last.account, last.purpose))
 
 
 async def unused(
@@ -145,11 +132,10 @@ async def unused(
 ) -> tuple[list[Unused], str | None]:
     """Readings without a following service, by officer and office."""
     await asked(tx, "unused", told(wanted))
-    place = cursors.read(cursor, _AfterUnused) if cursor else None
+    place = cursors.read(cursor, AfterUnused) if cursor else None
     if (w := within(tx, wanted)) is None:
         return [], None
-    after = (place.unused, place.account, place.office) if place else (None, None, None)
-    rows = await queries.unused(tx, w, tx.now - HOUR, *after, limit)
+    rows = await queries.unused(tx, w, tx.now - HOUR, place, limit)
     found = [
         Unused(
             account=row.account,
@@ -163,7 +149,7 @@ async def unused(
     if len(found) < limit:
         return found, None
     last = found[-1]
-    return found, cursors.write(_AfterUnused(last.unused, last.account, last.office))
+    return found, cursors.write(AfterUnused(last.unused, last.account, last.office))
 
 
 async def crossings(
