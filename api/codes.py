@@ -29,7 +29,7 @@ def read(typed: str, length: int = LENGTH) -> str | None:
     text = typed.strip().upper().translate(_READ_AS)
     if len(text) != length or any(c not in ALPHABET for c in text):
         return None
-    *values, check = (ALPHABET.index(c) for c in text)
+    *values, check = [_VALUES[c] for c in text]
     return text if _check(values) == check else None
 
 
@@ -42,7 +42,7 @@ def _check(values: list[int]) -> int:
     """The sum of value × 2^(place + 1). The weights differ and none is 1, the check's own."""
     total = 0
     for value in reversed(values):
-        total = _double(total ^ value)
+        total = _DOUBLES[total ^ value]
     return total
 
 
@@ -52,9 +52,13 @@ def _double(value: int) -> int:
     return value ^ 0b100101 if value & 32 else value
 
 
+_VALUES: Final = {character: value for value, character in enumerate(ALPHABET)}
+_DOUBLES: Final = [_double(value) for value in range(len(ALPHABET))]
+
+
 def check(text: str) -> str:
     """The check character of other texts of this alphabet, at most 30 characters long."""
-    return ALPHABET[_check([ALPHABET.index(c) for c in text])]
+    return ALPHABET[_check([_VALUES[c] for c in text])]
 
 
 def completed(typed: str, length: int) -> str | None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from api import ids, jobs
+from api import ids
 from api.db import Tx
 from api.permissions import Bridge, Client, Session, Tracking, Worker
 
@@ -22,6 +22,11 @@ _RECORD = """
 with happened as (
     insert into event (id, at, name, kind, record, actor, account, session, request_id, facts)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb)
+), reacting as (
+    insert into job (id, name, args, due_at, enqueued_at)
+    select j.id, j.name,
+        jsonb_build_object('event', $1::uuid, 'name', $3::text, 'record', $5::uuid), $2, $2
+    from unnest($13::uuid[], $14::text[]) as j(id, name)
 )
 insert into change (kind, record, scope, xid, seq, gone)
 select $4, $5, s.scope, pg_current_xact_id(), nextval('change_seq'), s.gone
@@ -76,10 +81,10 @@ async def record(
     if _reactions is None:
         raise RuntimeError("events.react was not called: reactions would be lost")
     who, account, session = actor_columns(tx)
-    event = ids.new()
+    reacting = _reactions.get(name, ())
     await tx.run(
         _RECORD,
-        event,
+        ids.new(),
         tx.now,
         name,
         kind,
@@ -91,9 +96,9 @@ async def record(
         msgspec.json.encode(facts or {}).decode(),
         list(scopes),
         list(gone),
+        [ids.new() for _ in reacting],
+        list(reacting),
     )
-    for job in _reactions.get(name, ()):
-        await jobs.enqueue(tx, job, {"event": event, "name": name, "record": record})
 
 
 async def facts(tx: Tx, event: UUID) -> dict[str, Any]:

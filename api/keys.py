@@ -26,6 +26,7 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -136,6 +137,8 @@ class Keyring:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._keys: dict[str, Key] = {}
+        self._usable: dict[Purpose, list[Key]] = {}
+        self._macs: dict[str, tuple[bytes, bytes]] = {}
         self._stamp: tuple[int, int] = (0, 0)
         self._looked = 0.0
         self._ciphers: dict[str, AESGCM] = {}
@@ -168,19 +171,13 @@ class Keyring:
         return self._keys.get(kid)
 
     def active(self, purpose: Purpose) -> Key:
+        return self.usable(purpose)[0]
+
+    def usable(self, purpose: Purpose) -> Sequence[Key]:
+        """The active key first, then those that still verify, newest first."""
         if time.monotonic() - self._looked > RELOAD_S:
             self._reload()
-        return next(
-            k for k in self._keys.values() if k.purpose is purpose and k.state is State.active
-        )
-
-    def usable(self, purpose: Purpose) -> list[Key]:
-        """The active key first, then those that still verify, newest first."""
-        first = self.active(purpose)
-        rest = [
-            k for k in self._keys.values() if k.purpose is purpose and k.state is State.verify_only
-        ]
-        return [first, *sorted(rest, key=lambda k: k.created, reverse=True)]
+        return self._usable[purpose]
 
     # -- index -----------------------------------------------------------------------------------
 
@@ -190,11 +187,21 @@ class Keyring:
         The purpose keeps the same value apart in different columns: a join between them tells
         nothing.
         """
-        return _mac(self.active(Purpose.blind_index), purpose, value)
+        return self._mac(self.active(Purpose.blind_index), purpose, value)
 
     def indexes(self, purpose: str, value: str) -> list[bytes]:
-        """The value under every usable index key, for `= any($1)` across a rotation."""
-        return [_mac(key, purpose, value) for key in self.usable(Purpose.blind_index)]
+        """The value under every usable index key, for `= any($1)` across a rotation.
+
+        The first is `index`.
+        """
+        return [self._mac(key, purpose, value) for key in self.usable(Purpose.blind_index)]
+
+    def _mac(self, key: Key, purpose: str, value: str) -> bytes:
+        found = self._macs.get(key.kid)
+        if found is None:
+            found = self._macs[key.kid] = key.tag, key.raw()
+        tag, secret = found
+        return tag + hmac.digest(secret, purpose.encode() + b"\0" + value.encode(), "sha256")
 
     def derive(self, label: str) -> bytes:
         """32 bytes that only this installation knows, the same in all its processes."""
@@ -337,6 +344,8 @@ class Keyring:
         if any(k.usable and len(_unb64(k.secret)) != 32 for k in held.keys):
             raise KeyringError("the keyring holds a key that is not 32 bytes long")
         self._keys = {k.kid: k for k in held.keys}
+        self._usable = {purpose: _in_turn(held.keys, purpose) for purpose in Purpose}
+        self._macs.clear()
         self._ciphers.clear()
         self._signers.clear()
         self._stamp = (about.st_mtime_ns, about.st_ino)
@@ -360,9 +369,9 @@ def ring() -> Keyring:
     return _ring
 
 
-def _mac(key: Key, purpose: str, value: str) -> bytes:
-    message = purpose.encode() + b"\0" + value.encode()
-    return key.tag + hmac.new(key.raw(), message, hashlib.sha256).digest()
+def _in_turn(keys: Sequence[Key], purpose: Purpose) -> list[Key]:
+    found = [k for k in keys if k.purpose is purpose and k.usable]
+    return sorted(found, key=lambda k: (k.state is not State.active, -k.created.timestamp()))
 
 
 def _fresh(purpose: Purpose, state: State) -> Key:

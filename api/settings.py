@@ -81,6 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     emergency_acknowledge_hours: int = 1
     emergency_first_action_hours: int = 4
     emergency_resolve_hours: int = 72
+    emergency_answer_reopened_hours: int = 24
     reopen_days: int = 15
     """So long after its end a complainant may say that it is not solved; then it is closed."""
     challenge_url: str = ""

@@ -18,6 +18,7 @@ from api.notify import firebase
 from api.notify import service as notify
 from api.permissions import Worker
 from api.readers.bridges import enrolment_queries as enrolments
+from api.readers.intents import service as intents
 from api.readers.readings import queries as readings
 from api.readers.readings import service as reading_service
 from api.readers.uses import queries as account_codes
@@ -37,6 +38,7 @@ async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S)
             if rounds % 6 == 0:
                 async with db.begin(Worker("sweep")) as tx:
                     await readings.wipe(tx)
+                    await intents.expire(tx)
             if rounds % 720 == 0:
                 async with db.begin(Worker("sweep")) as tx:
                     await limits.sweep(tx)

@@ -54,7 +54,11 @@ async def measure(bench: Frame) -> list[Row]:
 
 
 async def measure_near(bench: Frame) -> list[Row]:
-    """Duplicates nearby and candidate factories of one complaint, one after the other."""
+    """Duplicates nearby and candidate factories, which one request answers together.
+
+    Asked by an officer whose reach is the whole country, so that all that is found is shown, once
+    they have read the complaint; beside it what it costs as the first look, which leaves a trace.
+    """
     frame.use(bench.conf)
     url = await filled(bench, MANY)
     async with bench.serving(url), bench.connected(url) as db:
@@ -62,16 +66,17 @@ async def measure_near(bench: Frame) -> list[Row]:
         async with db.read() as tx:
             ids = await tx.values(
                 "select id from complaint where province = '11' order by id limit $1",
-                NEAR_ROUNDS + 20,
+                2 * (NEAR_ROUNDS + 20),
             )
-        spent: dict[str, list[float]] = {"candidates": [], "similar": []}
+        first, again = list[float](), list[float]()
         async with Phone(bench.port, token) as phone:
-            for id in ids:
-                for what, times in spent.items():
-                    times.append(await _timed(phone, f"/v1/complaints/{id}/{what}"))
-    both = [sum(pair) * 1000 for pair in zip(*spent.values(), strict=True)][20:]
-    parts = ", ".join(f"{what} {median(times[20:]) * 1000:.1f}" for what, times in spent.items())
-    return [row("nearby.ms", median(both), f"two requests: {parts}; {spread(both)}")]
+            for read, unread in zip(ids[::2], ids[1::2], strict=True):
+                await _timed(phone, f"/v1/complaints/{read}")
+                again.append(await _timed(phone, f"/v1/complaints/{read}/around"))
+                first.append(await _timed(phone, f"/v1/complaints/{unread}/around"))
+    spent, traced = [ms * 1000 for ms in again[20:]], median(first[20:]) * 1000
+    note = f"one request, the complaint read before; {spread(spent)}; as a first look {traced:.1f}"
+    return [row("nearby.ms", median(spent), note)]
 
 
 async def filled(bench: Frame, count: int) -> str:

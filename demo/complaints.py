@@ -83,7 +83,7 @@ def _take_up(story: Story) -> None:
     held = desk.get(path)
     story.equal(held["severity"], "urgent", "how urgent, by what was answered")
     held = desk.post(f"{path}/accept", version=held["version"])
-    offered = desk.get(f"{path}/candidates")
+    offered = desk.get(f"{path}/around")["candidates"]
     story.expect(bool(offered), "factories around the place", offered)
     chosen = next((c for c in offered if c["premises"] == story.facts["site"]), None)
     if chosen is None:

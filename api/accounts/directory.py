@@ -45,3 +45,15 @@ async def members(tx: Tx, company: UUID) -> list[UUID]:
         """,
         company,
     )
+
+
+async def serves(tx: Tx, account: UUID) -> bool:
+    """Whether the account is active and still holds an officer's role."""
+    found: bool = await tx.value(
+        """
+        select exists (select from account a join account_role r on r.account = a.id
+            where a.id = $1 and a.status = 'active' and r.ended_at is null)
+        """,
+        account,
+    )
+    return found

@@ -83,8 +83,7 @@ async def begin_attempt(
 
     `browser` is the cookie that ties the way back to the same browser. Raises `TooFast`.
     """
-    bucket = sealed.index("limit.authorize", address).hex()
-    await limits.take(tx, f"authorize:{bucket}", capacity=60, per_second=0.5)
+    await limits.take(tx, limits.named("authorize", address), capacity=60, per_second=0.5)
     state, nonce, verifier = tokens.secret(), tokens.secret(), tokens.secret()
     await queries.insert_attempt(
         tx,

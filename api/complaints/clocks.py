@@ -86,21 +86,16 @@ def durations(
             settings.emergency_acknowledge_hours,
             settings.emergency_first_action_hours,
             settings.emergency_resolve_hours,
+            settings.emergency_answer_reopened_hours,
         )
-        found = dict(
-            zip(
-                (Kind.acknowledge, Kind.first_action, Kind.resolve),
-                (Duration(hours=n) for n in hours),
-                strict=True,
-            )
-        )
+        found = dict(zip(Kind, (Duration(hours=n) for n in hours), strict=True))
     else:
         found = {
             Kind.acknowledge: Duration(working_days=settings.acknowledge_working_days),
             Kind.first_action: Duration(working_days=settings.first_action_working_days),
             Kind.resolve: Duration(days=settings.resolve_days),
+            Kind.answer_reopened: Duration(days=settings.answer_reopened_days),
         }
-    found[Kind.answer_reopened] = Duration(days=settings.answer_reopened_days)
     return found | dict((of_category or {}).get(severity, {}))
 
 

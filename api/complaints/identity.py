@@ -137,8 +137,7 @@ def persons(account: UUID | None) -> list[bytes]:
     """
     if account is None:
         return []
-    purpose, who = "complainant.person", f"account:{account}"
-    return [sealed.index(purpose, who), *sealed.indexes(purpose, who)]
+    return sealed.indexes("complainant.person", f"account:{account}")
 
 
 def _reached_at(contact: Contact | None) -> str:

@@ -133,7 +133,7 @@ async def report(
         scopes=scopes(new.province),
         facts={"category": said.category, "channel": said.channel, "severity": judged.severity},
     )
-    return reading.arrived(tx, new, number, said, code)
+    return reading.arrived(tx, new, number, said, code, basis.named(new.office))
 
 
 def scopes(province: str | None) -> list[str]:
@@ -203,7 +203,8 @@ def senders(device: str | None, account: UUID | None, network: str | None) -> li
         bucket = limits.Bucket(
             limits.named(f"complaint:{kind}", value), capacity, capacity / seconds
         )
-        return Sender(kind, sealed.index(purpose, value), sealed.indexes(purpose, value), bucket)
+        indexes = sealed.indexes(purpose, value)
+        return Sender(kind, indexes[0], indexes, bucket)
 
     found = []
     if network is not None:

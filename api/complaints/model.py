@@ -239,7 +239,7 @@ class ComplaintRow(msgspec.Struct):
     merged_into: UUID | None
     merged_state: State | None
     merged_outcome: Outcome | None
-    merged_decision: str | None
+    merged_forwarded_to: str | None
     merged_ended_at: datetime | None
     reopened: int
     left_at: datetime | None
@@ -281,6 +281,15 @@ def public_number(shown_as: UUID) -> str:
     when it came."""
     text = shown_as.hex[:8].upper()
     return f"P-{text[:4]}-{text[4:]}"
+
+
+def number_of(typed: str) -> tuple[int, int] | None:
+    """(year, number) of a `shown_number` as a person reads it aloud; None where it is mistyped."""
+    for length in range(10, 16):
+        found = codes.read(typed, length)
+        if found is not None and found[:-1].isdecimal():
+            return int(found[:2]), int(found[2:-1])
+    return None
 
 
 def shown_number(number: int, received_at: datetime) -> str:

@@ -51,11 +51,25 @@ class Basis(msgspec.Struct):
     province: str | None
     premises: UUID | None
     office: UUID | None
+    office_th: str | None
+    office_en: str | None
     office_urgent: UUID | None
     """Null where no rule tells emergencies apart."""
+    office_urgent_th: str | None
+    office_urgent_en: str | None
     blocked: bool
     special_days: list[date]
     worked: list[bool]
+
+    def named(self, office: UUID | None) -> tuple[str, str]:
+        """The names of `office`, one of the two, in Thai and English."""
+        urgent = office is not None and office == self.office_urgent
+        th, en = (
+            (self.office_urgent_th, self.office_urgent_en)
+            if urgent
+            else (self.office_th, self.office_en)
+        )
+        return th or "", en or ""
 
 
 async def basis(
@@ -80,10 +94,8 @@ async def basis(
         """
         select exists (select from complaint where id = $1), c.code as category, c.version,
             c.content::text, p.province, s.id as premises,
-            complaint_office(p.province, c.code, l.estate, l.class, false, $8::date) as office,
-            case when exists (select from complaint_route where emergency is not null)
-                then complaint_office(p.province, c.code, l.estate, l.class, true, $8::date)
-                end as office_urgent,
+            o.id as office, o.name_th as office_th, o.name_en as office_en,
+            u.id as office_urgent, u.name_th as office_urgent_th, u.name_en as office_urgent_en,
             exists (select from complaint_block b
                 where b.sender = any ($7::bytea[]) and b.until > $9) as blocked,
             array(select day from special_day where day >= $8 order by day) as special_days,
@@ -102,6 +114,15 @@ async def basis(
                 and $3::text is null and s.id is null and $4::text is null
                 and n.earth <-> $6::cube < 50000
             order by n.earth <-> $6::cube limit 1)) as province) p
+        cross join lateral (
+            select complaint_office(p.province, c.code, l.estate, l.class, false, $8::date) as id,
+                case when exists (select from complaint_route where emergency is not null)
+                    then complaint_office(p.province, c.code, l.estate, l.class, true, $8::date)
+                    end as urgent
+            offset 0 -- each is looked for once
+        ) a
+        left join office o on o.id = a.id
+        left join office u on u.id = a.urgent
         """,
         id,
         category,
@@ -232,7 +253,7 @@ _MANY = """
         c.description, c.happened_at, c.severity, c.flags::text, c.lat, c.lng, c.accuracy_m,
         c.address, c.province, c.district, c.premises, c.subject, c.factory_named, c.office,
         c.assigned, c.forwarded_to, c.state, c.outcome, c.decision, c.merged_into,
-        m.state as merged_state, m.outcome as merged_outcome, m.decision as merged_decision,
+        m.state as merged_state, m.outcome as merged_outcome, m.forwarded_to as merged_forwarded_to,
         coalesce(m.resolved_at, m.closed_at) as merged_ended_at,
         c.reopened, c.left_at, c.resolved_at, c.closed_at, c.solved, c.rating, c.clocks::text,
         c.next_due, c.paused_at, c.released_at, c.released_text, c.me_toos, c.occurrences,

@@ -14,6 +14,7 @@ from api.complaints import clocks, identity, queries, reading_queries
 from api.complaints.categories import Category, content
 from api.complaints.clocks import Kind
 from api.complaints.model import (
+    OUTCOME_WORDS,
     PUBLIC_TH,
     ComplaintRow,
     Outcome,
@@ -29,6 +30,7 @@ from api.db import Tx
 from api.permissions import Role, Session, Tracking
 
 _answers = msgspec.json.Decoder(dict[str, Any])
+ENDED = frozenset({PublicStatus.finished, PublicStatus.not_taken_up})
 REOPENED_FROM = frozenset({State.resolved, State.closed, State.rejected, State.duplicate})
 
 
@@ -92,11 +94,11 @@ async def owned(tx: Tx, callers: Sequence[Tracking]) -> list[OwnComplaint]:
     beside = _Beside(
         await reading_queries.offices(tx, [id for id in offices if id is not None]),
         await reading_queries.said(tx, told),
-        await reading_queries.openings(tx, [caller.complainant for caller in told]),
+        await reading_queries.openings(tx, [caller.complainant for caller in callers]),
         await _reopened_enough(tx, [rows[caller.complaint] for caller in told]),
     )
     return [
-        _followed(rows[caller.complaint], parts[caller.complainant])
+        _followed(rows[caller.complaint], parts[caller.complainant], beside)
         if parts[caller.complainant].me_too
         else _told(rows[caller.complaint], caller.complainant, beside)
         for caller in callers
@@ -116,7 +118,7 @@ def _told(complaint: ComplaintRow, complainant: UUID, beside: _Beside) -> OwnCom
     """As whoever told it sees it."""
     office = beside.offices.get(complaint.office) if complaint.office else None
     status = complaint.status
-    over = status in (PublicStatus.finished, PublicStatus.not_taken_up)
+    over = status in ENDED
     enough = complaint.id in beside.reopened_enough
     return OwnComplaint(
         id=complaint.id,
@@ -131,9 +133,9 @@ def _told(complaint: ComplaintRow, complainant: UUID, beside: _Beside) -> OwnCom
         answer_by=_answer_by(complaint.clocks),
         office_th=office.th if office else "",
         office_en=office.en if office else "",
-        forwarded_to=complaint.forwarded_to,
+        forwarded_to=_responsible(complaint, over=over),
         outcome=_outcome(complaint) if over else None,
-        decision=_decision(complaint) if over else "",
+        decision=_decision(complaint, status) if over else "",
         solved=complaint.solved,
         rating=complaint.rating,
         reopen_until=None if enough else reopen_until(complaint),
@@ -143,19 +145,25 @@ def _told(complaint: ComplaintRow, complainant: UUID, beside: _Beside) -> OwnCom
             for each in beside.said
             if each.complainant == complainant
         ],
-        openings=[
-            Opening(each.at, each.office_th, each.office_en, each.reason)
-            for each in beside.openings
-            if each.complainant == complainant
-        ],
+        openings=_openings(complainant, beside),
     )
 
 
-def _followed(complaint: ComplaintRow, part: identity.Part) -> OwnComplaint:
+def _openings(complainant: UUID, beside: _Beside) -> list[Opening]:
+    """Who opened the complainant's own seal."""
+    return [
+        Opening(each.at, each.office_th, each.office_en, each.reason)
+        for each in beside.openings
+        if each.complainant == complainant
+    ]
+
+
+def _followed(complaint: ComplaintRow, part: identity.Part, beside: _Beside) -> OwnComplaint:
     """As one who said "me too" sees it: nothing of whoever told it, nor when."""
     status = others_status(complaint.state, complaint.merged_state)
     if part.left_at is not None:
         status = PublicStatus.withdrawn
+    refused = status is PublicStatus.not_taken_up
     return OwnComplaint(
         id=part.shown_as,
         number=public_number(part.shown_as),
@@ -166,15 +174,26 @@ def _followed(complaint: ComplaintRow, part: identity.Part) -> OwnComplaint:
         answers={},
         place=Place(province=complaint.province),
         received_at=part.created_at,
-        outcome=complaint.outcome if status is PublicStatus.finished else None,
+        outcome=_outcome(complaint) if status is PublicStatus.finished else None,
+        forwarded_to=_responsible(complaint, over=True) if refused else "",
+        decision=_in_short(status, _outcome(complaint)) if status in ENDED else "",
         me_too=True,
+        openings=_openings(part.id, beside),
     )
 
 
 def arrived(
-    tx: Tx, new: queries.NewComplaint, number: int, said: Report, code: str
+    tx: Tx,
+    new: queries.NewComplaint,
+    number: int,
+    said: Report,
+    code: str,
+    office: tuple[str, str],
 ) -> OwnComplaint:
-    """The first answer, made of what was just written."""
+    """The first answer, made of what was just written; `office` by its names.
+
+    The same as every later one: who did not hear this answer asks again.
+    """
     return OwnComplaint(
         id=new.id,
         number=shown_number(number, tx.now),
@@ -194,6 +213,8 @@ def arrived(
         ),
         received_at=tx.now,
         answer_by=_answer_by(new.clocks),
+        office_th=office[0],
+        office_en=office[1],
     )
 
 
@@ -202,11 +223,28 @@ def _outcome(complaint: ComplaintRow) -> Outcome | None:
     return complaint.merged_outcome if complaint.merged_into else complaint.outcome
 
 
-def _decision(complaint: ComplaintRow) -> str:
-    return (complaint.merged_decision or "") if complaint.merged_into else complaint.decision
+def _decision(complaint: ComplaintRow, status: PublicStatus) -> str:
+    """The office's words to whoever told it. Those of the complaint that a duplicate was merged
+    into were written to somebody else, and may speak of them: its end is told in short."""
+    if complaint.merged_into is None:
+        return complaint.decision
+    return _in_short(status, complaint.merged_outcome)
 
 
-ENDED = frozenset({PublicStatus.finished, PublicStatus.not_taken_up})
+def _in_short(status: PublicStatus, outcome: Outcome | None) -> str:
+    if status is PublicStatus.not_taken_up:
+        return "สำนักงานไม่รับเรื่องนี้ไว้ดำเนินการ / The office does not take this matter up."
+    if outcome is None:
+        return "สำนักงานยุติเรื่องนี้แล้ว / The office has ended this matter."
+    th, en = OUTCOME_WORDS[outcome]
+    return f"สำนักงานพิจารณาเรื่องนี้แล้ว ผล: {th} / The office has dealt with this matter: {en}."
+
+
+def _responsible(complaint: ComplaintRow, *, over: bool) -> str:
+    """The body outside that answers for it; of a duplicate when it is over, and not before."""
+    if complaint.merged_into is None:
+        return complaint.forwarded_to
+    return (complaint.merged_forwarded_to or "") if over else ""
 
 
 def reopen_until(complaint: ComplaintRow) -> datetime | None:

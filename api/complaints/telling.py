@@ -51,7 +51,7 @@ COMPLAINANTS = frozenset(
 TOLD_AS = {"complaint.merged": "complaint.accepted"}
 """Whoever told a duplicate hears that it was taken up, and not that somebody else told the same."""
 
-FOLLOWERS = frozenset({"complaint.resolved", "complaint.closed"})
+FOLLOWERS = frozenset({"complaint.rejected", "complaint.resolved", "complaint.closed"})
 """Of these also whoever said "me too", or told what was merged into it; all else is its teller's
 alone."""
 
@@ -73,8 +73,9 @@ async def tell(tx: Tx, job: Job) -> None:
     event = await events.facts(tx, UUID(job.args["event"]))
     facts = {"number": complaint.shown_number} | _clock_words(event)
     told: set[UUID] = set()
+    theirs = await _goes_on(tx, complaint)
     for whom in OFFICERS.get(name, ()):
-        told |= set(await _officers(tx, complaint, event.get("level") if whom == "level" else whom))
+        told |= set(await _officers(tx, theirs, event.get("level") if whom == "level" else whom))
     await _send(tx, job, told, name, ("complaint", complaint.id), facts)
     if name in COMPLAINANTS:
         template = f"own_{TOLD_AS.get(name, name)}"
@@ -86,16 +87,25 @@ async def tell(tx: Tx, job: Job) -> None:
         await mailing.enqueue(tx, written, job.args["event"], template)
 
 
+async def _goes_on(tx: Tx, complaint: ComplaintRow) -> ComplaintRow:
+    """The complaint whose officers have this one: what a duplicate was merged into."""
+    if complaint.merged_into is None:
+        return complaint
+    return (await queries.complaints(tx, [complaint.merged_into], permissions.EVERYTHING))[0]
+
+
 async def _officers(tx: Tx, complaint: ComplaintRow, whom: str | None) -> list[UUID]:
-    """Accounts; where the first to turn to is nobody, the head, and then the department."""
-    province = complaint.province
+    """Accounts; where the first to turn to is nobody, or has left, the head, and then the
+    department."""
+    province, officer = complaint.province, complaint.assigned
     match whom:
-        case "assigned" | "officer" if complaint.assigned is not None:
-            return [complaint.assigned]
+        case "assigned" | "officer" if officer and await directory.serves(tx, officer):
+            return [officer]
         case "desk":
             found = await directory.of_office(tx, Role.provincial_officer, complaint.office)
             # A local body has no triage of its own: its officers act.
             found = found or await directory.of_office(tx, Role.local_officer, complaint.office)
+            found = found or await _heads(tx, province)
         case "heads_of_emergency" if complaint.severity != Severity.emergency:
             return []
         case "ministry":
@@ -103,8 +113,12 @@ async def _officers(tx: Tx, complaint: ComplaintRow, whom: str | None) -> list[U
         case "department":
             found = []
         case _:
-            found = await directory.holders(tx, Role.provincial_head, province) if province else []
+            found = await _heads(tx, province)
     return found or await directory.holders(tx, Role.department)
+
+
+async def _heads(tx: Tx, province: str | None) -> list[UUID]:
+    return await directory.holders(tx, Role.provincial_head, province) if province else []
 
 
 async def _send(

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from api import deadlines, events, ids, permissions, settings, workdays
+from api.accounts import directory
 from api.clock import bangkok_date
 from api.complaints import categories, clocks, moving, queries
 from api.complaints.clocks import Clock, Kind
@@ -33,7 +34,9 @@ async def tick(tx: Tx, id: UUID) -> None:
         return
     complaint = found[0]
     running = clocks.read(complaint.clocks)
-    sayings = clocks.say(running, tx.now, assigned=complaint.assigned is not None)
+    officer = complaint.assigned
+    assigned = officer is not None and await directory.serves(tx, officer)
+    sayings = clocks.say(running, tx.now, assigned=assigned)
     await queries.set_clocks(tx, id, clocks.write(running), clocks.next_due(running))
     if (point := clocks.next_point(running)) is not None:
         await deadlines.start(tx, CLOCK, id, point)

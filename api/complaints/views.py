@@ -215,7 +215,7 @@ class Nearby(msgspec.Struct, kw_only=True):
 class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why a seal is opened; the complainant reads it."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=NO_NUL)]
+    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*\S[^\x00]*$")]
 
 
 class ClockView(msgspec.Struct):

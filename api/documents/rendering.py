@@ -25,7 +25,7 @@ import typst
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api import codes
-from api.documents import seals
+from api.documents import glyphs, seals
 from api.documents.model import Envelope
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -80,6 +80,7 @@ def _compiled(
         }
         (root / "derived.json").write_bytes(msgspec.json.encode(derived))
         (root / seals.CONTENT_NAME).write_bytes(canonical)
+        (root / "shown.json").write_bytes(glyphs.shown(canonical))
         (root / seals.JWS_NAME).write_text(jws, encoding="ascii")
         (root / "qr.svg").write_bytes(_qr(envelope.verify_at))
         if "format" not in options:

@@ -6,6 +6,7 @@ and `api.readers.bridges.connecting` admits it.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from litestar import Litestar, Request
@@ -18,10 +19,32 @@ from api.edge import get, post
 from api.permissions import PUBLIC
 from api.readers.channel import challenges, sockets
 from api.readers.channel.exchange import Told, exchange
-from api.readers.problems import BridgeEnded, BridgeForked, BridgeUnknown, ChallengeOver
+from api.readers.problems import (
+    BridgeEnded,
+    BridgeForked,
+    BridgeUnknown,
+    ChallengeOver,
+    DeskWithoutReader,
+    IntentOver,
+    NonceWrong,
+    PayloadWrong,
+    ReaderElsewhere,
+    SessionOver,
+    TicketUsed,
+)
 from reader_bridge.messages import Challenge, Exchange, Exchanged
 
 Web = Request[Any, Any, Any]
+REFUSED = (
+    DeskWithoutReader,
+    IntentOver,
+    NonceWrong,
+    PayloadWrong,
+    ReaderElsewhere,
+    SessionOver,
+    TicketUsed,
+)
+"""Why a statement was kept and its reading was not taken; the exchange itself is a 200."""
 
 
 @get("/v1/bridge/challenge", verb=PUBLIC, operation="bridge.challenge")
@@ -35,13 +58,23 @@ async def challenge() -> Challenge:
     verb=PUBLIC,
     operation="bridge.exchange",
     problems=[BridgeEnded, BridgeForked, BridgeUnknown, ChallengeOver],
+    opt={"receipt_problems": REFUSED},
     status_code=200,
 )
 async def exchange_messages(request: Web, data: JSONBody[Exchange]) -> Exchanged:
     """What a bridge has to say, and what there is to tell it, at once or within `wait_s`; for where
     no WebSocket passes."""
-    state = request.app.state
-    return await exchange(state.readers, state.readers_told, data)
+    state, gone = request.app.state, asyncio.create_task(_gone(request))
+    try:
+        return await exchange(state.readers, state.readers_told, data, gone)
+    finally:
+        gone.cancel()
+
+
+async def _gone(request: Web) -> None:
+    """Until the caller has hung up; the body was read before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 class Sockets:

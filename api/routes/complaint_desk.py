@@ -82,6 +82,7 @@ async def list_complaints(
     severity: FromQuery[Severity | None] = None,
     subject: FromQuery[Subject | None] = None,
     callback: FromQuery[bool] = False,
+    number: Annotated[str | None, QueryParameter(max_length=40)] = None,
     cursor: FromQuery[str | None] = None,
     limit: Limit = 20,
 ) -> Page[ComplaintLine]:
@@ -89,7 +90,10 @@ async def list_complaints(
 
     Those of the caller's own office, unless `office`, `province`, `mine` or `everywhere` (all of
     the caller's provinces) is asked. With an ended `state` they come by the newest instead.
+    With `number`, as its teller reads it aloud, the one of that number, whatever else is asked.
     """
+    if number is not None:
+        return Page(await desk_reading.numbered(tx, number))
     wanted = Wanted(
         states=states,
         province=province,

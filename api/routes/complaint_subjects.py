@@ -15,14 +15,13 @@ from api.complaints.problems import (
     SubjectsDiffer,
     SubjectUnconfirmed,
 )
+from api.complaints.subjects import around, visiting
 from api.complaints.subjects import service as subjects
-from api.complaints.subjects import visiting
 from api.complaints.subjects.views import (
-    Candidate,
+    Around,
     ConfirmedSubject,
     ConfirmSubject,
     PlanComplaintVisit,
-    SimilarComplaint,
 )
 from api.edge import InTx, get, if_match, post, put
 from api.factories.model import FactoryNotFound, IdTaken, OutsideThailand, RegisterPremises
@@ -32,6 +31,7 @@ from api.inspection.visits.model import (
     PremisesUnknown,
     TeamUnknown,
     VisitNotFound,
+    VisitSealed,
 )
 from api.inspection.visits.views import Visit
 from api.problems import Stale
@@ -40,27 +40,19 @@ AnyRequest = Request[Any, Any, Any]
 
 
 @get(
-    "/v1/complaints/{complaint:uuid}/candidates",
+    "/v1/complaints/{complaint:uuid}/around",
     verb="complaint.read",
-    operation="complaint.candidates",
+    operation="complaint.around",
     tags=["complaint"],
     problems=[ComplaintNotFound],
 )
-async def list_candidates(tx: InTx, complaint: FromPath[UUID]) -> list[Candidate]:
-    """Factories of the register that it may be about, the likeliest first, with reasons."""
-    return await subjects.candidates(tx, complaint)
+async def read_around(tx: InTx, complaint: FromPath[UUID]) -> Around:
+    """What taking it up needs: factories that it may be about, and complaints that may be the same.
 
-
-@get(
-    "/v1/complaints/{complaint:uuid}/similar",
-    verb="complaint.read",
-    operation="complaint.similar",
-    tags=["complaint"],
-    problems=[ComplaintNotFound],
-)
-async def list_similar(tx: InTx, complaint: FromPath[UUID]) -> list[SimilarComplaint]:
-    """Complaints near in place, time and category, closed ones too: duplicates to be merged."""
-    return await subjects.similar(tx, complaint)
+    Complaints near in place, time and category, closed ones too, are duplicates to be merged. Both
+    lists come with reasons, the likeliest first.
+    """
+    return await around.around(tx, complaint)
 
 
 @post(
@@ -129,4 +121,24 @@ async def plan_visit(tx: InTx, visit: FromPath[UUID], data: JSONBody[PlanComplai
     return await visiting.plan(tx, visit, data)
 
 
-ROUTES = [list_candidates, list_similar, confirm_subject, record_unregistered, plan_visit]
+@put(
+    "/v1/complaint-visits/{visit:uuid}/complaints/{complaint:uuid}",
+    verb="complaint.handle",
+    operation="complaint.add_to_visit",
+    tags=["complaint"],
+    problems=[
+        ComplaintNotFound,
+        ComplaintSealed,
+        SubjectUnconfirmed,
+        SubjectsDiffer,
+        VisitNotFound,
+        VisitSealed,
+    ],
+)
+async def add_to_visit(tx: InTx, visit: FromPath[UUID], complaint: FromPath[UUID]) -> Visit:
+    """One more complaint about the factory of a visit that is planned because of complaints and
+    has not begun; its questions come behind the others."""
+    return await visiting.add(tx, visit, complaint)
+
+
+ROUTES = [read_around, confirm_subject, record_unregistered, plan_visit, add_to_visit]

@@ -21,7 +21,7 @@ from api.documents.model import (
     RecordTampered,
     Verified,
 )
-from api.edge import InTx, Page, get
+from api.edge import InTx, Page, get, network
 from api.limits import TooFast
 from api.permissions import NOBODY, PUBLIC
 from api.problems import Malformed
@@ -117,8 +117,7 @@ async def verify(
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise Malformed(reason="sha256 must be 64 hexadecimal digits", where="query sha256")
     db: Database = request.app.state.db
-    address = request.client.host if request.client else ""
-    bucket = f"verify:{sealed.index('limit.verify', address).hex()}"
+    bucket = limits.named("verify", network(request))
     async with db.begin(NOBODY, logs.request_id.get()) as tx:  # of its own: it must survive
         await limits.take(tx, bucket, capacity=60, per_second=1)
     async with db.read(NOBODY, logs.request_id.get()) as tx:

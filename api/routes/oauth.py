@@ -13,7 +13,7 @@ from litestar.openapi.spec import OpenAPIType, Operation, Schema
 from litestar.openapi.spec import Parameter as OpenAPIParameter
 from litestar.params import FromPath, URLEncodedBody
 
-from api import keys, limits, logs, sealed
+from api import keys, limits, logs
 from api.accounts import pages, signin, tokens
 from api.accounts.fresh_model import PURPOSES, SHA256, LogInNotFresh, Ticket
 from api.accounts.model import AccountSuspended, DeviceWiped, NotListed, SignInRaced
@@ -31,7 +31,7 @@ from api.accounts.oauth_problems import (
 )
 from api.accounts.oidc import RelyingParty
 from api.db import Database
-from api.edge import get, post
+from api.edge import get, network, post
 from api.keys import KeySet
 from api.permissions import NOBODY, PUBLIC
 from api.problems import Problem, TooMany, Unavailable
@@ -191,9 +191,8 @@ async def authorize(request: Web) -> Response[Any]:
             return _choose(given, party)
         party.provider(name)
         browser = request.cookies.get(COOKIE) or tokens.secret()
-        address = request.client.host if request.client else ""
         async with db.begin(NOBODY, logs.request_id.get()) as tx:
-            begun = await signin.begin_attempt(tx, wanted, name, browser, address)
+            begun = await signin.begin_attempt(tx, wanted, name, browser, network(request))
         url = await party.authorization_url(name, *begun, log_in=wanted.sha256 is not None)
     except Problem as problem:
         return _back(given["redirect_uri"], given.get("state"), problem)
@@ -307,8 +306,7 @@ async def token(request: Web, data: URLEncodedBody[TokenForm]) -> Response[signi
         raise UnsupportedGrant()
     if not data.client_id or "\0" in "".join(msgspec.structs.astuple(data)):
         raise InvalidRequest(reason="client_id")
-    address = request.client.host if request.client else ""
-    bucket = f"token:{sealed.index('limit.token', address).hex()}"
+    bucket = limits.named("token", network(request))
     async with db.begin(NOBODY, logs.request_id.get()) as tx:  # of its own: it must survive
         await limits.take(tx, bucket, capacity=300, per_second=5)
     async with db.begin(NOBODY, logs.request_id.get()) as tx:

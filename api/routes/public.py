@@ -150,9 +150,15 @@ async def export(
     received_to: FromQuery[date | None] = None,
     subject: FromQuery[Subject | None] = None,
     overdue: FromQuery[bool] = False,
+    mine: FromQuery[bool] = False,
+    callback: FromQuery[bool] = False,
+    everywhere: FromQuery[bool] = True,
 ) -> Stream:
     """The complaints in the caller's reach as CSV (UTF-8 with BOM, Thai headings), streamed; never
-    who told them. That it was exported, by whom, with which filters, is an event.
+    who told them. The filters are the list's; but all states and offices are in it, unless
+    `state`, or `everywhere=false`, asks for less.
+
+    That it was exported, by whom, with which filters, is an event.
     """
     if max(received_from or date.min, received_to or date.min).year > 2500:
         raise Malformed(reason="a year of the Common Era", where="query")
@@ -166,6 +172,9 @@ async def export(
         received_to=received_to,
         subject=subject,
         overdue=overdue,
+        mine=mine,
+        callback=callback,
+        everywhere=everywhere,
     )
     db: Database = request.app.state.db
     async with db.begin(request.user, logs.request_id.get()) as tx:

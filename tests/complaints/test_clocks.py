@@ -15,7 +15,7 @@ from api.complaints.clocks import Clock, Duration, Kind
 from api.complaints.intake import CLOCK
 from api.complaints.model import Severity
 from api.db import Database
-from tests.complaints.conftest import tell
+from tests.complaints.conftest import begun, tell
 from tests.world import World
 
 
@@ -62,6 +62,8 @@ def test_emergencies_run_in_hours_and_a_category_may_say_otherwise() -> None:
     held = settings.Settings()
     hours = clocks.durations(Severity.emergency, held)
     assert hours[Kind.acknowledge] == Duration(hours=1)
+    assert all(length.hours is not None for length in hours.values()), "a reopened one too"
+    assert hours.keys() == set(Kind)
     own = {Severity.normal: {Kind.resolve: Duration(days=30)}}
     assert clocks.durations(Severity.normal, held, own)[Kind.resolve] == Duration(days=30)
     assert clocks.durations(Severity.urgent, held, own)[Kind.resolve] == Duration(days=15)
@@ -161,6 +163,37 @@ async def test_a_complaint_nobody_takes_up_reaches_head_department_and_ministry_
         ], rows
 
 
+async def test_with_an_officer_who_has_left_it_starts_at_the_head_as_with_nobody(
+    world: World,
+) -> None:
+    id, officer = await begun(world), world.inspector.account
+    suspend = "update account set status = $2 where id = $1"
+    async with world.db.begin() as tx:
+        await tx.run(suspend, officer, "suspended")
+    try:
+        with time.travel(timedelta(days=15, hours=1)):
+            while await _say(world.db):
+                pass
+            await world.work()
+    finally:
+        async with world.db.begin() as tx:
+            await tx.run(suspend, officer, "active")
+    async with world.db.read() as tx:
+        levels = await tx.values(
+            """
+            select facts->>'level' from event
+            where record = $1 and name = 'complaint.clock_overdue' order by id
+            """,
+            id,
+        )
+        told = await tx.values(
+            "select account from message where about = $1 and template = 'complaint.clock_overdue'",
+            id,
+        )
+    assert levels == ["head"]
+    assert world.head.account in told and officer not in told
+
+
 async def test_the_head_finds_a_reminder_and_no_other_province_does(world: World) -> None:
     id = ids.new()
     answer = await tell(world.nobody, id)
@@ -178,3 +211,21 @@ async def test_the_head_finds_a_reminder_and_no_other_province_does(world: World
     assert await heard("head")
     assert await heard("department") and await heard("ministry")
     assert not await heard("inspector-elsewhere")
+
+
+async def test_where_no_officer_sits_at_the_desk_the_head_hears_of_a_new_complaint(
+    world: World,
+) -> None:
+    roles = "update account_role set ended_at = $2 where account = $1 and role = $3"
+    desk, id = world["provincial-officer"], ids.new()
+    async with world.db.begin() as tx:
+        await tx.run(roles, desk.account, tx.now, "provincial_officer")
+    try:
+        assert (await tell(world.nobody, id)).status_code == 200
+        await world.work()
+    finally:
+        async with world.db.begin() as tx:
+            await tx.run(roles, desk.account, None, "provincial_officer")
+    async with world.db.read() as tx:
+        told = await tx.values("select account from message where about = $1", id)
+    assert told == [world["head"].account]

@@ -375,11 +375,8 @@ async def test_whoever_told_a_duplicate_follows_the_one_that_goes_on(world: Worl
     await do(world.inspector, target, "inform", {"id": ids.new(), "text": "ตอบแล้ว"})
     await do(world.inspector, target, "resolve", {"outcome": "substantiated", "text": "แก้แล้ว"})
     seen = await own(world, mine, id)
-    assert (seen["status"], seen["outcome"], seen["decision"]) == (
-        "finished",
-        "substantiated",
-        "แก้แล้ว",
-    )
+    assert (seen["status"], seen["outcome"]) == ("finished", "substantiated")
+    assert "แก้แล้ว" not in str(seen) and "substantiated" in seen["decision"]
 
 
 async def test_there_is_no_chain_and_no_circle_of_duplicates(world: World) -> None:

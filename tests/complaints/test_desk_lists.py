@@ -155,6 +155,32 @@ async def test_an_office_reads_what_it_answers_for_in_whatever_province(world: W
     assert (await do(world.head, id, "accept")).status_code == 200
 
 
+async def test_a_complaint_is_found_by_the_number_that_its_teller_reads_aloud(
+    world: World,
+) -> None:
+    id, there = ids.new(), ids.new()
+    number = (await tell(world.nobody, id)).json()["number"]
+    other = (await tell(world.nobody, there, place={"province": "21"})).json()["number"]
+
+    async def found(person: Person, typed: str) -> list[str]:
+        page = await person.get("/v1/complaints", params={"number": typed})
+        assert page.status_code == 200, page.text
+        return [item["id"] for item in page.json()["items"]]
+
+    for typed in (number, number.replace("-", ""), f" {number.replace('-', ' ').lower()} "):
+        assert await found(world.head, typed) == [str(id)], typed
+    why = {"text": "x", "responsible": {"outside": "เทศบาลตัวอย่าง"}}
+    assert (await do(world.head, id, "reject", why)).status_code == 200
+    assert await found(world.head, number) == [str(id)], "whatever became of it"
+    assert await found(world.inspector, other) == [], "out of their reach"
+    assert await found(world.local_officer, number) == []
+    assert await found(world.department, other) == [str(there)]
+    wrong = number[:-1] + ("0" if number[-1] != "0" else "1")
+    for typed in (wrong, "x", "", "๖๙", number + number, "P-1234-5678"):
+        refused = await world.head.get("/v1/complaints", params={"number": typed})
+        assert refused.status_code == 422, typed
+
+
 async def test_a_cursor_of_another_list_is_refused_and_not_guessed(world: World) -> None:
     found = await world.head.get("/v1/complaints?cursor=nonsense")
     assert (found.status_code, found.json()["code"]) == (422, "ground/cursor-invalid")

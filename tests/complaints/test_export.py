@@ -111,6 +111,47 @@ async def test_the_filters_of_the_list_apply(world: World) -> None:
         assert (await world.department.get("/v1/complaints.csv", params=query)).status_code == 422
 
 
+async def test_what_the_list_shows_as_mine_or_to_be_called_or_of_my_desk_is_exported_alike(
+    world: World,
+) -> None:
+    mark = str(ids.new())
+    made = {name: ids.new() for name in ("mine", "called", "office", "other")}
+    for name, id in made.items():
+        contact = {"phone": "0811111111", "callback": name == "called"}
+        told = await tell(world.nobody, id, description=f"{mark} {name}", contact=contact)
+        assert told.status_code == 200, told.text
+    async with world.db.begin() as tx:
+        await tx.run(
+            "update complaint set assigned = $2, state = 'assigned' where id = $1",
+            made["mine"],
+            world.head.account,
+        )
+        # as the list has it: what my office answers for, wherever it lies
+        await tx.run("update complaint set province = '21' where id = $1", made["office"])
+        elsewhere = await tx.value("select id from office where code = 'diw'")
+        await tx.run("update complaint set office = $2 where id = $1", made["other"], elsewhere)
+
+    async def found(**query: Any) -> set[str]:
+        rows = await exported(world.head, **query)
+        return {r["description"].split()[1] for r in rows if mark in r["description"]}
+
+    async def listed(**query: Any) -> set[str]:
+        asked = query | {"limit": 100}
+        items = (await world.head.get("/v1/complaints", params=asked)).json()["items"]
+        return {i["summary"].split()[1] for i in items if mark in i["summary"]}
+
+    for query, expected in (
+        ({"mine": True}, {"mine"}),
+        ({"callback": True, "everywhere": True}, {"called"}),
+        ({"everywhere": True}, {"mine", "called", "office", "other"}),
+        ({"everywhere": False}, {"mine", "called", "office"}),
+    ):
+        assert await found(**query) == expected, query
+    assert await found() == {"mine", "called", "office", "other"}
+    assert await listed(everywhere=True) == {"mine", "called", "other"}
+    assert await listed() == {"mine", "called", "office"}
+
+
 async def test_nobody_exports_what_is_out_of_their_reach(world: World) -> None:
     mark = str(ids.new())
     assert (await tell(world.nobody, description=mark, place={"province": "21"})).status_code == 200

@@ -213,6 +213,13 @@ async def test_the_case_file_of_an_order_has_its_complaints_without_their_compla
     premises = await world.premises(company=True)
     id = await about(world, premises, contact=contact)
     other = await about(world, premises)
+    for kind, body in (("notes", {"text": "ก"}), ("calls", {"reached": False, "text": "ข"})):
+        path = f"/v1/complaints/{id}/{kind}/{ids.new()}"
+        assert (await world.inspector.put(path, content=encode(body))).status_code == 200
+    blocked = {"reason": "ตัวอย่าง", "network": True}
+    path = f"/v1/complaints/{id}/block-sender"
+    assert (await world.head.post(path, content=encode(blocked))).status_code == 200
+    assert (await world.head.request("DELETE", path)).status_code == 204
     visit = await accepted(world, (await planned(world, id))["id"])
     order = await signed(world, visit)
     await world.work()

@@ -55,6 +55,29 @@ async def test_forty_at_once_are_one_complaint(world: World) -> None:
         assert await tx.value(heard, id) == 1
 
 
+@pytest.mark.parametrize("ill", [None, "yes"])
+async def test_the_first_answer_says_all_that_a_later_one_says(
+    world: World, ill: str | None
+) -> None:
+    """Also of an emergency, which another office has."""
+    async with world.db.begin() as tx:
+        await tx.run(
+            """
+            insert into complaint_route (id, priority, emergency, to_kind)
+            select $1, 0, true, 'diw' where $2::text is not null
+            """,
+            ids.new(),
+            ill,
+        )
+    id, body = ids.new(), told(answers={"kind": "solvent"} | ({"ill": ill} if ill else {}))
+    first, again = [(await tell(world.nobody, id, **body)).json() for _ in range(2)]
+    assert (first.pop("replayed"), again.pop("replayed")) == (False, True)
+    assert first == again
+    assert ("กรมโรงงาน" if ill else "สมุทรปราการ") in first["office_th"]
+    async with world.db.begin() as tx:
+        await tx.run("delete from complaint_route where priority = 0")
+
+
 async def test_other_content_is_a_conflict_for_its_sender_and_nothing_for_others(
     world: World,
 ) -> None:

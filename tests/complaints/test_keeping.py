@@ -120,6 +120,40 @@ async def test_a_factory_of_class_one_or_two_is_the_local_bodys_only_while_it_is
     assert await office_of(world, after) == "pio-11"
 
 
+async def test_a_rule_that_names_a_local_body_leads_there_only_while_it_is_appointed(
+    world: World,
+) -> None:
+    async with world.db.read() as tx:
+        office = await tx.value("select id from office where code = 'local-11-sample'")
+    rule, admin = f"/v1/complaint-routes/{ids.new()}", world["administrator"]
+    body = {"priority": 1, "province": "11", "to_office": office}
+    assert (await admin.put(rule, content=encode(body))).status_code == 200
+    two = {"premises": await world.premises(class_=2)}
+    three = {"premises": await world.premises(class_=3)}
+    entry = {
+        "office": office,
+        "province": "11",
+        "classes": [1, 2],
+        "instrument": "ประกาศตัวอย่าง",
+        "valid_from": "2020-01-01",
+    }
+    appointment = f"/v1/local-appointments/{ids.new()}"
+    try:
+        for factory in (two, three, {}):
+            id = ids.new()
+            assert (await tell(world.nobody, id, factory=factory)).status_code == 200
+            assert await office_of(world, id) == "pio-11", factory
+        assert (await admin.put(appointment, content=encode(entry))).status_code == 200
+        for factory, expected in ((two, "local-11-sample"), (three, "pio-11"), ({}, "pio-11")):
+            id = ids.new()
+            assert (await tell(world.nobody, id, factory=factory)).status_code == 200
+            assert await office_of(world, id) == expected, factory
+    finally:
+        assert (await admin.request("DELETE", rule)).status_code == 204
+        ended = entry | {"valid_to": "2020-12-31"}
+        await admin.put(appointment, content=encode(ended))
+
+
 async def test_bangkok_is_the_departments_and_an_estate_is_the_estate_authoritys(
     world: World,
 ) -> None:
@@ -269,3 +303,25 @@ async def test_a_rotated_index_key_lifts_no_block_and_refills_no_limit(
     assert [s.index for s in before] != [s.index for s in after]
     assert [s.bucket for s in before] == [s.bucket for s in after]
     assert await refused(world.nobody, device=device)
+
+
+async def test_a_rotated_index_key_refills_no_limit_of_those_who_only_look_or_sign_in(
+    world: World, spare: Keyring
+) -> None:
+    asked = (
+        ("GET", "/v1/verify/0000-0000-0000-0000", None),
+        ("POST", "/oauth/token", "grant_type=refresh_token&client_id=app&refresh_token=x"),
+    )
+
+    async def buckets() -> set[str]:
+        for method, path, form in asked:
+            kind = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
+            await world.http.request(method, path, content=form, headers=kind)
+        async with world.db.read() as tx:
+            found = "bucket like 'verify:%' or bucket like 'token:%'"
+            return set(await tx.values(f"select bucket from rate_limit where {found}"))
+
+    before = await buckets()
+    assert len(before) == 2
+    spare.rotate(Purpose.blind_index)
+    assert await buckets() == before

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import pytest
-
 from api import ids
 from tests.complaints.conftest import begun, tell
 from tests.complaints.states import heard
@@ -21,14 +19,11 @@ async def shown(world: World, who: str, id: UUID) -> str:
     return str(found)
 
 
-@pytest.mark.parametrize("what", ["candidates", "similar"])
-async def test_asking_what_a_complaint_may_be_about_is_a_look_at_it(
-    world: World, what: str
-) -> None:
+async def test_asking_what_is_near_a_complaint_is_a_look_at_it(world: World) -> None:
     id = await begun(world)
     for who in (world.inspector, world["inspector-2"]):
         for _ in range(2):
-            found = await who.get(f"/v1/complaints/{id}/{what}")
+            found = await who.get(f"/v1/complaints/{id}/around")
             assert found.status_code == 200, found.text
         traces = (await heard(world, id)).count("complaint.viewed")
         assert traces == (who is world["inspector-2"])
@@ -43,11 +38,9 @@ async def test_a_list_shows_less_of_what_is_of_another_office(world: World) -> N
         await tx.run("update complaint set office = $2 where id = $1", other, far)
     assert await shown(world, "inspector", id) == LONG
     assert await shown(world, "inspector", other) == LONG[:60]
-    similar = (await world.inspector.get(f"/v1/complaints/{id}/similar")).json()
-    found = similar if isinstance(similar, list) else similar["items"]
-    for each in found:
-        if each["id"] == str(other):
-            assert each["summary"] == LONG[:60]
+    similar = (await world.inspector.get(f"/v1/complaints/{id}/around")).json()["similar"]
+    (found,) = [each for each in similar if each["id"] == str(other)]
+    assert found["summary"] == LONG[:60]
     async with world.db.begin() as tx:
         mine = world.inspector.account
         await tx.run("update complaint set assigned = $2 where id = $1", other, mine)

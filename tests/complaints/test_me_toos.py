@@ -4,6 +4,7 @@ nothing that can be bought."""
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +14,14 @@ import pytest
 from api import ids, settings
 from api.app import create_app
 from api.complaints.model import State
+from api.complaints.own import me_toos
+from api.complaints.public import service as public
 from api.db import Database
 from api.permissions import Worker
 from api.settings import Settings
 from tests.complaints.conftest import by_code, secret, tell
 from tests.complaints.states import heard, published, put_in, release, stored_clocks
-from tests.world import Person, World, encode
+from tests.world import Person, World, encode, now
 
 HERE = {"lat": 13.6, "lng": 100.6, "accuracy_m": 20, "province": "11"}
 
@@ -97,6 +100,22 @@ async def test_nothing_is_offered_of_a_month_that_goes_on_or_of_a_field_with_too
     assert len(await near(world.nobody, 14.8005, 101.8005)) == settings.Settings().public_cell_min
     await put_in(world, told[0], State.withdrawn)  # which nobody may see by its going
     assert len(await near(world.nobody, 14.8005, 101.8005)) == settings.Settings().public_cell_min
+
+
+async def test_complaints_of_one_month_cease_to_be_offered_at_once(world: World) -> None:
+    """Else the moment at which one is gone would tell, a year later, when it came."""
+    told = await field(world, 14.4345, 101.4345)
+    for id in told:
+        await release(world, id)
+    month = public.first_of(now() - me_toos.AGE)
+    first = public.begun(month)
+    last = public.begun((month + timedelta(days=32)).replace(day=1)) - timedelta(hours=1)
+    async with world.db.begin(Worker("test")) as tx:
+        for n, id in enumerate(told):
+            at = first if n % 2 else last
+            await tx.run("update complaint set received_at = $2 where id = $1", id, at)
+    offered = await near(world.nobody, 14.4345, 101.4345)
+    assert len(offered) in (0, len(told))
 
 
 async def test_closed_ones_are_offered_too_and_all_states_behind_one_status_look_the_same(

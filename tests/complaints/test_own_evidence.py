@@ -294,6 +294,8 @@ async def test_the_original_is_opened_by_authority_with_a_reason_that_the_compla
         )
         grant = ids.new()
         await authority.grant_authority(tx, grant, given)
+    blank = await world["head"].post(path, content=encode({"reason": " \u00a0\n"}))
+    assert blank.status_code == 422, "the complainant would read no reason"
     opened = await world["head"].post(path, content=encode({"reason": reason}))
     assert opened.status_code == 201, opened.text
     link = opened.json()["url"].removeprefix("http://testserver")

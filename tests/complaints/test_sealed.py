@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
@@ -17,7 +18,10 @@ from api import ids
 from api.accounts import authority
 from api.accounts.model import AuthorityGrant, Power
 from api.accounts.samples import BY_KEY
+from api.app import ROUTERS
 from api.complaints.desk import service as desk
+from api.edge import DEPENDENCIES
+from api.openapi import document
 from api.permissions import Worker
 from tests.complaints.conftest import begun, by_code, detail, do, secret, tell
 from tests.world import Person, World, encode
@@ -135,6 +139,12 @@ async def test_told_by_an_account_it_is_the_name_that_the_provider_verified(
     assert (await unseal(trusted, nameless)).json()["known"] is False
 
 
+async def _theirs(world: World, person: Person) -> list[dict[str, Any]]:
+    found = await person.get("/v1/own-complaints", params={"limit": 100})
+    items: list[dict[str, Any]] = found.json()["items"]
+    return items
+
+
 async def test_of_those_who_said_me_too_each_seal_is_opened_alone(
     world: World, trusted: Person
 ) -> None:
@@ -152,12 +162,18 @@ async def test_of_those_who_said_me_too_each_seal_is_opened_alone(
             account,
             ids.new().bytes,
         )
+    (item,) = [i for i in await _theirs(world, world.citizen) if i["me_too"]]
+    assert item["openings"] == []
     missing = await unseal(trusted, id, me_too=2)
     assert (missing.status_code, missing.json()["code"]) == (404, "complaints/no-such-complainant")
     found = (await unseal(trusted, id, me_too=1)).json()
     assert (found["name"], found["account_name"]) == ("", BY_KEY["citizen"].name)
     seen = (await by_code(world, mine).get(f"/v1/own-complaints/{id}")).json()
     assert seen["openings"] == [], "it was not their seal"
+    (item,) = [i for i in await _theirs(world, world.citizen) if i["me_too"]]
+    (opening,) = item["openings"]
+    assert opening["office_th"] and opening["reason"], "whose seal it was reads who opened it"
+    assert "account" not in opening
 
 
 async def test_another_provinces_complaint_is_not_there_to_be_opened(
@@ -284,6 +300,22 @@ async def _life(world: World, id: UUID, other: UUID) -> None:
     assert (await do(world.head, other, "merge", said | {"into": id})).status_code == 200
 
 
+_PARAMETER = re.compile(r"{[a-z_]+}")
+_READ = sorted(
+    path
+    for path, item in document(ROUTERS, DEPENDENCIES)["paths"].items()
+    if "get" in item and any(word in path for word in ("complaint", "public", "open311", "case"))
+)
+_WANTED = {"/v1/complaints-nearby": {"lat": 13.6, "lng": 100.6, "category": "odour"}}
+
+
+def test_every_way_to_read_complaints_is_among_those_that_are_searched() -> None:
+    assert {"/v1/complaints.csv", "/v1/public/complaints.geojson", "/v1/complaints-nearby"} <= {
+        *_READ
+    }
+    assert len(_READ) > 20
+
+
 async def _everybody_reads(world: World, id: UUID) -> None:
     officers = [p for key, p in world.people.items() if key != "citizen"]
     for person in [*officers, world.nobody]:
@@ -298,8 +330,9 @@ async def _everybody_reads(world: World, id: UUID) -> None:
             "/v1/own-complaints",
             "/v1/sync?kind=complaint",
             "/v1/messages",
+            *(_PARAMETER.sub(str(id), path) for path in _READ),
         ):
-            answer = await person.get(path)
+            answer = await person.get(path, params=_WANTED.get(path))
             assert answer.status_code < 500, (path, answer.text)
         for verb in ("accept", "identity"):
             refused = await person.post(f"/v1/complaints/{id}/{verb}", version=10**6, content=b"{}")

@@ -19,12 +19,27 @@ async def _where(world: World, premises: UUID) -> dict[str, Any]:
     return {"lat": lat, "lng": lng, "accuracy_m": 10, "province": province}
 
 
+async def _around(world: World, id: UUID) -> dict[str, Any]:
+    found = await world.inspector.get(f"/v1/complaints/{id}/around")
+    assert found.status_code == 200, found.text
+    told_of: dict[str, Any] = found.json()
+    return told_of
+
+
+async def _candidates(world: World, id: UUID) -> list[dict[str, Any]]:
+    candidates: list[dict[str, Any]] = (await _around(world, id))["candidates"]
+    return candidates
+
+
+async def _similar(world: World, id: UUID) -> list[dict[str, Any]]:
+    similar: list[dict[str, Any]] = (await _around(world, id))["similar"]
+    return similar
+
+
 async def test_a_factory_at_the_place_told_is_offered_with_its_reasons(world: World) -> None:
     premises = await world.premises()
     id = await told(world, place=await _where(world, premises))
-    found = await world.inspector.get(f"/v1/complaints/{id}/candidates")
-    assert found.status_code == 200, found.text
-    listed = found.json()
+    listed = await _candidates(world, id)
     mine = next(c for c in listed if c["premises"] == str(premises))
     assert mine["distance_m"] == 0 and mine["score"] == sum(r["points"] for r in mine["reasons"])
     assert {"distance", "operating"} <= {r["code"] for r in mine["reasons"]}
@@ -36,7 +51,7 @@ async def test_the_factory_that_was_named_comes_first_even_where_it_is_far(world
     near, far = await world.premises(), await world.premises(province="10")
     place = await _where(world, near)
     id = await told(world, place=place, factory={"premises": str(far)})
-    listed = (await world.inspector.get(f"/v1/complaints/{id}/candidates")).json()
+    listed = await _candidates(world, id)
     named = next(c for c in listed if c["premises"] == str(far))
     assert "named" in {r["code"] for r in named["reasons"]}
     assert named["distance_m"] > 5000
@@ -54,7 +69,7 @@ async def test_a_kind_of_industry_typical_of_the_complaint_counts(world: World) 
         )
     assert premises is not None
     id = await told(world, place=await _where(world, premises))
-    listed = (await world.inspector.get(f"/v1/complaints/{id}/candidates")).json()
+    listed = await _candidates(world, id)
     (mine,) = [c for c in listed if c["premises"] == str(premises)]
     (reason,) = [r for r in mine["reasons"] if r["code"] == "industry"]
     assert reason["points"] in (10, 20, 30) and reason["facts"]["category"]
@@ -62,12 +77,12 @@ async def test_a_kind_of_industry_typical_of_the_complaint_counts(world: World) 
 
 async def test_without_a_position_only_what_was_named_is_offered(world: World) -> None:
     id = await told(world, place={"province": "11"})
-    assert (await world.inspector.get(f"/v1/complaints/{id}/candidates")).json() == []
+    assert await _candidates(world, id) == []
     premises = await world.premises()
     async with world.db.read() as tx:
         name = await tx.value("select name from premises where id = $1", premises)
     id = await told(world, place={"province": "11"}, factory={"name": name})
-    listed = (await world.inspector.get(f"/v1/complaints/{id}/candidates")).json()
+    listed = await _candidates(world, id)
     assert "called" in {r["code"] for c in listed for r in c["reasons"]}
 
 
@@ -76,8 +91,7 @@ async def test_percent_signs_and_quotes_in_the_name_written_find_nothing_and_bre
 ) -> None:
     for name in ("%", "_ _", "'; drop table complaint; --", "\\", "{0}"):
         id = await told(world, place={"province": "11"}, factory={"name": name})
-        found = await world.inspector.get(f"/v1/complaints/{id}/candidates")
-        assert (found.status_code, found.json()) == (200, []), name
+        assert await _candidates(world, id) == [], name
 
 
 async def test_duplicates_nearby_are_offered_also_closed_ones_and_others_are_not(
@@ -90,12 +104,11 @@ async def test_duplicates_nearby_are_offered_also_closed_ones_and_others_are_not
     other = await told(world, "in_progress", place=beside, category="noise", answers={})
     far = await told(world, place=away)
     id = await told(world, place=place)
-    found = await world.inspector.get(f"/v1/complaints/{id}/similar")
-    assert found.status_code == 200, found.text
-    listed = [c["id"] for c in found.json()]
+    found = await _similar(world, id)
+    listed = [c["id"] for c in found]
     assert listed.index(str(closed)) < listed.index(str(other))
     assert str(far) not in listed and str(id) not in listed
-    first = found.json()[0]
+    first = found[0]
     assert {"distance", "time", "category"} <= {r["code"] for r in first["reasons"]}
 
 
@@ -103,7 +116,7 @@ async def test_duplicates_of_another_province_are_not_shown(world: World) -> Non
     place = {"lat": 13.6612, "lng": 100.6021, "accuracy_m": 5}
     theirs = await told(world, place={**place, "province": "10"})
     mine = await told(world, place={**place, "province": "11"})
-    listed = (await world.inspector.get(f"/v1/complaints/{mine}/similar")).json()
+    listed = await _similar(world, mine)
     assert str(theirs) not in [c["id"] for c in listed]
 
 
@@ -197,9 +210,8 @@ async def test_officers_of_other_provinces_find_no_such_complaint(world: World) 
     id = ids.new()
     await tell(world.nobody, id, place={"lat": 13.7, "lng": 100.5, "province": "10"})
     premises = await world.premises()
-    for path in ("candidates", "similar"):
-        found = await world.inspector.get(f"/v1/complaints/{id}/{path}")
-        assert (found.status_code, found.json()["code"]) == (404, "complaints/no-such-complaint")
+    found = await world.inspector.get(f"/v1/complaints/{id}/around")
+    assert (found.status_code, found.json()["code"]) == (404, "complaints/no-such-complaint")
     body = encode({"premises": premises})
     found = await world.inspector.post(f"/v1/complaints/{id}/subject", content=body, version=1)
     assert found.status_code == 404

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import UUID
+
+import httpx
 
 from api import ids
 from tests.complaints.conftest import tell
 from tests.complaints.matters import about, accepted, plan, planned, stored, told
-from tests.world import World, answer, encode, record
+from tests.world import World, answer, encode, gate, record
 
 
 async def test_the_questions_of_the_complaints_are_asked_at_the_visit_once_each(
@@ -118,6 +121,50 @@ async def test_a_visit_planned_twice_and_by_twenty_at_once_is_one(world: World) 
     other = encode(plan(world, await about(world, await world.premises())))
     again = await world.inspector.put(f"/v1/complaint-visits/{visit}", content=other)
     assert (again.status_code, again.json()["code"]) == (409, "inspection/visit-exists")
+
+
+async def test_a_complaint_is_added_to_a_visit_that_is_planned_and_has_not_begun(
+    world: World,
+) -> None:
+    premises, elsewhere = await world.premises(nth=0), await world.premises(nth=1)
+    first, second = await about(world, premises), await about(world, premises, category="noise")
+    third, other = await about(world, premises), await about(world, elsewhere)
+    visit, body = ids.new(), encode(plan(world, first))
+    planned_ = (await world.inspector.put(f"/v1/complaint-visits/{visit}", content=body)).json()
+
+    async def add(id: UUID, visit: Any = planned_["id"]) -> httpx.Response:
+        return await world.inspector.put(f"/v1/complaint-visits/{visit}/complaints/{id}")
+
+    for id in (second, third, second):
+        found = await add(id)
+        assert found.status_code == 200, found.text
+        assert (await stored(world, id))["state"] == "inspection_scheduled"
+    before, after = planned_["extra_items"], found.json()["extra_items"]
+    asked = [(item["code"], item["text"]) for item in after]
+    assert asked[: len(before)] == [(item["code"], item["text"]) for item in before]
+    assert len(asked) > len(before) and all(item["confidential"] for item in after)
+    assert len({code for code, _ in asked}) == len(asked)
+    assert "(2)" in str(after), "what two of them said is counted"
+    pulled = (await world.inspector.get(f"/v1/visits/{planned_['id']}")).json()
+    assert pulled["extra_items"] == after
+    async with world.db.read() as tx:
+        heard = "select count(*) from event where record = $1 and name = $2"
+        assert await tx.value(heard, second, "complaint.inspection_scheduled") == 1
+        assert await tx.value(heard, UUID(planned_["id"]), "visit.extended") == 2
+    again = await world.inspector.put(f"/v1/complaint-visits/{visit}", content=body)
+    assert again.status_code == 200, "the plan was sent again meanwhile"
+    assert again.json()["extra_items"] == after
+    assert (await add(other)).json()["code"] == "complaints/subjects-differ"
+    assert (await add(ids.new())).json()["code"] == "complaints/no-such-complaint"
+    assert (await add(other, ids.new())).json()["code"] == "inspection/no-such-visit"
+    late = await about(world, premises)
+    await world.inspector.push(record(UUID(planned_["id"]), start=gate()))
+    assert (await add(late)).json()["code"] == "inspection/visit-sealed"
+    assert (await stored(world, late))["state"] == "in_progress"
+    for id in (first, second, third):
+        async with world.db.read() as tx:
+            visits = await tx.values("select visit from complaint_visit where complaint = $1", id)
+        assert visits == [UUID(planned_["id"])]
 
 
 async def test_the_id_of_a_routine_visit_is_not_taken_for_complaints(world: World) -> None:

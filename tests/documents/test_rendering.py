@@ -7,13 +7,15 @@ import random
 import struct
 import subprocess
 import sys
+import unicodedata
 import zlib
+from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
 
-from api.documents import contents, rendering, seals
+from api.documents import contents, glyphs, rendering, seals
 from tests.documents import samples
 
 KINDS = sorted(contents.KINDS)
@@ -117,6 +119,41 @@ def test_a_key_for_something_else_verifies_no_document() -> None:
     for text in (b"", b"[]", b'{"keys": 1}', b'{"keys": []}'):
         with pytest.raises(ValueError, match=r"[Kk]ey"):
             seals.key_set(text)
+
+
+FREE = frozenset({"what", "decision", "name", "note", "text", "operator", "reason", "facts"})
+ODD = "😀 ✓ မြန်မာ 工厂 ລາວ \x01\x07\x0b\ufffe\ue000 \u202eกลับ\u202c \U0001d400 e\u0301\u20e3"
+ANY = "".join(map(chr, [*range(1, 0xD800, 61), *range(0xE000, 0x110000, 4001)]))
+FORMAT = "".join(
+    c for c in map(chr, range(0x110000)) if unicodedata.category(c) in ("Cf", "Zs", "Cc")
+)
+
+
+def _written(value: Any, text: str, key: str = "") -> Any:
+    """The same content, in whose free texts somebody wrote `text` as well."""
+    if isinstance(value, dict):
+        return {name: _written(part, text, name) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_written(part, text, key) for part in value]
+    return f"{value} {text}" if isinstance(value, str) and key in FREE else value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", [ODD, ANY, FORMAT, f"x{'y'.join(FORMAT)}"])
+def test_whatever_people_write_has_a_pdf(kind: str, text: str) -> None:
+    """An emoji, a tick, Burmese, Chinese, what no font has, and what turns the line around."""
+    envelope = msgspec.json.decode(samples.canonical(kind, samples.WHOLE[kind]))
+    envelope["content"] = _written(envelope["content"], text)
+    canonical = msgspec.json.encode(envelope)
+    assert text[-1] in canonical.decode(), "no text of it is free"
+    assert rendering.pdf(canonical, "", IMAGES, samples.KID, samples.KEY).startswith(b"%PDF-")
+
+
+def test_every_weight_of_the_font_draws_the_same_characters() -> None:
+    plain = glyphs.glyphs()
+    assert {ord(c) for c in "กขคฯ๙ aZ0–•“”"} <= plain and ord("😀") not in plain
+    for weight in ("Bold", "Italic", "BoldItalic", "Medium", "SemiBold"):
+        assert glyphs.glyphs(f"Sarabun-{weight}") == plain, weight
 
 
 def test_what_cannot_be_shown_is_named_with_its_hash_instead() -> None:

@@ -163,6 +163,14 @@ def test_an_index_is_found_across_a_rotation(ring: Keyring) -> None:
     assert before in sealed.indexes("cid", "1")
 
 
+def test_indexes_come_newest_first_after_several_rotations(ring: Keyring) -> None:
+    made = [sealed.index("cid", "1")]
+    for _ in range(2):
+        ring.rotate(Purpose.blind_index)
+        made.append(sealed.index("cid", "1"))
+    assert sealed.indexes("cid", "1") == made[::-1]
+
+
 def test_the_keyring_is_made_private_and_holds_every_purpose(tmp_path: Path) -> None:
     ring = Keyring.open(tmp_path / "deep" / "keyring.json")
     assert ring.path.stat().st_mode & 0o777 == 0o600

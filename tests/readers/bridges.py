@@ -143,6 +143,10 @@ class Bridge:
             )
         return self
 
+    @property
+    def audience(self) -> str:
+        return settings.current().base_url
+
     def hello(self, challenge: bytes, **other: Any) -> Signed:
         body = Hello(
             **{

@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 import msgspec
 import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api import clock
 from api.db import Database
@@ -26,6 +27,8 @@ from reader_bridge.messages import (
     Ended,
     Exchange,
     Exchanged,
+    Kind,
+    NotTaken,
     Progress,
     Receipt,
     Tickets,
@@ -188,3 +191,60 @@ async def test_waiting_holds_no_connection_and_ends_with_the_server(
         third.server.should_exit = True
         await asyncio.gather(*waits)
         assert time.monotonic() - started < 3
+
+
+async def test_a_card_is_not_told_to_an_exchange_that_nobody_waits_for_any_more(
+    one: Running, world: World, db: Database
+) -> None:
+    desk = await caller(db, world, one)
+    await desk.say(one)
+    waiting = asyncio.create_task(desk.post(one, wait_s=20))
+    await asyncio.sleep(0.5)
+    waiting.cancel()
+    await asyncio.sleep(0.5)
+    made = (await arm(one, world, world.inspector, desk.bridge)).json()
+    await asyncio.sleep(0.5)
+    assert made["id"] in (await desk.post(one)).text
+
+
+async def test_a_later_exchange_of_a_device_ends_the_one_that_waits(
+    one: Running, world: World, db: Database
+) -> None:
+    """A proxy may keep the first open when its caller has long gone."""
+    desk = await caller(db, world, one)
+    await desk.say(one)
+    first = asyncio.create_task(desk.post(one, wait_s=20))
+    await asyncio.sleep(0.5)
+    second = asyncio.create_task(desk.post(one, wait_s=20))
+    assert "arm" not in (await asyncio.wait_for(first, 4)).text
+    made = (await arm(one, world, world.inspector, desk.bridge)).json()
+    assert made["id"] in (await asyncio.wait_for(second, 4)).text
+
+
+async def test_a_new_key_is_taken_and_acknowledged(
+    one: Running, world: World, db: Database
+) -> None:
+    desk = await Bridge.enrolled(db, world.inspector)
+    challenge = (await desk.dial(one)).challenge
+    await desk.say(messages.Greeting(desk.hello(challenge)))
+    await desk.until(Tickets)
+    new = Ed25519PrivateKey.generate()
+    body = messages.Rotation(
+        audience=desk.audience,
+        device=desk.id,
+        challenge=challenge,
+        public_key=new.public_key().public_bytes_raw(),
+        key_protection="file",
+    )
+    by_old, by_new = (messages.sign(key, Kind.rotation, body) for key in (desk.key, new))
+    await desk.say(messages.Rotated(by_old, by_old.signature))
+    assert (await desk.until(NotTaken)).code == "readers/bridge-unknown"
+    await desk.say(messages.Rotated(by_old, by_new.signature))
+    assert (await desk.until(Welcome)).sequence == 0
+    await desk.close()
+    challenge = (await desk.dial(one)).challenge
+    await desk.say(messages.Greeting(desk.hello(challenge)))
+    assert await desk.heard() == Ended("unknown")
+    desk.key = new
+    await desk.connect(one)
+    await desk.close()

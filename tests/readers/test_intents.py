@@ -17,11 +17,11 @@ from api.accounts import seed as accounts
 from api.db import Database, Tx
 from api.permissions import Worker
 from api.readers.intents import queries, service
-from api.readers.intents.words import FAULT_TH
 from api.readers.model import INTENT_MOVES, IntentState, Purpose
 from api.settings import Settings
 from reader_bridge.fields import Fault
 from reader_bridge.messages import Progress
+from reader_bridge.texts import FAULT
 from tests.readers.bridges import Bridge, Running, arm, running, screen
 from tests.world import Person, World, do_jobs
 
@@ -319,7 +319,7 @@ async def test_a_stream_begins_with_what_is_open_and_tells_nothing_twice(
 
 
 async def test_every_fault_has_words_and_every_purpose_a_row_can_hold(tx: Tx) -> None:
-    assert set(FAULT_TH) == set(Fault)
+    assert set(FAULT) == set(Fault)
     held = await tx.value(
         "select pg_get_constraintdef(oid) from pg_constraint where conname = 'intent_purpose_check'"
     )

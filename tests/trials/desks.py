@@ -16,7 +16,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import httpx
 
 from api import ids
 from api.accounts.authority import grant_authority
@@ -27,9 +26,10 @@ from api.clock import bangkok_date
 from api.db import Database, Unreachable
 from api.permissions import Worker
 from tests.inspection.orders import APPEAL, service
+from tests.trials.callers import Caller
 from tests.trials.house import House, Server
 from tests.trials.uploads import Uploader
-from tests.world import encode, now
+from tests.world import now
 
 OFFICES = (
     ("inspector", "head", "11"),
@@ -67,30 +67,25 @@ class Journal:
     signed: dict[UUID, Signed] = field(default_factory=dict)
     served: dict[UUID, Served] = field(default_factory=dict)
     files: list[Uploader] = field(default_factory=list)
-    unexpected: list[str] = field(default_factory=list)
     lost: int = 0
     """Signatures without an answer, or with a 503: whether it counts had to be looked up."""
     leases: int = 0
     """How often the end of a killed worker's lease was brought forward."""
 
 
-class Desk:
+class Desk(Caller):
     """An inspector who drafts and serves, and an officer of the same reach who signs."""
 
     def __init__(self, house: House, servers: Sequence[Server], names: tuple[str, str]) -> None:
-        self.house, self.servers, self.names = house, list(servers), names
-        self.dice = random.Random(f"{names}")
-        self.journal, self.signing = Journal(), asyncio.Event()
-        self.tokens: dict[str, str] = {}
-        self.accounts: dict[str, UUID] = {}
+        super().__init__(house, servers, random.Random(f"{names}"))
+        self.names, self.journal, self.signing = names, Journal(), asyncio.Event()
         self.premises: dict[str, str] = {}
         self.db: Database | None = None
-        self.since = 0.0
 
     async def open(self, province: str, seed: str) -> None:
         self.dice = random.Random(seed)
         self.db = await self.house.database()
-        await self._sign_in()
+        await self.sign_in(*self.names)
         async with self.house.owner() as connection:
             found = await connection.fetchrow(
                 """
@@ -117,45 +112,6 @@ class Desk:
         if self.db is not None:
             await self.db.close()
 
-    async def _sign_in(self) -> None:
-        for name in self.names:
-            account, token = await self.house.sign_in(name)
-            self.accounts[name], self.tokens[name] = UUID(account), token
-        self.since = time.monotonic()
-
-    async def once(
-        self, name: str, method: str, path: str, body: Any = None, version: int | None = None
-    ) -> httpx.Response | None:
-        """One try at any server; None where no answer came, or one that says to come again."""
-        headers = {"Authorization": f"Bearer {self.tokens[name]}"}
-        if version is not None:
-            headers["If-Match"] = f'"{version}"'
-        server = self.dice.choice(self.servers)
-        content = None if body is None else encode(body)
-        try:
-            async with httpx.AsyncClient(base_url=server.url, timeout=20) as http:
-                found = await http.request(method, path, headers=headers, content=content)
-        except httpx.TransportError:
-            return None
-        if found.status_code == 503 and found.headers.get("retry-after", "").isdigit():
-            return None
-        return found
-
-    async def ask(self, name: str, method: str, path: str, body: Any = None) -> Any:
-        """Until a server answers; only for what may be sent again."""
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            found = await self.once(name, method, path, body)
-            if found is None:
-                await asyncio.sleep(0.05)
-                continue
-            if found.status_code >= 300:
-                self.journal.unexpected.append(
-                    f"{method} {path}: {found.status_code} {found.text[:200]}"
-                )
-            return found.json()
-        raise AssertionError(f"{method} {path} is never answered")
-
     async def work(self, stopping: asyncio.Event) -> None:
         """Signs one order after the other, while those before are served; all of them in the end.
 
@@ -166,7 +122,7 @@ class Desk:
             while not stopping.is_set():
                 if time.monotonic() - self.since > 300:
                     with contextlib.suppress(*Unreachable):
-                        await self._sign_in()
+                        await self.sign_in(*self.names)
                 order = await self._signed()
                 await waiting.acquire()
                 task = serving.create_task(self._serve(order))
@@ -199,15 +155,15 @@ class Desk:
             if found is not None and found.status_code == 200:
                 return self._note(order, found.json(), acknowledged=True)
             if found is not None and found.status_code != 409:
-                self.journal.unexpected.append(f"sign: {found.status_code} {found.text[:300]}")
+                self.unexpected.append(f"sign: {found.status_code} {found.text[:300]}")
             self.journal.lost += 1
             seen = await self.ask(officer, "GET", f"/v1/orders/{order}")
             if seen["state"] != "draft":
                 return self._note(order, seen, acknowledged=False)
             if found is not None:
-                self.journal.unexpected.append(f"not signed: {found.text[:300]}")
+                self.unexpected.append(f"not signed: {found.text[:300]}")
             await asyncio.sleep(0.05)
-        raise AssertionError(f"{order} is never signed: {self.journal.unexpected[-2:]}")
+        raise AssertionError(f"{order} is never signed: {self.unexpected[-2:]}")
 
     def _note(self, order: UUID, seen: dict[str, Any], *, acknowledged: bool) -> UUID:
         self.journal.signed[order] = Signed(seen["number"], seen["document"], acknowledged)
@@ -319,5 +275,5 @@ async def more(made: Sequence[Desk], count: int, within_s: float = 60) -> None:
     goal, end = total(made) + count, time.monotonic() + within_s
     while total(made) < goal:
         await asyncio.sleep(0.02)
-        wrong = [u for desk in made for u in desk.journal.unexpected]
+        wrong = [u for desk in made for u in desk.unexpected]
         assert time.monotonic() < end, f"only {total(made)} of {goal}: {wrong[:2]}"

@@ -11,7 +11,10 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import asyncpg
 
 from api import children
 from api.embedded import CHECKOUT
@@ -20,29 +23,36 @@ from tests.trials import register
 from tests.trials.house import House, Server
 
 Kill = Callable[[], Awaitable[None]]
+STARTS_S = 20.0
+"""So long a worker may take to have a data base and to hear TERM; it holds nothing until then."""
 
 
 class Team:
-    """Workers that may be killed."""
+    """Workers that may be killed; `more` are environment variables of theirs."""
 
-    def __init__(self, house: House, size: int, dice: random.Random) -> None:
-        self.house, self.size, self.dice = house, size, dice
+    def __init__(self, house: House, size: int, dice: random.Random, **more: str) -> None:
+        self.house, self.size, self.dice, self.more = house, size, dice, more
         self.members: list[subprocess.Popen[bytes]] = []
-        self.killed = 0
+        self.born: dict[int, float] = {}
+        self.killed = self.revived = 0
+        self.fell: list[int] = []
+        """How those ended who were at work, and whom nobody killed."""
 
     def start(self) -> None:
         self.members = [self._spawn() for _ in range(self.size)]
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with (self.house.postgres.home / "worker.log").open("ab") as log:
-            return children.spawn(
+            member = children.spawn(
                 [sys.executable, "-m", "api.cli", "worker"],
                 ending=signal.SIGKILL,
-                env=self.house.environment,
+                env=self.house.environment | self.more,
                 cwd=CHECKOUT,
                 stdout=log,
                 stderr=log,
             )
+        self.born[member.pid] = time.monotonic()
+        return member
 
     def kill_one(self) -> None:
         place = self.dice.randrange(self.size)
@@ -51,13 +61,42 @@ class Team:
         self.members[place] = self._spawn()
         self.killed += 1
 
+    async def watch(self) -> None:
+        """Starts again who ended because PostgreSQL was away as it started, as `up` does."""
+        while True:
+            for place, member in enumerate(self.members):
+                if member.poll() is not None:
+                    if not self._starting(member):
+                        self.fell.append(member.returncode)
+                    self.members[place] = self._spawn()
+                    self.revived += 1
+            await asyncio.sleep(0.5)
+
+    def _starting(self, member: subprocess.Popen[bytes]) -> bool:
+        return time.monotonic() - self.born[member.pid] < STARTS_S
+
     async def drain(self) -> None:
-        """TERM to all; each finishes what it does and ends by itself."""
-        for member in self.members:
+        """TERM to all that live; each finishes what it does and ends by itself."""
+        alive = [member for member in self.members if member.poll() is None]
+        starting, self.members = [m for m in alive if self._starting(m)], []
+        for member in alive:
             member.terminate()
-        for member in self.members:
-            assert await asyncio.to_thread(member.wait, 40) == 0
-        self.members = []
+        for member in alive:
+            code = await asyncio.to_thread(member.wait, 40)
+            assert code == 0 or (code == -signal.SIGTERM and member in starting), code
+
+    async def settle(self, connection: asyncpg.Connection) -> None:
+        """Waits until all that there is to do is done, or given up."""
+        assert not self.fell, f"ended at work: {self.fell}"
+        if self.killed or self.revived or any(m.poll() is not None for m in self.members):
+            # What one held comes back after its lease: now.
+            await self.drain()
+            await connection.execute("update job set due_at = now() where failed_at is null")
+            self.start()
+        for _ in range(1200):
+            if not await connection.fetchval("select count(*) from job"):
+                return
+            await asyncio.sleep(0.1)
 
     def end(self) -> None:
         for member in self.members:
@@ -65,12 +104,14 @@ class Team:
 
 
 @contextlib.asynccontextmanager
-async def team(house: House, size: int, dice: random.Random) -> AsyncIterator[Team]:
-    made = Team(house, size, dice)
+async def team(house: House, size: int, dice: random.Random, **more: str) -> AsyncIterator[Team]:
+    made = Team(house, size, dice, **more)
     made.start()
+    watching = asyncio.create_task(made.watch())
     try:
         yield made
     finally:
+        watching.cancel()
         made.end()
 
 
@@ -99,7 +140,7 @@ async def trial(
                     workers.kill_one()
             await offices.more(made, 2)
         counted = await balance(house, servers[0], made, workers)
-        unexpected = [u for desk in made for u in desk.journal.unexpected]
+        unexpected = [u for desk in made for u in desk.unexpected]
         assert not unexpected, unexpected[:3]
         assert [len(server.faults()) for server in servers] == faults, servers[0].faults()[-2:]
         return counted | {
@@ -118,14 +159,7 @@ async def balance(
     try:
         async with house.owner() as connection:
             counted = await register.check(connection, made)
-            if workers.killed:  # what one held comes back after its lease: brought forward here
-                await workers.drain()
-                await connection.execute("update job set due_at = now() where failed_at is null")
-                workers.start()
-            for _ in range(1200):
-                if not await connection.fetchval("select count(*) from job"):
-                    break
-                await asyncio.sleep(0.1)
+            await workers.settle(connection)
             done = await register.reactions(connection, made)
             await register.verified(db, server, made)
             assert await register.check(connection, made) == counted

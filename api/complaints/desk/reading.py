@@ -16,11 +16,12 @@ from api.complaints.desk import triage_queries
 from api.complaints.desk.queries import EntryRow
 from api.complaints.desk.triage_queries import After, Line, Wanted
 from api.complaints.desk.views import Trace
-from api.complaints.model import OPEN, STATE_TH, ComplaintRow, Flag, State, shown_number
+from api.complaints.model import OPEN, STATE_TH, ComplaintRow, Flag, State, number_of, shown_number
 from api.complaints.views import ClockView, Complaint, ComplaintLine, Entry
 from api.cursors import Place
 from api.db import Tx
 from api.permissions import Role, Session
+from api.problems import Malformed
 
 READ = "complaint.read"
 WAITING = frozenset({State.submitted, State.accepted, State.forwarded, State.reopened})
@@ -64,7 +65,7 @@ async def listed(
         by = triage_queries.all_of_officer if ended else triage_queries.open_of_officer
         found = await by(tx, tx.actor.account, wanted, after, limit + 1)
     else:
-        key = office if office or wanted.province or everywhere else _desk(tx.actor)
+        key = office if office or wanted.province or everywhere else desk_of(tx.actor)
         if key is not None:
             of = triage_queries.all_of_offices if ended else triage_queries.open_of_offices
             found = await of(tx, [key], wanted, after, limit + 1)
@@ -81,6 +82,21 @@ async def listed(
     return [_line(tx, row) for row in page], more
 
 
+async def numbered(tx: Tx, typed: str) -> list[ComplaintLine]:
+    """The complaint of that number, as its teller reads it aloud, if it is in the caller's reach;
+    in whatever state. Raises `Malformed` where it is mistyped."""
+    wanted = number_of(typed)
+    if wanted is None:
+        raise Malformed(reason="mistyped: a number is such as 69-0000001-Q", where="query number")
+    scope = permissions.scope(tx.actor, READ)
+    provinces = None if scope.provinces is None else list(scope.provinces)
+    found = await triage_queries.numbered(
+        tx, wanted[1], provinces, reading.own_office(tx), reading.only_of(tx)
+    )
+    lines = [_line(tx, row) for row in found]
+    return [line for line in lines if number_of(line.number) == wanted]
+
+
 def _after(cursor: str | None) -> After | None:
     if cursor is None:
         return None
@@ -88,7 +104,7 @@ def _after(cursor: str | None) -> After | None:
     return After(place.at, place.id)
 
 
-def _desk(actor: Session) -> UUID | None:
+def desk_of(actor: Session) -> UUID | None:
     """The office at whose desk they sit; the ministry and the auditor only read."""
     return None if actor.roles <= {Role.ministry, Role.auditor} else actor.office
 
@@ -239,8 +255,12 @@ def _theirs(tx: Tx, complaint: ComplaintRow) -> bool:
 
 
 async def looked_at(tx: Tx, complaint: ComplaintRow) -> None:
-    """Of more than the complaint itself, as its photographs."""
-    if not _theirs(tx, complaint):
+    """Of more than the complaint itself, as its photographs or what is around it."""
+    if (
+        isinstance(tx.actor, Session)
+        and not _theirs(tx, complaint)
+        and not await desk_queries.seen(tx, complaint.id, tx.actor.account, tx.now - ONCE_IN)
+    ):
         await _leave_trace(tx, complaint.id)
 
 

@@ -230,6 +230,30 @@ async def lines(
     )
 
 
+async def numbered(
+    tx: Tx,
+    number: int,
+    provinces: Sequence[str] | None,
+    office: UUID | None,
+    only_of: UUID | None,
+) -> list[Line]:
+    """The one of that number, if it is in the caller's reach."""
+    return await tx.all(
+        Line,
+        _COLUMNS
+        + """
+        from complaint c left join premises p on p.id = c.premises
+        where c.number = $1::bigint
+            and ($2::text[] is null or c.province = any ($2) or c.office = $3)
+            and ($4::uuid is null or c.office = $4)
+        """,
+        number,
+        provinces,
+        office,
+        only_of,
+    )
+
+
 async def known_to_office(tx: Tx, ids: Sequence[UUID], office: UUID) -> set[UUID]:
     """Those of `ids` that the office answers for, or did before it forwarded them."""
     found = await tx.values(

@@ -37,18 +37,18 @@ async def nearby(tx: Tx, lat: float, lng: float, category: str) -> list[Nearby]:
 
     Everything is measured from the middle of the complaint's field: whoever asks from many places
     learns the field, and never the point in it. So is what counts as near. Nothing is offered of
-    the month that has not ended: that it appeared would tell the day.
+    the month that has not ended, and all of a month ceases at once: that one appeared, or was gone,
+    would tell the day.
     """
     reach = earth.chord(NEAR_M + 2000)
     x, y, z = earth.point(lat, lng)
     box = f"({x - reach},{y - reach},{z - reach}),({x + reach},{y + reach},{z + reach})"
-    month = bangkok_date(tx.now).replace(day=1)
     found = await me_too_queries.near(
         tx,
         category,
         box,
-        since=tx.now - AGE,
-        before=datetime.combine(month, time(), BANGKOK),
+        since=_month_of(tx.now - AGE),
+        before=_month_of(tx.now),
         grid=settings.current().public_grid_deg,
         least=settings.current().public_cell_min,
     )
@@ -60,6 +60,11 @@ async def nearby(tx: Tx, lat: float, lng: float, category: str) -> list[Nearby]:
             measured.append((metres, each))
     measured.sort(key=lambda pair: (round(pair[0] / STEP_M), pair[1].shown_as))
     return [_offered(each, metres) for metres, each in measured[:OFFERED]]
+
+
+def _month_of(moment: datetime) -> datetime:
+    """When its month began in Bangkok."""
+    return datetime.combine(bangkok_date(moment).replace(day=1), time(), BANGKOK)
 
 
 def middle(degrees: float) -> float:

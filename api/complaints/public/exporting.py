@@ -10,10 +10,11 @@ from uuid import UUID
 import msgspec
 
 from api import clock, events, exports, permissions, settings
+from api.complaints.desk.reading import desk_of
 from api.complaints.model import STATE_TH, Severity, State, Subject
 from api.complaints.problems import ExportsBusy
 from api.db import Database, Tx
-from api.permissions import Actor
+from api.permissions import Actor, Session
 
 COLUMNS: Final = (
     *("เลขที่เรื่อง (number)", "วันที่รับเรื่อง (received_at)", "ช่องทาง (channel)"),
@@ -60,7 +61,7 @@ left join province p on p.code = c.province
 left join district d on d.code = c.district
 left join premises s on s.id = c.premises
 left join desk o on o.id = c.office
-where ($1::text[] is null or c.province = any ($1))
+where ($1::text[] is null or c.province = any ($1) or c.office = $13)
     and ($2::text[] is null or c.state = any ($2))
     and ($3::text is null or c.category = $3)
     and ($4::text is null or c.severity = $4)
@@ -71,6 +72,8 @@ where ($1::text[] is null or c.province = any ($1))
         or c.received_at < ($8::date + 1)::timestamp at time zone 'Asia/Bangkok')
     and ($11::text is null or c.subject = $11)
     and ($12::timestamptz is null or c.next_due < $12)
+    and ($14::uuid is null or c.assigned = $14)
+    and (not $15::boolean or c.callback)
 """
 
 
@@ -86,6 +89,12 @@ class Filters(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     received_to: date | None = None
     subject: Subject | None = None
     overdue: bool = False
+    mine: bool = False
+    """Assigned to the caller."""
+    callback: bool = False
+    """Whose tellers wait to be called."""
+    everywhere: bool = True
+    """Else, where neither office nor province is asked nor `mine`: of the caller's own office."""
 
 
 class Export(exports.CopyOut):
@@ -109,20 +118,27 @@ class Export(exports.CopyOut):
         return COLUMNS
 
     def statement(self) -> tuple[str, Sequence[Any]]:
-        f, scope = self.filters, self._scope
+        f, scope, office, account = self.filters, self._scope, None, None
+        desk: UUID | None = None
+        if isinstance(self.actor, Session):
+            office, account, desk = self.actor.office, self.actor.account, desk_of(self.actor)
+        whole = f.everywhere or f.mine or f.province
         return ROWS, [
             None if scope.provinces is None else list(scope.provinces),
             [state.value for state in f.states] or None,
             f.category,
             f.severity and f.severity.value,
             f.province,
-            f.office,
+            f.office or (None if whole else desk),
             f.received_from,
             f.received_to,
             msgspec.json.encode(STATE_TH).decode(),
             settings.current().public_grid_deg,
             f.subject and f.subject.value,
             clock.now() if f.overdue else None,
+            office,
+            account if f.mine else None,
+            f.callback,
         ]
 
     async def _note(self, tx: Tx, event: str, facts: dict[str, Any]) -> None:

@@ -66,6 +66,14 @@ class SimilarComplaint(msgspec.Struct, kw_only=True):
     reasons: list[Reason]
 
 
+class Around(msgspec.Struct):
+    """What is around a complaint, the likeliest first: whom it may be about, and what may be the
+    same matter."""
+
+    candidates: list[Candidate]
+    similar: list[SimilarComplaint]
+
+
 class ConfirmSubject(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The factory that a complaint is about; without `licence` the only one of the site."""
 

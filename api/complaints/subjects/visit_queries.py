@@ -23,6 +23,14 @@ async def linked_to(tx: Tx, visit: UUID) -> list[UUID]:
     )
 
 
+async def linked_in_turn(tx: Tx, visit: UUID) -> list[UUID]:
+    """The same in the order in which their questions stand in the visit."""
+    return await tx.values(
+        "select complaint from complaint_visit where visit = $1 order by linked_at, complaint",
+        visit,
+    )
+
+
 async def link(tx: Tx, complaints: Sequence[UUID], visit: UUID) -> None:
     await tx.run(
         """

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from api.complaints import moving
+from api.complaints import moving, queries
 from api.complaints.categories import content
 from api.complaints.model import ComplaintRow, State
 from api.complaints.problems import SubjectsDiffer, SubjectUnconfirmed
@@ -16,9 +16,11 @@ from api.complaints.subjects import site_questions, visit_queries
 from api.complaints.subjects.site_questions import Told
 from api.complaints.subjects.views import PlanComplaintVisit
 from api.db import Tx
+from api.inspection.visits import reading as visits_reading
 from api.inspection.visits import service as visits
-from api.inspection.visits.model import AlreadyPlanned, PlanVisit
+from api.inspection.visits.model import AlreadyPlanned, PlanVisit, VisitNotFound
 from api.inspection.visits.views import Visit
+from api.permissions import EVERYTHING
 
 VERB = "complaint.handle"
 _answers = msgspec.json.Decoder(dict[str, Any])
@@ -33,7 +35,7 @@ async def plan(tx: Tx, id: UUID, wanted: PlanComplaintVisit) -> Visit:
     ids = sorted(set(wanted.complaints))
     await tx.lock([id, *ids])
     before = await visit_queries.linked_to(tx, id)
-    if before and before != ids:
+    if before and not set(ids) <= set(before):  # others may have been added since
         raise AlreadyPlanned(visit=id)
     move = None if before else "schedule"
     complaints = [await moving.held(tx, complaint, VERB, None) for complaint in ids]
@@ -60,6 +62,34 @@ async def plan(tx: Tx, id: UUID, wanted: PlanComplaintVisit) -> Visit:
     await visit_queries.link(tx, ids, id)
     for complaint in complaints:
         await moving.save(tx, complaint, "complaint.inspection_scheduled", {"visit": id})
+    return found
+
+
+async def add(tx: Tx, visit: UUID, id: UUID) -> Visit:
+    """One more complaint about the factory of a visit that is planned because of complaints and
+    has not begun; added twice it is there once.
+
+    Its questions come behind those that are asked already. Raises `VisitNotFound`, `VisitSealed`,
+    `ComplaintNotFound`, `ComplaintSealed`, `SubjectUnconfirmed`, `SubjectsDiffer`.
+    """
+    await tx.lock([visit, id])
+    seen = await visits_reading.read_visit(tx, visit)
+    before = await visit_queries.linked_in_turn(tx, visit)
+    if not before:
+        raise VisitNotFound(visit=visit)
+    if id in before:
+        return seen
+    complaint = await moving.held(tx, id, VERB, None)
+    at = await visit_queries.standing_at(tx, [seen.premises])
+    if at != [await _subject(tx, [complaint])]:
+        raise SubjectsDiffer()
+    if complaint.state != State.inspection_scheduled:
+        complaint.state = moving.target(complaint, "schedule")
+    rows = {row.id: row for row in await queries.complaints(tx, before, EVERYTHING)}
+    asked = await _items(tx, [*(rows[other] for other in before), complaint])
+    found = await visits.ask_more(tx, visit, asked)
+    await visit_queries.link(tx, [id], visit)
+    await moving.save(tx, complaint, "complaint.inspection_scheduled", {"visit": visit})
     return found
 
 

@@ -6,6 +6,7 @@ from api.inspection.visits.wording import Words
 
 EVENTS: Words = {
     "visit.planned": ("วางแผนการตรวจ", "visit planned"),
+    "visit.extended": ("เพิ่มข้อที่ต้องตรวจ", "more to look at was added"),
     "visit.recorded": ("บันทึกผลจากภาคสนาม", "noted in the field"),
     "visit.started": ("เริ่มการตรวจ", "visit started"),
     "visit.submitted": ("ส่งผลการตรวจ", "visit submitted"),
@@ -104,7 +105,13 @@ EVENTS: Words = {
     "complaint.rated": ("ผู้ร้องประเมินผล", "rated"),
     "complaint.me_too_added": ("มีผู้ร้องเพิ่ม", "another says so too"),
     "complaint.subject_confirmed": ("ยืนยันโรงงานที่ถูกร้อง", "which factory it is about"),
+    "complaint.noted": ("บันทึกภายใน", "noted among officers"),
+    "complaint.called": ("โทรศัพท์ถึงผู้ร้อง", "the complainant was called"),
+    "complaint.evidence_added": ("ผู้ร้องส่งภาพหรือเสียง", "the complainant sent evidence"),
+    "complaint_block.added": ("ระงับการรับเรื่องจากผู้ส่ง", "nothing more taken from its sender"),
+    "complaint_block.removed": ("เลิกระงับการรับเรื่องจากผู้ส่ง", "its sender may tell again"),
     "complaint.released": ("เผยแพร่ข้อความ", "words released"),
+    "complaint.unreleased": ("ถอนข้อความที่เผยแพร่", "words taken back"),
     "complaint.identity_opened": ("เปิดข้อมูลผู้ร้องที่ปิดผนึก", "the complainant's seal opened"),
     "complaint.clock_reminded": ("เตือนก่อนครบกำหนด", "reminded of a clock"),
     "complaint.clock_overdue": ("พ้นกำหนดดำเนินการ", "a clock ran out"),

@@ -91,6 +91,11 @@ async def insert_visit(
     )
 
 
+async def set_extra_items(tx: Tx, id: UUID, items: str) -> None:
+    """Of a visit that the caller has locked; no version, for no officer edited the plan."""
+    await tx.run("update visit set extra_items = $2::jsonb where id = $1", id, items)
+
+
 class SamePlan(msgspec.Struct):
     """What a plan said, to tell a replay from another plan under the same id."""
 

@@ -110,6 +110,18 @@ async def plan_visit(tx: Tx, id: UUID, plan: PlanVisit, extra_items: Sequence[It
     return await reading.read_visit(tx, id)
 
 
+async def ask_more(tx: Tx, id: UUID, extra_items: Sequence[Item]) -> Visit:
+    """`extra_items` take the place of those of a visit that has not begun; those that were there
+    keep their codes. Raises `VisitNotFound`, `VisitSealed`."""
+    await tx.lock([id])
+    visit = await reading.row(tx, id, "visit.plan")
+    if visit.state != VisitState.planned:
+        raise VisitSealed(state=visit.state)
+    await queries.set_extra_items(tx, id, checklists.text_of(extra_items))
+    await events.record(tx, "visit.extended", "visit", id, scopes=[events.province(visit.province)])
+    return await reading.read_visit(tx, id)
+
+
 async def _is_plan(tx: Tx, before: queries.SamePlan, plan: PlanVisit, team: Sequence[UUID]) -> bool:
     """Whether `plan` says what was planned; where it named no licence, the site's own was taken."""
     site = await queries.site(tx, plan.premises, None)

@@ -51,8 +51,10 @@ class Told:
         return talk
 
 
-async def exchange(hub: Hub, told: Told, asked: Exchange) -> Exchanged:
-    """Raises `ChallengeOver`, `BridgeUnknown`, `BridgeEnded` and `BridgeForked`."""
+async def exchange(hub: Hub, told: Told, asked: Exchange, gone: asyncio.Future[None]) -> Exchanged:
+    """`gone` is done when nobody waits for the answer any more: then nothing is told, that would
+    be told to nobody. Raises `ChallengeOver`, `BridgeUnknown`, `BridgeEnded` and `BridgeForked`.
+    """
     challenge = _challenge(asked.hello)
     if not challenges.stands(challenge, clock.now()):
         raise ChallengeOver()
@@ -60,24 +62,31 @@ async def exchange(hub: Hub, told: Told, asked: Exchange) -> Exchanged:
         device = await connecting.connect(tx, asked.hello, challenge, hub.server)
     hub.came_by_http(device.id)
     talk = told.talk(hub, device.id, challenge)
+    talk.turn = turn = object()
+    hub.wake_here(device.id)  # an earlier exchange of the device that still waits
     out: list[FromServer] = [welcome(device)]
     try:
         for said in asked.messages:
             answer = await talk.answer(said)
             if answer is not None:
                 out.append(answer)
-        out += await _news(hub, talk, asked.wait_s if len(out) == 1 else 0)
+        out += await _news(hub, talk, asked.wait_s if len(out) == 1 else 0, gone, turn)
     except Over as over:
         out.append(Ended(over.code))
     return Exchanged(challenge=challenges.issue(clock.now()), messages=out)
 
 
-async def _news(hub: Hub, talk: Talk, wait_s: float) -> list[FromServer]:
+async def _news(
+    hub: Hub, talk: Talk, wait_s: float, gone: asyncio.Future[None], turn: object
+) -> list[FromServer]:
     """What is new, as soon as something is; nothing after `wait_s`."""
     until = time.monotonic() + wait_s
     with hub.waiting(talk.bridge) as moved:
+        gone.add_done_callback(lambda _: moved.set())
         while True:
             moved.clear()
+            if gone.done() or talk.turn is not turn:
+                return []
             found = await talk.news()
             left = until - time.monotonic()
             if found or left <= 0 or hub.stopping:
@@ -85,7 +94,7 @@ async def _news(hub: Hub, talk: Talk, wait_s: float) -> list[FromServer]:
             try:
                 await asyncio.wait_for(moved.wait(), left)
             except TimeoutError:
-                return await talk.news()
+                continue
 
 
 def _challenge(hello: Signed) -> bytes:

@@ -141,7 +141,7 @@ class Hub:
         """After the commit: something of these is new, here and on every other server."""
         for of in (bridge, session):
             if of is not None:
-                self._wake(of)
+                self.wake_here(of)
                 self._told_elsewhere(of)
 
     def show(self, photo: Photo) -> None:
@@ -151,7 +151,7 @@ class Hub:
         if self.wire and len(told) < LARGEST:
             self.wire.tell(told)
 
-    def _wake(self, of: UUID) -> None:
+    def wake_here(self, of: UUID) -> None:
         if socket := self.sockets.get(of):
             socket.wake()
         for event in self._waiting.get(of, ()):
@@ -183,7 +183,7 @@ class Hub:
                 self.photos.put(Photo.heard(rest))
             elif kind == "m":
                 for text in rest.split(" "):
-                    self._wake(UUID(text))
+                    self.wake_here(UUID(text))
 
     # -- what nobody told ------------------------------------------------------------------------
 
@@ -216,14 +216,14 @@ class Hub:
         moved = await intents.moved_since(tx, since, here, others)
         for row in moved:
             if self._moved.get(row.id) != row.version:
-                self._wake(row.bridge)
-                self._wake(row.session)
+                self.wake_here(row.bridge)
+                self.wake_here(row.session)
         self._moved = {row.id: row.version for row in moved}
         for bridge in await queries.with_new_tickets(tx, here, since):
-            self._wake(bridge)
+            self.wake_here(bridge)
         for session in await queries.ended(tx, others):
             authentication.forget(session)
-            self._wake(session)
+            self.wake_here(session)
         for lost in await queries.lost(tx, bridges, self.server):
             if socket := self.sockets.get(lost.bridge):
                 socket.end("elsewhere" if lost.state == "active" else lost.state)

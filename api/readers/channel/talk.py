@@ -11,8 +11,9 @@ import msgspec
 from api import clock, keys
 from api.permissions import Bridge
 from api.problems import Overloaded, Problem
-from api.readers.bridges import attached, connecting
+from api.readers.bridges import attached, connecting, device_queries
 from api.readers.bridges.connecting import Device
+from api.readers.bridges.device_queries import DeviceRow
 from api.readers.channel import photos
 from api.readers.channel.hub import Hub
 from api.readers.intents import service as intents
@@ -59,7 +60,7 @@ class _About(msgspec.Struct):
 class Talk:
     """One bridge's side of things: what it was told, so that it is told each thing once."""
 
-    __slots__ = ("_counted", "_progress", "_tickets", "_told", "bridge", "challenge", "hub")
+    __slots__ = ("_counted", "_progress", "_tickets", "_told", "bridge", "challenge", "hub", "turn")
 
     def __init__(self, hub: Hub, bridge: UUID, challenge: bytes) -> None:
         self.hub, self.bridge, self.challenge = hub, bridge, challenge
@@ -67,6 +68,7 @@ class Talk:
         self._tickets: frozenset[UUID] | None = None
         self._progress: Progress | None = None
         self._counted = 0.0
+        self.turn: object = None
 
     async def news(self) -> list[FromServer]:
         """What it has not been told yet: cards waited for, or no longer, and its tickets."""
@@ -124,7 +126,9 @@ class Talk:
         if isinstance(said, Rotated):
             async with self.hub.slots, self.hub.db.begin(Bridge(self.bridge)) as tx:
                 await connecting.rotate(tx, self.bridge, said, self.challenge)
-            return None
+                row = await device_queries.device(tx, self.bridge)
+            assert row is not None
+            return welcome(row)
         assert isinstance(said, Greeting)
         return NotTaken(BridgeUnknown.code)
 
@@ -162,7 +166,7 @@ class Talk:
         await self._note(Progress(photo.intent, "photo", None, size, size))
 
 
-def welcome(device: Device) -> Welcome:
+def welcome(device: Device | DeviceRow) -> Welcome:
     kid, public = keys.ring().sealing()
     return Welcome(
         device.sequence,

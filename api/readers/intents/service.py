@@ -18,7 +18,6 @@ from api.jobs import Job
 from api.permissions import Reach, Session
 from api.readers.intents import queries
 from api.readers.intents.queries import Moved, Open, Place, Row
-from api.readers.intents.words import FAULT_TH
 from api.readers.model import (
     INTENT_FOR,
     INTENT_MOVES,
@@ -40,6 +39,7 @@ from api.readers.problems import (
 from api.readers.views import ArmIntent, Intent
 from reader_bridge.fields import Field
 from reader_bridge.messages import Progress
+from reader_bridge.texts import FAULT
 
 HEARD_WITHIN: Final = timedelta(minutes=3)
 """A bridge that no server heard of for longer is not there; presence is noted every minute."""
@@ -239,7 +239,7 @@ def view(row: Row, now: datetime) -> Intent:
         state_th=INTENT_TH[state],
         step=row.step,
         fault=row.fault,
-        fault_th=FAULT_TH[row.fault] if row.fault else None,
+        fault_th=FAULT[row.fault][0] if row.fault else None,
         done=row.done,
         total=row.total,
         reading=row.reading,
