@@ -12,7 +12,7 @@ from api.readers.model import Incident, Purpose
 from api.readers.views import ReadingLine
 
 
-class Count(msgspec.Struct, kw_only=True):
+class Count(msgspec.Struct):
     """Readings of one officer for one purpose on one day in Bangkok. `seen`: without a chip."""
 
     day: date
@@ -56,7 +56,7 @@ class Unused(msgspec.Struct, kw_only=True):
     rate: float
 
 
-class DayAct(msgspec.Struct, kw_only=True):
+class DayAct(msgspec.Struct):
     """What an officer did, or had read for them (`reading.taken`), about a record."""
 
     id: UUID
@@ -68,7 +68,7 @@ class DayAct(msgspec.Struct, kw_only=True):
     desk: UUID | None
 
 
-class IncidentCount(msgspec.Struct, kw_only=True):
+class IncidentCount(msgspec.Struct):
     """Incidents of one device of one kind; `unlooked`: at which nobody has looked."""
 
     bridge: UUID
