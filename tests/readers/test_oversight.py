@@ -264,13 +264,13 @@ async def test_the_same_office_another_of_its_province_and_one_without_place_are
 ) -> None:
     local, index = await book.office("local-11-sample"), sealed.index("reading.cid", CID)
     nowhere = ids.new()
-    async with world.db.begin(Worker("test")) as tx, tx.savepoint():
-        pass
-    async with world.db.pool.acquire() as connection:
-        await connection.execute(
-            "reset role; insert into office (id, code, kind, name_th, name_en) "
-            f"values ('{nowhere}', 'nowhere', 'ministry', 'ตัวอย่าง', 'Sample');"
-            "set role superapp_app"
+    async with world.db.begin(Worker("test")) as tx:
+        await tx.run(
+            """
+            insert into office (id, code, kind, name_th, name_en)
+            values ($1, 'nowhere', 'ministry', 'ตัวอย่าง', 'Sample')
+            """,
+            nowhere,
         )
     start = ago(days=1)
     await book.reading(start, cid_index=index)
