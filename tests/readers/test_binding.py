@@ -56,7 +56,8 @@ async def holder(world: World, cid: str | None = None) -> Person:
 
 def of(cid: str, **more: Any) -> CardText:
     name = Name(prefix="นาง", first="ตัวอย่าง", last="ผูกบัญชี")
-    return CardText(cid=cid, name_th=name, name_en=Name(first="Sample", last="Holder"), **more)
+    said = {"no_expiry": True} | more
+    return CardText(cid=cid, name_th=name, name_en=Name(first="Sample", last="Holder"), **said)
 
 
 async def card(desk: Desk, text: CardText, *, face: bool | None = True) -> UUID:
@@ -192,13 +193,16 @@ async def test_no_role_comes_of_a_number_that_stands_on_the_officers_list(
     assert (await person.get("/v1/me")).json()["roles"] == ["citizen"]
 
 
-@pytest.mark.parametrize("why", ["face", "expired", "no_number"])
+@pytest.mark.parametrize("why", ["face", "expired", "no_number", "no_expiry"])
 async def test_a_reading_that_does_not_say_who_stands_there_binds_nothing(
     world: World, desk: Desk, why: str
 ) -> None:
     person, text = await holder(world), of("1999900005007")
     if why == "expired":
-        text = of("1999900005007", expires=PartialDate(year=2020, month=1, day=1))
+        until = PartialDate(year=2020, month=1, day=1)
+        text = of("1999900005007", expires=until, no_expiry=None)
+    if why == "no_expiry":
+        text = of("1999900005007", no_expiry=None)
     if why == "no_number":
         text = CardText(name_th=text.name_th)
     reading = await card(desk, text, face=None if why == "face" else True)

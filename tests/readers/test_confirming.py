@@ -34,8 +34,10 @@ async def line_of(world: World, key: str) -> UUID:
 
 
 async def card(desk: Desk, officer: UUID, cid: str, *, face: bool = True) -> UUID:
-    waiting = await desk.arm(Purpose.confirm_officer, about=officer)
-    receipt = await desk.read(waiting, purpose="confirm_officer", text=CardText(cid=cid))
+    waiting = await desk.arm(Purpose.confirm_officer, about=officer, fields=("cid", "expires"))
+    receipt = await desk.read(
+        waiting, purpose="confirm_officer", text=CardText(cid=cid, no_expiry=True)
+    )
     assert receipt.reading is not None and desk.actor is not None
     if face:
         async with desk.db.begin(desk.actor) as tx:

@@ -28,6 +28,8 @@ def of_person(used: Used) -> PersonsCard:
         raise ReadingNotEnough(reason="no_chip")
     if not card.cid:
         raise ReadingNotEnough(reason="no_number")
+    if card.expires is None and not card.no_expiry:
+        raise ReadingNotEnough(reason="no_expiry")
     if "card:expired" in used.flags:
         raise ReadingNotEnough(reason="expired")
     if "officer-face-match" not in used.levels:

@@ -31,8 +31,9 @@ class ReadingNotEnough(
     en="This reading does not say who the person is ({reason})",
 ):
     """`reason`: `no_chip` (a document was only seen: whoever has no card of their own with them, a
-    minor or a proxy, comes in person with it), `no_number` (the number was not read), `face` (the
-    officer has not said that face and photograph match) or `expired`."""
+    minor or a proxy, comes in person with it), `no_number` or `no_expiry` (the number, or until
+    when the card is good, was not read), `expired`, or `face` (the officer has not said that face
+    and photograph match)."""
 
 
 class OwnCard(
