@@ -218,6 +218,12 @@ async def test_counts_are_by_officer_purpose_and_day_in_bangkok(world: World, bo
         (days[0].isoformat(), 1, 0, 0),
         (days[1].isoformat(), 2, 1, 1),
     ]
+    assert found == await items(
+        world.auditor, "counts", officer=book.desk.account, office=book.desk.office
+    )
+    everybody = await items(world.auditor, "counts")
+    assert [r for r in everybody if r["account"] == str(book.desk.account)] == found
+    assert everybody == await items(world.auditor, "counts", office=book.desk.office)
     pages, cursor = list[Any](), None
     for _ in range(5):
         query = {"limit": 1} | ({"cursor": cursor} if cursor else {})

@@ -47,11 +47,13 @@ select id, label, purpose, about, levels, flags, account, office, desk, bridge, 
     received_at, used_for, used_by, used_at
 from reading
 """
-# The planner takes the index of the account, of the office or of the time by what is asked for.
+# A statement for each index: one for all would be planned once, for none of them.
+_OF_ALL = "and $3::uuid is null and $4::uuid is null "
+_OF_OFFICE = "and office = $3 and $4::uuid is null "
+_OF_ACCOUNT = "and account = $4 and ($3::uuid is null or office = $3) "
+_OF = "and ($3::uuid is null or office = $3) and ($4::uuid is null or account = $4) "
 _WHERE = """
 where received_at >= $1 and received_at < $2
-    and ($3::uuid is null or office = $3)
-    and ($4::uuid is null or account = $4)
     and ($5::text is null or purpose = $5)
     and ($6::uuid is null or desk = $6)
     and ($7::text is null or label = $7)
@@ -65,12 +67,13 @@ async def readings(
     tx: Tx, w: Wanted, before: datetime | None, before_id: UUID | None, limit: int
 ) -> list[ReadingLine]:
     """The newest first."""
-    return await tx.all(
-        ReadingLine,
-        _LINE + _WHERE + _NEWEST,
-        *(w.since, w.until, w.office, w.account, w.purpose, w.desk, w.label, w.used),
-        *(before, before_id, limit),
-    )
+    wanted = (w.since, w.until, w.office, w.account, w.purpose, w.desk, w.label, w.used)
+    args = (*wanted, before, before_id, limit)
+    if w.account is not None:
+        return await tx.all(ReadingLine, _LINE + _WHERE + _OF_ACCOUNT + _NEWEST, *args)
+    if w.office is not None:
+        return await tx.all(ReadingLine, _LINE + _WHERE + _OF_OFFICE + _NEWEST, *args)
+    return await tx.all(ReadingLine, _LINE + _WHERE + _OF_ALL + _NEWEST, *args)
 
 
 async def face_differs(
@@ -79,7 +82,7 @@ async def face_differs(
     """Those of which the officer said that the face differs."""
     return await tx.all(
         ReadingLine,
-        _LINE + _WHERE + "and 'face:differs' = any (flags) " + _NEWEST,
+        _LINE + _WHERE + _OF + "and 'face:differs' = any (flags) " + _NEWEST,
         *(w.since, w.until, w.office, w.account, w.purpose, w.desk, w.label, w.used),
         *(before, before_id, limit),
     )
@@ -93,6 +96,7 @@ async def late(
         ReadingLine,
         _LINE
         + _WHERE
+        + _OF
         + "and label = 'offline' and received_at - read_at > make_interval(hours => $12::int) "
         + _NEWEST,
         *(w.since, w.until, w.office, w.account, w.purpose, w.desk, w.label, w.used),
@@ -104,38 +108,40 @@ async def lines(tx: Tx, ids: list[UUID]) -> list[ReadingLine]:
     return await tx.all(ReadingLine, _LINE + "where id = any ($1)", ids)
 
 
+_COUNTS = """
+with of_day as (
+    select (received_at at time zone 'Asia/Bangkok')::date as day, account, purpose,
+        count(*) as taken,
+        count(used_at) as used,
+        count(*) filter (where label = 'seen') as seen,
+        count(*) filter (where label = 'offline') as offline,
+        count(*) filter (where 'officer-face-match' = any (levels)) as face_compared,
+        count(*) filter (where 'face:differs' = any (flags)) as face_differs
+    from reading
+    where received_at >= $1
+        and received_at < least($2::timestamptz,
+            ($6::date + 1)::timestamp at time zone 'Asia/Bangkok')
+        and purpose <> 'map_desk' and ($5::text is null or purpose = $5)
+"""
+_COUNTED = """
+    group by 1, 2, 3
+)
+select day, account, purpose, taken, used, seen, offline, face_compared, face_differs
+from of_day
+where $6::date is null or day < $6 or (account, purpose) > ($7::uuid, $8::text)
+order by day desc, account, purpose limit $9
+"""
+
+
 async def counts(tx: Tx, w: Wanted, after: AfterCount | None, limit: int) -> list[Count]:
     """Officer × purpose × day, the newest day first."""
-    return await tx.all(
-        Count,
-        """
-        with of_day as (
-            select (received_at at time zone 'Asia/Bangkok')::date as day, account, purpose,
-                count(*) as taken,
-                count(used_at) as used,
-                count(*) filter (where label = 'seen') as seen,
-                count(*) filter (where label = 'offline') as offline,
-                count(*) filter (where 'officer-face-match' = any (levels)) as face_compared,
-                count(*) filter (where 'face:differs' = any (flags)) as face_differs
-            from reading
-            where received_at >= $1
-                and received_at < least($2::timestamptz,
-                    ($6::date + 1)::timestamp at time zone 'Asia/Bangkok')
-                and purpose <> 'map_desk'
-                and ($3::uuid is null or office = $3)
-                and ($4::uuid is null or account = $4)
-                and ($5::text is null or purpose = $5)
-            group by 1, 2, 3
-        )
-        select day, account, purpose, taken, used, seen, offline, face_compared, face_differs
-        from of_day
-        where $6::date is null or day < $6 or (account, purpose) > ($7::uuid, $8::text)
-        order by day desc, account, purpose limit $9
-        """,
-        *(w.since, w.until, w.office, w.account, w.purpose),
-        *((after.day, after.account, after.purpose) if after else (None, None, None)),
-        limit,
-    )
+    place = (after.day, after.account, after.purpose) if after else (None, None, None)
+    args = (w.since, w.until, w.office, w.account, w.purpose, *place, limit)
+    if w.account is not None:
+        return await tx.all(Count, _COUNTS + _OF_ACCOUNT + _COUNTED, *args)
+    if w.office is not None:
+        return await tx.all(Count, _COUNTS + _OF_OFFICE + _COUNTED, *args)
+    return await tx.all(Count, _COUNTS + _OF_ALL + _COUNTED, *args)
 
 
 class UnusedRow(msgspec.Struct):
@@ -145,35 +151,37 @@ class UnusedRow(msgspec.Struct):
     unused: int
 
 
+_UNUSED = """
+with by_officer as (
+    select account, office, count(*) as taken,
+        count(*) filter (where used_at is null
+            or used_at > received_at + interval '1 hour') as unused
+    from reading
+    where received_at >= $1 and received_at < least($2::timestamptz, $5)
+        and purpose in ('serve_order', 'identify_complainant') and 'face:differs' <> all (flags)
+"""
+_UNUSED_END = """
+    group by 1, 2
+)
+select account, office, taken, unused from by_officer
+where unused > 0 and ($6::bigint is null or unused < $6
+    or unused = $6 and (account, office) > ($7::uuid, $8::uuid))
+order by unused desc, account, office limit $9
+"""
+
+
 async def unused(
     tx: Tx, w: Wanted, most: datetime, after: AfterUnused | None, limit: int
 ) -> list[UnusedRow]:
     """By officer and office, the most first; readings from before `most`, which have had their
     hour."""
-    return await tx.all(
-        UnusedRow,
-        """
-        with by_officer as (
-            select account, office, count(*) as taken,
-                count(*) filter (where used_at is null
-                    or used_at > received_at + interval '1 hour') as unused
-            from reading
-            where received_at >= $1 and received_at < least($2::timestamptz, $5)
-                and purpose in ('serve_order', 'identify_complainant')
-                and 'face:differs' <> all (flags)
-                and ($3::uuid is null or office = $3)
-                and ($4::uuid is null or account = $4)
-            group by 1, 2
-        )
-        select account, office, taken, unused from by_officer
-        where unused > 0 and ($6::bigint is null or unused < $6
-            or unused = $6 and (account, office) > ($7::uuid, $8::uuid))
-        order by unused desc, account, office limit $9
-        """,
-        *(w.since, w.until, w.office, w.account, most),
-        *((after.unused, after.account, after.office) if after else (None, None, None)),
-        limit,
-    )
+    place = (after.unused, after.account, after.office) if after else (None, None, None)
+    args = (w.since, w.until, w.office, w.account, most, *place, limit)
+    if w.account is not None:
+        return await tx.all(UnusedRow, _UNUSED + _OF_ACCOUNT + _UNUSED_END, *args)
+    if w.office is not None:
+        return await tx.all(UnusedRow, _UNUSED + _OF_OFFICE + _UNUSED_END, *args)
+    return await tx.all(UnusedRow, _UNUSED + _OF_ALL + _UNUSED_END, *args)
 
 
 class CrossingRow(msgspec.Struct):
