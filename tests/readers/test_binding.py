@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -27,7 +28,7 @@ NUMBERS = iter(
     [
         *("1999900005007", "1999900005015", "1999900005023", "1999900005031", "1999900005040"),
         *("1999900005058", "1999900005066", "1999900005074", "1999900005082", "1999900005091"),
-        *("1999900005104", "1999900005112"),
+        *("1999900005104", "1999900005112", "1999900005121", "1999900005139"),
     ]
 )
 FIELDS = ("cid", "name_th", "name_en", "expires")
@@ -171,6 +172,31 @@ async def test_a_card_of_another_person_changes_nothing_and_the_administrator_is
     await world.work()
     told = (await world.administrator.get("/v1/messages")).text
     assert str(nobody_yet.account) in told and str(other.account) in told
+
+
+async def test_one_number_goes_to_one_of_two_accounts_at_two_counters_at_once(
+    world: World, desk: Desk, db: Database
+) -> None:
+    other, cid = await at_desk(db, world, "inspector-2"), next(NUMBERS)
+    asked = [
+        bind(world[key], await card(at, of(cid)), await code(await holder(world)))
+        for key, at in (("inspector", desk), ("inspector-2", other))
+    ]
+    found = sorted(await asyncio.gather(*asked), key=lambda answer: answer[0])
+    assert [status for status, _ in found] == [200, 409]
+    assert found[1][1]["code"] == "accounts/national-id-elsewhere"
+
+
+async def test_one_code_shown_at_two_counters_at_once_is_used_once(
+    world: World, desk: Desk, db: Database
+) -> None:
+    other, cid = await at_desk(db, world, "inspector-2"), next(NUMBERS)
+    shown = await code(await holder(world))
+    asked = [
+        bind(world[key], await card(at, of(cid)), shown)
+        for key, at in (("inspector", desk), ("inspector-2", other))
+    ]
+    assert sorted([s for s, _ in await asyncio.gather(*asked)]) == [200, 404]
 
 
 async def test_a_listed_officers_number_goes_to_no_second_account(world: World, desk: Desk) -> None:
