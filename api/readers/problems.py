@@ -353,7 +353,7 @@ class ReadingStale(
     th="การอ่านบัตรนี้เก่าเกินไป กรุณาอ่านใหม่",
     en="This reading is too old to be used; read the card again",
 ):
-    """It may be used within an hour of its arrival."""
+    """It may be used within fifteen minutes of its arrival."""
 
 
 class ReadingExists(

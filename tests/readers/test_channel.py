@@ -20,7 +20,7 @@ from api import ids
 from api.accounts import seed as accounts
 from api.db import Database
 from api.permissions import Worker
-from api.readers.channel import hub, photos
+from api.readers.channel import hub
 from api.settings import Settings
 from reader_bridge import messages
 from reader_bridge.fields import Fault
@@ -226,24 +226,9 @@ async def test_a_photograph_is_gone_after_ninety_seconds(
     held[told.intent] = (ends - 90, photo)
     path = f"/v1/readings/{receipt.reading}/photo"
     assert (await get(one, world.inspector, path)).json()["code"] == "readers/photo-gone"
+    one.hub.photos.sweep()
     assert one.hub.photos.get(told.intent) is None
     await bridge.close()
-
-
-def test_a_photograph_that_is_sent_again_keeps_no_other_on_the_screen(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    at = [1000.0]
-    monkeypatch.setattr(photos.time, "monotonic", lambda: at[0])
-    held, sealed = photos.Photos(), messages.Sealed("k", b"x")
-    first, other = (photos.Photo(ids.new(), ids.new(), sealed) for _ in range(2))
-    held.put(first)
-    held.put(other)
-    at[0] += 80
-    held.put(first)
-    at[0] += 11
-    assert held.get(first.intent) is first and held.get(other.intent) is None
-    assert len(held) == 1
 
 
 async def test_a_photograph_of_another_device_intent_or_number_is_not_passed_on(
@@ -383,9 +368,9 @@ async def test_tickets_are_told_when_they_are_given_and_when_they_are_void(
     async with db.begin(Worker("test")) as tx:
         await tx.run(
             """
-            insert into offline_ticket (id, bridge, desk, reader, account, purpose, fields,
-                nonce, issued_at, expires_at)
-            values ($1, $2, $3, $8, $4, 'identify_complainant', '{cid}', $5, $6, $7)
+            insert into offline_ticket (id, bridge, desk, account, purpose, fields, nonce,
+                issued_at, expires_at)
+            values ($1, $2, $3, $4, 'identify_complainant', '{cid}', $5, $6, $7)
             """,
             ticket,
             bridge.id,
@@ -394,7 +379,6 @@ async def test_tickets_are_told_when_they_are_given_and_when_they_are_void(
             ticket.bytes * 2,
             tx.now,
             tx.now + timedelta(hours=1),
-            bridge.reader,
         )
     told = await bridge.until(Tickets, within_s=4)
     assert [t.id for t in told.tickets] == [ticket]

@@ -54,6 +54,23 @@ class Used(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Used({self.id})"
 
+    @property
+    def name(self) -> str:
+        """In one line, Thai; empty where it was not read."""
+        if self.document is not None:
+            return self.document.name
+        if self.card is None or self.card.name_th is None:
+            return ""
+        name = self.card.name_th
+        return " ".join(filter(None, (name.prefix + name.first, name.middle, name.last)))
+
+    @property
+    def number(self) -> str:
+        """The CID, or what stands on the document; empty where it was not read."""
+        if self.document is not None:
+            return self.document.number
+        return "" if self.card is None else self.card.cid or ""
+
 
 async def use(
     tx: Tx, reading: UUID, purpose: Purpose, *, about: UUID | None, used_for: str, by: UUID
@@ -65,9 +82,7 @@ async def use(
     Raises `ReadingNotFound` (not of this session), `ReadingUsed`, `ReadingForOther`,
     `ReadingStale`, `ReadingFaceDiffers`.
     """
-    row = await queries.held(tx, reading)
-    if row is None or not is_own(tx, row):
-        raise ReadingNotFound()
+    row = await own(tx, reading)
     if row.used_at is not None:
         raise ReadingUsed(used_for=row.used_for)
     if row.purpose != purpose or (row.about is not None and row.about != about):
@@ -89,6 +104,23 @@ async def use(
         card=card,
         document=document,
     )
+
+
+async def own(tx: Tx, reading: UUID) -> Row:
+    """The caller's own reading, for a change. Raises `ReadingNotFound`."""
+    row = await queries.held(tx, reading)
+    if row is None or not is_own(tx, row):
+        raise ReadingNotFound()
+    return row
+
+
+async def spend(tx: Tx, reading: UUID, *, used_for: str, by: UUID) -> None:
+    """Uses a reading up after a refusal that must stand; one that is used already stays."""
+    row = await queries.held(tx, reading)
+    if row is not None and row.used_at is None:
+        await queries.use(tx, reading, used_for, by)
+        facts = {"for": used_for, "by": by}
+        await events.record(tx, "reading.used", "reading", reading, facts=facts)
 
 
 def is_own(tx: Tx, row: Row) -> bool:
