@@ -90,7 +90,8 @@ class PC(Bridge):
     async def _hear(self, found: Any) -> None:
         match found:
             case Arm() if found.intent not in self.stated_for:
-                stated = self.stated(found, audience=PUBLIC_URL)  # written down before anything is said of it
+                # written down before anything is said of it
+                stated = self.stated(found, audience=PUBLIC_URL)
                 self.stated_for[found.intent] = self.sequence
                 self.unsettled.append((self.sequence, stated))
                 await self.say(stated)
