@@ -19,7 +19,13 @@ from typing import Final
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, WebSocketException
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+    WebSocketException,
+)
 
 from reader_bridge import messages
 from reader_bridge.agent import Agent
@@ -48,6 +54,15 @@ log = logging.getLogger("reader_bridge.link")
 FIRST_RETRY_S: Final = 1.0
 LONGEST_RETRY_S: Final = 300.0
 """The fleet's reconnects are spread over this when an outage was long."""
+AFTER_THE_SERVER: Final = 6
+"""Where the server ended the line, or vanished in the middle of it, ten thousand others lost theirs
+in the same moment: the first try is spread over 2**6 seconds. A line that fell silent is this PC's
+own trouble, and is tried again within one."""
+REFUSALS: Final = 3
+"""Handshakes in a row that fail as they do at an overloaded server, until it is taken for a proxy
+that knows no WebSocket: a fleet on the fall-back is what such a server needs least."""
+SILENT: Final = 1011
+"""The code with which this side gives a connection up that answers no ping."""
 ANSWER_S: Final = 15.0
 PING_S: Final = 20.0
 HTTP_FOR: Final = timedelta(minutes=10)
@@ -76,7 +91,7 @@ class Link:
         self._out: asyncio.Queue[FromBridge] = asyncio.Queue(QUEUE)
         self._fresh = asyncio.Event()
         self._sent = 0
-        self._tries = 0
+        self._tries = self._refused = 0
         agent.say, agent.stated = self.say, self._fresh.set
 
     def say(self, message: FromBridge) -> None:
@@ -94,12 +109,19 @@ class Link:
                     http_until = None
                 else:
                     await self._by_http()
-            except InvalidHandshake as error:  # somebody on the way takes no WebSocket
-                log.warning("no WebSocket: %s; going on by HTTP", type(error).__name__)
-                http_until = datetime.now(UTC) + HTTP_FOR
+            except InvalidHandshake as error:
                 self._note("error", f"WebSocket: {error}")
-                continue
+                self._refused += 1
+                if not _busy(error) or self._refused >= REFUSALS:
+                    # Somebody on the way takes no WebSocket.
+                    log.warning("no WebSocket: %s; going on by HTTP", type(error).__name__)
+                    http_until = datetime.now(UTC) + HTTP_FOR
+                    continue
+                log.warning("server out of order: %s", type(error).__name__)
+                self._tries = max(self._tries, AFTER_THE_SERVER)
             except (OSError, WebSocketException, httpx.HTTPError, TimeoutError) as error:
+                if _by_the_server(error):
+                    self._tries = max(self._tries, AFTER_THE_SERVER)
                 log.warning("line broken: %s", type(error).__name__)
                 self._note("error", f"{type(error).__name__}: {error}")
             self._note("connected", "")
@@ -263,7 +285,7 @@ class Link:
         self.journal.remember_key(welcome.key)
         self.agent.key = welcome.key
         self._sent = welcome.sequence
-        self._tries = 0
+        self._tries = self._refused = 0
         self._fresh.set()
         self._note("connected", f"{datetime.now(UTC).isoformat(timespec='seconds')} {by}")
         self._note("error", "")
@@ -306,6 +328,23 @@ class Link:
         """For `reader-bridge status`; never what was read."""
         if self.journal.notes().get(name, "") != value:
             self.journal.note(name, value[:300])
+
+
+def _busy(error: InvalidHandshake) -> bool:
+    """What a server says, or whoever stands before it, while it begins, ends or has too much to do;
+    also some proxies that know no WebSocket."""
+    if isinstance(error, InvalidStatus):
+        return error.response.status_code == 429 or error.response.status_code >= 500
+    return isinstance(error, InvalidMessage)
+
+
+def _by_the_server(error: Exception) -> bool:
+    """It ended the line, or is too busy to take one."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code >= 500
+    if not isinstance(error, ConnectionClosed):
+        return False
+    return error.rcvd is not None or error.sent is None or error.sent.code != SILENT
 
 
 def _code(answer: httpx.Response) -> str:

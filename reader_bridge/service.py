@@ -68,9 +68,7 @@ async def serve(where: Path, software: str, port: Port, stopping: asyncio.Event)
     line.readers = watcher.readers
     watcher.start()
     journal.note("pid", str(os.getpid()))
-    until = loop.time() + FIRST_LOOK_S
-    while not watcher.looked and loop.time() < until:
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(watcher.first_look, FIRST_LOOK_S)
     serving = asyncio.create_task(line.run())
     told = asyncio.create_task(stopping.wait())
     try:
