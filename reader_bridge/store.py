@@ -147,8 +147,7 @@ class Store:
         self._owner = hashlib.sha256(device.public).digest()
 
     def _create(self) -> None:
-        """Empty, in place of whatever was there; SQLite's own file beside it goes first, or it
-        would be played back into the new one."""
+        """Empty, in place of whatever was there."""
         try:
             for name in (f"{self.path.name}-journal", self.path.name):
                 (self.path.parent / name).unlink(missing_ok=True)
