@@ -174,7 +174,9 @@ class Store:
     def _check_owner(self) -> None:
         owner = self.get("owner")
         if owner != self._owner:
-            raise OfAnother(f"{self.path} is of another key of this device; enrol anew")
+            raise OfAnother(
+                f"{self.path} is of another key of this device: try again, else enrol anew"
+            )
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
