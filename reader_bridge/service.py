@@ -29,6 +29,9 @@ from reader_bridge.stating import Identity, Stating
 from reader_bridge.watcher import Watcher
 
 log = logging.getLogger("reader_bridge")
+FIRST_LOOK_S: Final = 5.0
+"""So long the line waits for the watcher's first look: a greeting that names no readers says that
+all are gone, and the server takes those that cannot be told apart off their desks."""
 LOOK_S: Final = 5.0
 """So often it is looked whether the watcher's thread still lives."""
 ROTATES_S: Final = 60.0
@@ -91,6 +94,9 @@ async def serve(where: Path, software: str, port: Port, stopping: asyncio.Event)
         agent.use(watcher, cards)
         line.readers = watcher.readers
         watcher.start()
+        until = loop.time() + FIRST_LOOK_S
+        while not watcher.looked and loop.time() < until:
+            await asyncio.sleep(0.01)
         tasks = [
             asyncio.create_task(work) for work in (line.run(), _outlives(watcher), stopping.wait())
         ]
