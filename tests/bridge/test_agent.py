@@ -54,7 +54,7 @@ async def test_a_card_that_came_just_before_the_intent_is_not_read(tmp_path: Pat
     async with seat(tmp_path) as pc:
         asked = arm()
         card = pc.port.insert(A, VirtualCard(person(1)))
-        await asyncio.sleep(0)  # the watcher may or may not have told of it yet
+        time.sleep(0.1)  # the watcher has seen it, and this loop has not heard of it yet
         pc.agent.heard(asked)
         await pc.step(asked, "take_card_out", Fault.card_left)
         await asyncio.sleep(0.1)

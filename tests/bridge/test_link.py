@@ -101,7 +101,7 @@ async def test_a_server_that_takes_nothing_is_not_asked_in_a_loop(tmp_path: Path
         assert heard < 10
 
 
-@pytest.mark.parametrize("code", ["frozen", "revoked", "unknown", "of a later version"])
+@pytest.mark.parametrize("code", ["frozen", "revoked", "of a later version"])
 async def test_a_device_that_is_ended_stops_and_says_so(tmp_path: Path, code: str) -> None:
     async with pc(tmp_path) as at:
 
@@ -114,6 +114,28 @@ async def test_a_device_that_is_ended_stops_and_says_so(tmp_path: Path, code: st
         with pytest.raises(Over):
             await asyncio.wait_for(at.link.run(), 5)
         assert at.journal.notes()["ended"]
+
+
+async def test_a_device_that_the_server_does_not_know_waits_for_it_to_know_better(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+        at.server.key = bytes(31) + b"x"  # the server was set up wrong for a while
+        pauses: list[int] = []
+        real = at.link.pause
+
+        def pause() -> float:
+            pauses.append(at.link._tries)
+            return real()
+
+        at.link.pause = pause  # type: ignore[method-assign]
+        async with up(at.link) as line:
+            await at.until(lambda: len(pauses) > 2)
+            assert min(pauses) >= 16 and at.journal.notes()["ended"]
+            at.server.key = at.device.public
+            await at.until(lambda: at.server.hellos)
+            assert not line.done()
+        assert not at.journal.notes()["ended"]
 
 
 async def test_ended_in_the_middle_of_a_connection_stops_too(tmp_path: Path) -> None:
