@@ -40,11 +40,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import clock
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from api.filelock import FileLock
 
 RELOAD_S: Final = 5.0
 _TAG: Final = 4  # bytes of key id in front of an index value
@@ -157,7 +153,7 @@ class Keyring:
             fresh = [_fresh(purpose, State.active) for purpose in Purpose]
             _write(path, fresh, replace=False)
         elif _lacking(_decoded(path)):
-            with _Lock(path):
+            with FileLock(path):
                 held = _decoded(path)
                 fresh = [_fresh(purpose, State.active) for purpose in _lacking(held)]
                 if fresh:
@@ -281,7 +277,7 @@ class Keyring:
 
     def rotate(self, purpose: Purpose) -> Key:
         """A new active key; the one before it becomes verify-only. Written before it returns."""
-        with _Lock(self.path):
+        with FileLock(self.path):
             self._read()
             old = self.active(purpose)
             new = _fresh(purpose, State.active)
@@ -298,7 +294,7 @@ class Keyring:
 
         Raises KeyringError for an active key, and for one of `FOR_EVER`.
         """
-        with _Lock(self.path):
+        with FileLock(self.path):
             self._read()
             key = self._keys.get(kid)
             if key is None or key.state is State.active:
@@ -429,24 +425,6 @@ def _write(path: Path, keys: list[Key], *, replace: bool) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
-
-
-class _Lock:
-    """Holds the keyring against another rotation on the same machine."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        beside = self._path.with_name(self._path.name + ".lock")
-        self._handle = os.open(beside, os.O_CREAT | os.O_RDWR, 0o600)
-        if sys.platform == "win32":
-            msvcrt.locking(self._handle, msvcrt.LK_LOCK, 1)
-        else:
-            fcntl.flock(self._handle, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._handle)
 
 
 def _b64(raw: bytes) -> str:

@@ -16,12 +16,20 @@ import httpx
 
 from api import children
 from api.embedded import EmbeddedPostgresError
-from demo import afterwards, complaints, day, orders, photographs, review
+from demo import afterwards, complaints, day, orders, photographs, readers, review
 from demo.callers import NotAsItShould
 from demo.server import Server
 from demo.story import Story
 
-CHAPTERS = [day.play, review.play, afterwards.play, photographs.play, orders.play, complaints.play]
+CHAPTERS = [
+    day.play,
+    review.play,
+    afterwards.play,
+    photographs.play,
+    orders.play,
+    complaints.play,
+    readers.play,
+]
 
 
 def main() -> int:

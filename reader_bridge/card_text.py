@@ -6,8 +6,9 @@ digits must be) is a ValueError, and the whole reading comes to nothing.
 
 from __future__ import annotations
 
-from calendar import monthrange
+from codecs import charmap_decode
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 from reader_bridge.fields import Address, CardText, Field, Name, PartialDate
@@ -45,13 +46,10 @@ def text(field: Field, data: bytes, odd: list[str]) -> str:
     bare = data.rstrip(b" \x00").lstrip(b" ")
     if b"\x00" in bare:
         odd.append(f"{field}:nul-bytes")
-    decoded = bare.decode("latin-1").translate(_TRANSLATION)
+    decoded, _ = charmap_decode(bare, "strict", _TABLE)
     if decoded.count(REPLACED) > bare.count(b"\x00"):
         odd.append(f"{field}:undefined-bytes")
     return decoded
-
-
-_TRANSLATION = dict(enumerate(_TABLE))
 
 
 def cid_number(data: bytes) -> str:
@@ -140,7 +138,9 @@ def partial_date(data: bytes) -> PartialDate | None:
         return None
     if not month:
         return PartialDate(year)
-    if day > monthrange(year, month)[1]:
+    try:
+        date(year, month, day or 1)
+    except ValueError:
         return None
     return PartialDate(year, month, day or None)
 

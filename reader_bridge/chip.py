@@ -15,6 +15,8 @@ from reader_bridge.ports import CardFault, Transaction
 
 FETCHES = 8  # GET RESPONSE after one command; a card of these needs one
 GOOD = (0x90, 0x00)
+Answer = tuple[bytes, int, int]
+"""Data and status word."""
 
 
 class Chip:
@@ -45,7 +47,12 @@ class Chip:
 
     def read(self, span: thai_card.Span) -> bytes:
         """The bytes of `span`, exactly."""
-        return self._ask(span.read(), span.length, span.length)
+        length, command = span.length, thai_card.read(span)
+        answer = self._send(command)
+        if answer == (b"", 0x61, length):  # every real one says that they wait to be fetched
+            command = thai_card.get_response(length, self._fetch)
+            answer = self._send(command)
+        return self._rest(command, answer, length, length)
 
     def serial(self) -> str | None:
         """The chip's serial number in hexadecimal; None where the chip does not tell it.
@@ -77,7 +84,13 @@ class Chip:
 
     def _ask(self, command: bytes, least: int, most: int) -> bytes:
         """From `least` to `most` bytes of data. Raises CardFault on everything else."""
-        data, sw1, sw2 = self._send(command)
+        return self._rest(command, self._send(command), least, most)
+
+    def _rest(self, command: bytes, answer: Answer, least: int, most: int) -> bytes:
+        """As `_ask`, where `command` has had its first answer."""
+        data, sw1, sw2 = answer
+        if sw1 == 0x90 and sw2 == 0 and least <= len(data) <= most:
+            return data
         got = bytearray(data)
         for _ in range(FETCHES):
             if len(got) > most:
@@ -99,7 +112,7 @@ class Chip:
             got += data
         raise CardFault(Fault.card_silent, "an answer without an end")
 
-    def _send(self, command: bytes) -> tuple[bytes, int, int]:
+    def _send(self, command: bytes) -> Answer:
         self._stopped()
         self.apdus += 1
         return self._transmit(command)

@@ -136,7 +136,7 @@ class Pcsc:
                 return Identity()
             try:
                 vendor, model, serial = (self._attribute(card, a) for a in (VENDOR, MODEL, SERIAL))
-                return Identity(serial, " ".join(filter(None, (vendor, model))) or None)
+                return Identity(serial, " ".join(filter(None, (vendor, model)))[:100] or None)
             finally:
                 scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
         finally:
@@ -192,9 +192,10 @@ class _Transaction:
     def __init__(self, scard: Any, context: int, card: int, protocol: int, reader: str) -> None:
         self._scard, self._context, self._card = scard, context, card
         self._protocol, self._reader = protocol, reader
+        self._send = scard.SCardTransmit
 
     def transmit(self, apdu: bytes) -> tuple[bytes, int, int]:
-        code, answer = self._scard.SCardTransmit(self._card, self._protocol, list(apdu))
+        code, answer = self._send(self._card, self._protocol, list(apdu))
         if code:
             _check("SCardTransmit", code)
         if len(answer) < 2:
@@ -203,7 +204,8 @@ class _Transaction:
             raise CardFault(
                 Fault.card_silent if there else Fault.card_removed, "SCardTransmit: no answer"
             )
-        return bytes(answer[:-2]), answer[-2], answer[-1]
+        sw2, sw1 = answer.pop(), answer.pop()
+        return bytes(answer), sw1, sw2
 
     def state(self) -> ReaderState:
         code, states = self._scard.SCardGetStatusChange(self._context, 0, [(self._reader, 0)])

@@ -81,6 +81,12 @@ class Watcher:
             return self._announced or ()
 
     @property
+    def looked(self) -> bool:
+        """It knows what is attached, or that PC/SC does not answer: `readers` is no empty guess."""
+        with self._lock:
+            return self._announced is not None or self._lost
+
+    @property
     def service_up(self) -> bool:
         """PC/SC answers."""
         return self._up

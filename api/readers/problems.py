@@ -43,6 +43,16 @@ class BridgeForked(
     """A clone, a restored backup, or a replay; kept as an incident."""
 
 
+class BridgeElsewhere(
+    Conflict,
+    code="readers/bridge-elsewhere",
+    th="เครื่องนี้เชื่อมต่อจากที่อื่นแล้ว กรุณาเชื่อมต่อใหม่",
+    en="This device has gone on meanwhile; connect anew",
+):
+    """A hello older than what was heard of the device since: it came late, or two have one key.
+    Over a new challenge it shows which."""
+
+
 class KeyTaken(
     Conflict,
     code="readers/key-taken",
@@ -197,6 +207,15 @@ class ReaderElsewhere(
     en="This reader is at another office than the desk",
 ):
     """A desk has a reader of its own office."""
+
+
+class DeskHeld(
+    Conflict,
+    code="readers/desk-held",
+    th="เครื่องอ่านหรือโต๊ะนี้จับคู่ไว้แล้ว ต้องให้ผู้มีสิทธิ์แก้ไขโต๊ะจับคู่ใหม่",
+    en="This reader, or this desk, is mapped already; somebody who may edit desks maps it anew",
+):
+    """Whoever waits for cards maps a free reader to a desk without one, not a colleague's."""
 
 
 class DeskWithoutReader(

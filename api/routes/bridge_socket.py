@@ -20,10 +20,13 @@ from api.permissions import PUBLIC
 from api.readers.channel import challenges, sockets
 from api.readers.channel.exchange import Told, exchange
 from api.readers.problems import (
+    BridgeElsewhere,
     BridgeEnded,
     BridgeForked,
     BridgeUnknown,
     ChallengeOver,
+    DeskHeld,
+    DeskNotFound,
     DeskWithoutReader,
     IntentOver,
     NonceWrong,
@@ -36,6 +39,8 @@ from reader_bridge.messages import Challenge, Exchange, Exchanged
 
 Web = Request[Any, Any, Any]
 REFUSED = (
+    DeskHeld,
+    DeskNotFound,
     DeskWithoutReader,
     IntentOver,
     NonceWrong,
@@ -57,7 +62,7 @@ async def challenge() -> Challenge:
     "/v1/bridge/exchange",
     verb=PUBLIC,
     operation="bridge.exchange",
-    problems=[BridgeEnded, BridgeForked, BridgeUnknown, ChallengeOver],
+    problems=[BridgeElsewhere, BridgeEnded, BridgeForked, BridgeUnknown, ChallengeOver],
     opt={"receipt_problems": REFUSED},
     status_code=200,
 )

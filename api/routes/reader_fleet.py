@@ -22,6 +22,7 @@ from api.problems import Stale
 from api.readers.fleet import importing, queries, rows, service, sheets, views
 from api.readers.fleet.importing import ReaderImport
 from api.readers.fleet.model import (
+    AgencyCodeWrong,
     AgencyNotFound,
     AssetMoveImpossible,
     AssetNotFound,
@@ -67,7 +68,12 @@ async def agencies(tx: InTx) -> Page[ReaderAgency]:
     return Page(await queries.agencies(tx))
 
 
-@put("/v1/reader-agencies/{agency:str}", verb="reader_agency.write", tags=TAGS)
+@put(
+    "/v1/reader-agencies/{agency:str}",
+    verb="reader_agency.write",
+    problems=[AgencyCodeWrong],
+    tags=TAGS,
+)
 async def write_agency(
     tx: InTx, agency: FromPath[str], data: JSONBody[ReaderAgencyEntry]
 ) -> ReaderAgency:

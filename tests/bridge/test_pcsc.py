@@ -244,7 +244,9 @@ def test_a_reader_says_who_it_is_without_control_characters_and_in_bounds(scard:
     who = pcsc.Pcsc().identity(A)
     assert (who.serial, who.model) == ("S" * 100, "Sample Maker One[31m")
     assert scard.called("connect")[0][1] == Scard.SCARD_SHARE_DIRECT
-    assert scard.called("release") == [(1,)]
+    scard.attributes = {pcsc.VENDOR: b"V" * 200, pcsc.MODEL: b"M" * 200}
+    assert len(pcsc.Pcsc().identity(A).model or "") == 100
+    assert scard.called("release") == [(1,), (2,)]
 
 
 @pytest.mark.parametrize("call", ["establish", "connect"])

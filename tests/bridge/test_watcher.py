@@ -258,6 +258,7 @@ def test_a_reader_that_is_held_and_cannot_say_who_it_is_delays_nobody(
         time.sleep(0.6)
         return Identity("SAMPLE-0002", None)
 
+    monkeypatch.setattr(module, "LOOK", 30.0)
     readers = ScriptedReaders(A)
     monkeypatch.setattr(readers, "identity", late)
     readers.insert(A, card())
@@ -398,3 +399,23 @@ def test_a_reader_that_is_listed_and_yet_unknown_does_not_keep_the_watcher_runni
     monkeypatch.undo()
     seen.readers.insert(A, card())
     seen.wait(Inserted)
+
+
+def test_a_reader_that_only_the_list_shows_to_be_gone_takes_its_card_with_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.bridge import scripted
+
+    plain = scripted._States.changes
+
+    def changes(states: Any, known: Any, seconds: float) -> Any:
+        """As PC/SC does that refuses to tell of any reader when one is unknown."""
+        got = plain(states, known, seconds)
+        return {name: state if state.known else known[name] for name, state in got.items()}
+
+    monkeypatch.setattr(scripted._States, "changes", changes)
+    seen = start(A, B, a=card())
+    first = seen.wait(Inserted)
+    seen.readers.unplug(A)
+    assert seen.wait(Removed) == Removed(A, first.insertion)
+    until(lambda: seen.watcher.readers() == (ReaderSeen(B),))

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from itertools import count
 from typing import Any
 
@@ -98,11 +97,11 @@ class Bridge:
 
 def say(**facts: Any) -> None:
     with _out:
-        print(json.dumps(facts, default=str), flush=True)
+        print(msgspec.json.encode(facts).decode(), flush=True)
 
 
 def tell(sighting: Sighting) -> None:
-    say(event=type(sighting).__name__, **asdict(sighting))
+    say(event=type(sighting).__name__, **msgspec.to_builtins(sighting))
 
 
 def read(watcher: Watcher, cards: Cards, asked: dict[str, Any]) -> None:

@@ -124,9 +124,9 @@ class Desk:
         async with self.db.begin(Worker("test")) as tx:
             await tx.run(
                 """
-                insert into offline_ticket (id, bridge, desk, account, purpose, fields, nonce,
-                    issued_at, expires_at)
-                values ($1, $2, $3, $4, 'identify_complainant', $5, $6, $7, $8)
+                insert into offline_ticket (id, bridge, desk, reader, account, purpose, fields,
+                    nonce, issued_at, expires_at)
+                values ($1, $2, $3, $9, $4, 'identify_complainant', $5, $6, $7, $8)
                 """,
                 found.id,
                 self.bridge,
@@ -136,6 +136,7 @@ class Desk:
                 found.nonce,
                 tx.now,
                 tx.now + timedelta(hours=hours),
+                self.reader,
             )
         return found
 

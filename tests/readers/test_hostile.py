@@ -195,13 +195,21 @@ async def test_a_message_that_comes_a_byte_at_a_time_is_still_one_message(
     assert await bridge.heard() == NotTaken(sockets.NOT_UNDERSTOOD)
 
 
+@pytest.mark.parametrize("patience", [{"SEND_S": 0.5, "QUEUED": 10**6}, {"SEND_S": 60.0}])
 async def test_one_who_does_not_read_is_cut_off_and_stops_nobody(
-    one: Running, bridge: Bridge, world: World, db: Database, monkeypatch: pytest.MonkeyPatch
+    one: Running,
+    bridge: Bridge,
+    world: World,
+    db: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    patience: dict[str, float],
 ) -> None:
+    """By how long one message takes to leave, and by how many wait, whichever is first."""
     await bridge.connect(one)
     assert bridge.socket is not None
     bridge.socket.transport.pause_reading()
-    monkeypatch.setattr(sockets, "SEND_S", 0.5)
+    for name, value in patience.items():
+        monkeypatch.setattr(sockets, name, value)
     held: Any = one.hub.sockets[bridge.id]
     note = NotTaken("x" * 20_000)
     async with asyncio.timeout(20):

@@ -326,7 +326,7 @@ async def test_a_face_that_differs_makes_the_reading_useless(desk: Desk, db: Dat
     assert desk.actor is not None
     async with db.begin(desk.actor) as tx:
         found = await service.match_face(tx, same, MatchFace(matches=True, against="printed"))
-        await service.match_face(tx, other, MatchFace(matches=False, against="photo"))
+        await service.match_face(tx, other, MatchFace(matches=False, against="printed"))
     assert found.levels == ["chip-bytes", "officer-face-match"]
     assert "officer-face-match" in (await used(desk, same)).levels
     with pytest.raises(ReadingFaceDiffers):

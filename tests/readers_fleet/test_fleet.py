@@ -142,6 +142,8 @@ async def test_a_reissued_reader_is_confirmed_anew(world: World) -> None:
     assert await differences(world, code) == {"never_confirmed": set(numbers)}
     assert (await confirmed(world, code, "ก", numbers))["confirmed"] == 1
     assert await differences(world, code) == {}
+    assert (await confirmed(world, code, "ข", numbers))["kept"] == 1
+    assert await differences(world, code) == {"confirmed_twice": set(numbers)}
 
 
 async def test_a_broken_reader_names_the_one_that_takes_its_place(world: World) -> None:
@@ -400,3 +402,12 @@ async def test_code_and_schema_read_a_serial_alike(db: Database) -> None:
     async with db.read() as tx:
         for text in ("ab-12 34", "AB/12.34_5", "x:y#z+1+2"):
             assert await tx.value("select reader_key($1)", text) == serial_key(text)
+
+
+@pytest.mark.parametrize("code", ["A", "ก", "a b", "x" * 41, "a'b", "%00"])
+async def test_an_agencys_code_that_could_not_stand_in_an_address_is_refused(
+    world: World, code: str
+) -> None:
+    body = {"name_th": "ก", "name_en": "x"}
+    made = await world.ministry.put(f"/v1/reader-agencies/{code}", content=encode(body))
+    assert made.status_code == 422, made.text

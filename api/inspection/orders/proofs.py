@@ -19,7 +19,6 @@ from api.inspection.visits import evidence as visit_evidence
 from api.permissions import Role, Session
 from api.readers.model import Purpose
 from api.readers.readings import using
-from reader_bridge.fields import Name
 
 
 def of_attempt(wanted: ServeOrder) -> list[UUID]:
@@ -70,27 +69,21 @@ async def text(tx: Tx, order: UUID, attempt: UUID, wanted: ServeOrder) -> tuple[
         used_for="service_attempt",
         by=attempt,
     )
-    card, seen = used.card, used.document
-    name = "" if card is None or card.name_th is None else _one_line(card.name_th)
     kept = CardKept(
         reading=used.id,
         capacity=proof.capacity,
         relation=proof.relation,
         evidence=proof.evidence,
-        name=seen.name if seen else name,
-        number=(seen.number if seen else card and card.cid) or "",
+        name=used.name,
+        number=used.number,
         levels=used.levels,
         label=used.label,
-        document=None if seen is None else seen.kind,
+        document=None if used.document is None else used.document.kind,
     )
     flags = [Flag(f"service.card:{flag}") for flag in used.flags]
     if "officer-face-match" not in used.levels:
         flags.append(Flag("service.face_not_compared"))
     return msgspec.json.encode(kept).decode(), flags
-
-
-def _one_line(name: Name) -> str:
-    return " ".join(filter(None, (name.prefix + name.first, name.middle, name.last)))
 
 
 async def photographs(tx: Tx, findings: Sequence[FindingOf]) -> list[EvidenceRow]:

@@ -71,13 +71,14 @@ class Photos:
     def put(self, photo: Photo) -> None:
         self.sweep()
         self._held[photo.intent] = (time.monotonic() + SHOWN_FOR.total_seconds(), photo)
+        self._held.move_to_end(photo.intent)
         while len(self._held) > _HELD:
             self._held.popitem(last=False)
 
     def get(self, intent: UUID) -> Photo | None:
         self.sweep()
-        found = self._held.get(intent)
-        return found[1] if found else None
+        ends, photo = self._held.get(intent, (0.0, None))
+        return photo if ends > time.monotonic() else None
 
     def sweep(self) -> None:
         """All are shown for the same time, so the first are the first to go."""

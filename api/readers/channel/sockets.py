@@ -23,7 +23,7 @@ from api.readers.bridges.connecting import Device
 from api.readers.channel import challenges
 from api.readers.channel.hub import DISTURBED, STRANGERS, Hub
 from api.readers.channel.talk import Over, Talk, welcome
-from api.readers.problems import BridgeEnded, BridgeForked, BridgeUnknown
+from api.readers.problems import BridgeElsewhere, BridgeEnded, BridgeForked, BridgeUnknown
 from reader_bridge import messages
 from reader_bridge.messages import (
     FIRST_LARGEST,
@@ -99,21 +99,25 @@ class Connection:
         """Who it is, within `GREET_S`; None where it is sent away."""
         self._hub.strangers += 1
         try:
-            challenge = secrets.token_bytes(32)
-            self.post(challenges.told(challenge, clock.now()))
+            challenge, given = secrets.token_bytes(32), clock.now()
+            self.post(challenges.told(challenge, given))
             async with asyncio.timeout(GREET_S):
                 text = await self._text(FIRST_LARGEST)
             said = messages.from_bridge(text, FIRST_LARGEST)
             if not isinstance(said, Greeting):
                 raise Over("unknown")
             async with self._hub.slots, self._hub.db.begin(NOBODY) as tx:
-                device = await connecting.connect(tx, said.hello, challenge, self._hub.server)
+                device = await connecting.connect(
+                    tx, said.hello, challenge, self._hub.server, given
+                )
             self.talk = Talk(self._hub, device.id, challenge)
             return device
         except TimeoutError:
             self.close(REFUSED)
         except (NotUnderstood, BridgeUnknown):
             self.end("unknown")
+        except BridgeElsewhere:
+            self.end("elsewhere")
         except BridgeForked:
             self.end("frozen")
         except BridgeEnded as problem:

@@ -303,6 +303,16 @@ class AgencyNotFound(
     """The code names no agency, or a unit was named without its agency."""
 
 
+class AgencyCodeWrong(
+    Invalid,
+    code="readers/agency-code-wrong",
+    th="รหัสหน่วยงานใช้ได้เฉพาะ a-z 0-9 และ - ไม่เกิน 40 ตัว",
+    en="An agency's code has small letters, digits and -, 40 at most",
+    constraints=("reader_agency_code",),
+):
+    """The code stands in addresses and in files."""
+
+
 class UnitNotFound(
     NotFound,
     code="readers/no-such-unit",

@@ -235,13 +235,13 @@ async def differences(
                 string_agg(s.told, ' · ' order by s.last_seen_at desc), max(s.last_seen_at), null
             from sighting s
             where 'seen_twice' = any($1) and $2::text is null and $3::uuid is null
-            group by s.serial_key
-            having count(*) filter (where s.last_seen_at > now() - interval '1 day') > 1
+                and s.last_seen_at > now() - interval '1 day'
+            group by s.serial_key having count(*) > 1
             union all
             select distinct on (s.serial_key) 'seen_unlisted', s.serial_key, s.serial, null, null,
                 s.office, null, null, s.told, s.last_seen_at, s.office
             from sighting s
-            where 'seen_unlisted' = any($1) and s.serial_key <> ''
+            where 'seen_unlisted' = any($1)
                 and not exists (select from reader_asset a where a.serial_key = s.serial_key)
             union all
             select distinct on (a.serial_key) 'seen_though_gone', a.serial_key, a.serial, a.agency,
@@ -286,9 +286,10 @@ async def seen_since(tx: Tx, since: datetime) -> list[Seen]:
     return await tx.all(
         Seen,
         """
-        select a.agency, count(distinct s.serial_key)::integer as n
-        from reader_seen s left join reader_asset a on a.serial_key = s.serial_key
-        where s.last_seen_at >= $1 and s.serial_key <> '' group by 1
+        select a.agency, count(*)::integer as n
+        from (select distinct serial_key from reader_seen where last_seen_at >= $1) s
+        left join reader_asset a on a.serial_key = s.serial_key
+        group by 1
         """,
         since,
     )

@@ -157,9 +157,8 @@ async def confirm(tx: Tx, entry: ReaderConfirmation) -> ReaderConfirmationAnswer
         items=list(items.values()),
     )
     facts = {"agency": agency, "office": office} | count
-    await events.record(
-        tx, "reader_asset.confirmed", "reader_unit", office or ids.new(), facts=_plain(facts)
-    )
+    record = ids.of_text(f"reader unit {agency} {unit}")
+    await events.record(tx, "reader_asset.confirmed", "reader_unit", record, facts=_plain(facts))
     return answer
 
 

@@ -54,6 +54,23 @@ class Used(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Used({self.id})"
 
+    @property
+    def name(self) -> str:
+        """In one line, Thai; empty where it was not read."""
+        if self.document is not None:
+            return self.document.name
+        if self.card is None or self.card.name_th is None:
+            return ""
+        name = self.card.name_th
+        return " ".join(filter(None, (name.prefix + name.first, name.middle, name.last)))
+
+    @property
+    def number(self) -> str:
+        """The CID, or what stands on the document; empty where it was not read."""
+        if self.document is not None:
+            return self.document.number
+        return "" if self.card is None else self.card.cid or ""
+
 
 async def use(
     tx: Tx, reading: UUID, purpose: Purpose, *, about: UUID | None, used_for: str, by: UUID
