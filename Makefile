@@ -49,11 +49,12 @@ openapi: .venv/.installed ## write openapi/*.json from the routes
 	$(BIN)/superapp openapi
 
 lock: ## pin the newest releases that pyproject.toml allows (needs uv)
-	uv pip compile $(LOCK_OPTIONS) --upgrade -o requirements/base.lock
-	uv pip compile $(LOCK_OPTIONS) --upgrade --extra bridge -c requirements/base.lock -o requirements/bridge.lock
-	uv pip compile $(LOCK_OPTIONS) --upgrade --group dev -c requirements/bridge.lock -o requirements/dev.lock
+	uv pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade -o requirements/base.lock
+	uv pip compile requirements/bridge.in $(LOCK_OPTIONS) --upgrade -c requirements/base.lock -o requirements/bridge.lock
+	uv pip compile $(LOCK_OPTIONS) --upgrade -c requirements/bridge.lock -o requirements/build.lock
+	uv pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --group dev -c requirements/base.lock -c requirements/bridge.lock -o requirements/dev.lock
 
-LOCK_OPTIONS := pyproject.toml requirements/build.in --quiet --universal --python-version 3.11 \
+LOCK_OPTIONS := requirements/build.in --quiet --universal --python-version 3.11 \
 	--generate-hashes --only-binary :all: --no-emit-index-url --custom-compile-command "make lock"
 
 clean: ## remove .venv and caches, never the data folder

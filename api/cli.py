@@ -212,7 +212,7 @@ def openapi(check: bool) -> None:
 @main.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 where a page is out of date.")
 def docs(check: bool) -> None:
-    """Write docs/states.md and docs/problems.md from the code, or compare."""
+    """Write the pages of docs/ that come from the code, or compare."""
     from api import handbook
 
     stale = [name for name, text in handbook.pages().items() if handbook.page(name) != text]

@@ -269,6 +269,9 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "reading.match_face": dict.fromkeys(_OFFICERS, Reach.own),
     "reading.see_document": _OFFICERS,
     "reading.audit": _HEADS | {R.auditor: Reach.all},
+    "account.ask_code": _OWN_WRITTEN,
+    "reading.bind_account": dict.fromkeys(_OFFICERS, Reach.own),
+    "officer.confirm": _HEADS,
     # card readers as assets: the ministry's, and an office's own
     "reader_asset.read": _FLEET | {R.provincial_head: Reach.office, R.auditor: Reach.all},
     "reader_asset.report": _FLEET | {R.auditor: Reach.all},

@@ -58,6 +58,8 @@ JOBS: dict[str, Handler] = {
     following.ORDER: Handler(inside=following.follow_order),
     following.FACTORY: Handler(inside=following.follow_factory),
     intents.CANCEL_OF_SESSION: Handler(inside=intents.cancel_of_session),
+    "tell.account_bound": Handler(inside=recipients.account_bound),
+    "tell.account_binding_refused": Handler(inside=recipients.account_binding_refused),
 }
 
 _REACTIONS: dict[str, tuple[str, ...]] = {
@@ -85,6 +87,8 @@ _REACTIONS: dict[str, tuple[str, ...]] = {
     "complaint.subject_confirmed": (complaint_evidence.FOLLOW,),
     "session.ended": ("notify.forget_devices", intents.CANCEL_OF_SESSION),
     "account.suspended": ("notify.forget_devices",),
+    "account.bound": ("tell.account_bound",),
+    "account.binding_refused": ("tell.account_binding_refused",),
     "special_day.edited": ("orders.recount",),
 }
 

@@ -21,6 +21,7 @@ from api.readers.bridges import enrolment_queries as enrolments
 from api.readers.intents import service as intents
 from api.readers.readings import queries as readings
 from api.readers.readings import service as reading_service
+from api.readers.uses import queries as account_codes
 from api.settings import Settings
 
 log = logging.getLogger("superapp.worker")
@@ -43,6 +44,7 @@ async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S)
                     await limits.sweep(tx)
                     await sessions.sweep(tx)
                     await enrolments.sweep(tx)
+                    await account_codes.sweep(tx)
                     await public.freeze(tx)
                     await jobs.enqueue(tx, uploads.SWEEP, key="hourly")
                     await jobs.enqueue(tx, notify.EXPIRE_JOB, key="hourly")

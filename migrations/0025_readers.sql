@@ -16,6 +16,7 @@ create table bridge (
     boot uuid,
     sequence bigint not null default 0,
     head bytea not null,
+    moved_at timestamptz, -- when a start, a statement or a key of its was last taken
     key_since timestamptz not null,
     last_seen_at timestamptz,
     connected_to uuid, -- a server process; a hint, for whoever looks
@@ -121,6 +122,7 @@ create table offline_ticket (
     id uuid primary key,
     bridge uuid not null references bridge,
     desk uuid not null references desk,
+    reader uuid not null references bridge_reader, -- on the desk when it was given
     account uuid not null references account,
     purpose text not null check (purpose in (
         'identify_complainant', 'serve_order', 'bind_account', 'confirm_officer', 'map_desk')),
@@ -138,6 +140,7 @@ create index offline_ticket_void on offline_ticket (void_at) where void_at is no
 create index offline_ticket_bridges on offline_ticket (bridge);
 create index offline_ticket_issued on offline_ticket (issued_at);
 create index offline_ticket_desk on offline_ticket (desk);
+create index offline_ticket_reader on offline_ticket (reader);
 create index offline_ticket_account on offline_ticket (account);
 
 -- What was read, or seen. `statement` and `cid` are sealed under the reading's own key, `passing`
@@ -219,5 +222,5 @@ create index bridge_incident_looked_by on bridge_incident (looked_by) where look
 grant select, insert, update on
     bridge, bridge_enrolment, bridge_reader, desk, intent, offline_ticket, reading, bridge_incident
     to superapp_app;
-grant delete on bridge_enrolment to superapp_app;
+grant delete on bridge_enrolment, bridge_reader to superapp_app;
 grant select, insert on bridge_statement to superapp_app;

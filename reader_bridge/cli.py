@@ -5,29 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import click
-import httpx
 
-from reader_bridge import folder, keys, link, service, texts
-from reader_bridge.cards import Cards
-from reader_bridge.enrolment import Begun, Refused
+from reader_bridge import at_hand, folder, keys, rotation, service
+from reader_bridge.alone import FILE as LOCK
+from reader_bridge.alone import alone, runs
+from reader_bridge.console import plain_output, told
+from reader_bridge.doctor import diagnose
+from reader_bridge.enrolment import Begun
 from reader_bridge.enrolment import enrol as do_enrol
-from reader_bridge.fields import Fault, Field
 from reader_bridge.folder import Unusable
-from reader_bridge.journal import Journal
-from reader_bridge.pcsc import NoPyscard, Pcsc
-from reader_bridge.ports import CardFault
-from reader_bridge.reading import read_photo, read_text
-from reader_bridge.watcher import Watcher
-
-SETTLES_S = 3.0
+from reader_bridge.journal import FILE
 
 
 def software() -> str:
@@ -49,18 +42,8 @@ def software() -> str:
 @click.pass_context
 def main(context: click.Context, where: Path) -> None:
     """Beside each card reader: reads a card when a signed-in officer waits for one."""
+    plain_output()
     context.obj = where
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """What is wrong becomes one line and exit code 1."""
-    try:
-        yield
-    except (Unusable, Refused, NoPyscard, link.Over) as error:
-        raise click.ClickException(str(error)) from None
-    except httpx.HTTPError as error:
-        raise click.ClickException(f"ติดต่อเครื่องแม่ข่ายไม่ได้ (server out of reach): {error}") from None
 
 
 @main.command()
@@ -116,83 +99,88 @@ def status(where: Path) -> None:
     """What this PC is, and whether it is connected. Exit code 1 when it is not."""
     with told():
         configuration = folder.load(where)
-        device = keys.load(where)
-        journal = Journal(where, device)
-    notes, (sequence, _) = journal.notes(), journal.end()
+        device, journal = rotation.opened(where)
+        notes, (sequence, _), waiting = journal.notes(), journal.end(), journal.count()
+        journal.close()
+    connected = notes.get("connected") if runs(where) else None
     click.echo(f"เครื่อง (device)         {configuration.name} · {configuration.device}")
     click.echo(f"สำนักงาน (office)       {configuration.office}")
     click.echo(f"แม่ข่าย (server)         {configuration.server}")
     click.echo(f"กุญแจ (key)            {device.protection}")
-    click.echo(f"เชื่อมต่อ (connected)      {notes.get('connected') or '–'}")
-    click.echo(f"คำแถลง (statements)    {sequence}, รอส่ง (waiting) {journal.count()}")
-    if notes.get("error"):
-        click.echo(f"ปัญหาล่าสุด (last fault)   {notes['error']}")
+    click.echo(f"บริการ (service)         {'ทำงาน (runs)' if runs(where) else 'หยุด (stopped)'}")
+    click.echo(f"เชื่อมต่อ (connected)      {connected or '–'}")
+    click.echo(f"คำแถลง (statements)    {sequence}, รอส่ง (waiting) {waiting}")
+    for name, what in (("ended", "ถูกปิด (ended)"), ("error", "ปัญหาล่าสุด (last fault)")):
+        if notes.get(name):
+            click.echo(f"{what}   {notes[name]}")
     if notes.get("clock"):
         click.echo(f"นาฬิกาคลาดเคลื่อน (clock off by) {notes['clock']} s")
-    raise SystemExit(0 if notes.get("connected") else 1)
+    raise SystemExit(0 if connected else 1)
+
+
+@main.command("rotate-key")
+@click.pass_obj
+def rotate_key(where: Path) -> None:
+    """Give this device a new key, once nothing waits to be sent."""
+    with told():
+        try:
+            since = asyncio.run(service.rotate(where, software()))
+        except TimeoutError:
+            raise click.ClickException(
+                "ยังไม่ทราบผล จะทำต่อเองเมื่อเชื่อมต่อได้และไม่มีรายการรอส่ง "
+                "(not known yet; it goes on by itself with the next connection, "
+                "once nothing waits to be sent)"
+            ) from None
+    click.echo(f"✓ กุญแจใหม่ (new key) {since}")
 
 
 @main.command()
-def readers() -> None:
-    """The readers that PC/SC shows."""
-    with told(), watching() as (watcher, _):
-        found = watcher.readers()
-        for reader in found:
-            lies = watcher.present(reader.name)
-            card = "–" if lies is None else "มีบัตร (card in)"
-            click.echo(f"{reader.name}  [{reader.serial or 'ไม่มีหมายเลข (no serial)'}]  {card}")
-    if not found:
-        raise click.ClickException("ไม่พบเครื่องอ่านบัตร (no reader); try `reader-bridge doctor`")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def forget(where: Path, yes: bool) -> None:
+    """Delete this PC's key, journal and configuration. Revoke the device at the server as well."""
+    with told():
+        with alone(where):
+            waiting = _waiting(where)
+            if waiting:
+                click.echo(f"รอส่ง {waiting} รายการ จะหายไป ({waiting} not sent yet will be lost)")
+            if not yes:
+                click.confirm("ลบทั้งหมดหรือไม่ (delete all of it?)", abort=True)
+            for place in ("device", "next", "enrolling"):
+                keys.forget(where, place)
+            for name in (FILE, f"{FILE}-journal", folder.CONFIGURATION):
+                (where / name).unlink(missing_ok=True)
+            folder.sync(where)
+        (where / LOCK).unlink(missing_ok=True)
+    click.echo(
+        f"✓ ลบแล้ว กรุณาเพิกถอนเครื่องนี้ที่แม่ข่ายด้วย (gone from {where}; revoke it at the server too)"
+    )
 
 
-@main.command("test-read")
-@click.option("--reader", default=None, help="Its PC/SC name; the one with a card by default.")
-@click.option("--photo", is_flag=True)
-def test_read(reader: str | None, photo: bool) -> None:
-    """Read the card that lies in a reader, show it masked, keep and send nothing."""
-    wanted = {Field.cid, Field.name_th, Field.birth, Field.address, Field.version}
-    with told(), watching() as (watcher, cards):
-        names = [reader] if reader else [r.name for r in watcher.readers()]
-        card = next((c for name in names if (c := watcher.present(name)) is not None), None)
-        if card is None:
-            raise click.ClickException("ไม่มีบัตรในเครื่องอ่าน (no card in the reader)")
+def _waiting(where: Path) -> int:
+    """Statements that the server does not have; none where nobody can tell."""
+    with suppress(Unusable):
+        _, journal = rotation.opened(where)
         try:
-            began = time.perf_counter()
-            text = read_text(cards, card, wanted)
-            click.echo("\n".join(texts.masked(text.text)))
-            click.echo(f"✓ {text.apdus} APDU, {(time.perf_counter() - began) * 1000:.0f} ms")
-            if photo:
-                size = len(read_photo(cards, card, text, progress=_progress()))
-                click.echo(f"✓ photo {size} bytes")
-        except CardFault as error:
-            raise click.ClickException(texts.fault(error.fault)) from None
+            return journal.count()
+        finally:
+            journal.close()
+    return 0
 
 
-def _progress() -> Callable[[int, int], None]:
-    def tell(done: int, total: int) -> None:
-        click.echo(f"\r{done}/{total}", nl=done == total, err=True)
+@main.command()
+@click.pass_obj
+def doctor(where: Path) -> None:
+    """Say what is wrong with this PC, and what to do. Exit code 1 where something is."""
+    wrong = 0
+    for finding in diagnose(where, software()):
+        click.echo(finding.text())
+        wrong += finding.state == "wrong"
+    raise SystemExit(1 if wrong else 0)
 
-    return tell
 
-
-@contextmanager
-def watching() -> Iterator[tuple[Watcher, Cards]]:
-    """A watcher that has had the time to see what is there."""
-    port = Pcsc()
-    watcher = Watcher(port, lambda sighting: None)
-    cards = Cards(port, watcher)
-    watcher.start()
-    try:
-        until = time.monotonic() + SETTLES_S
-        while time.monotonic() < until and not watcher.readers():
-            time.sleep(0.05)
-        if not watcher.service_up:
-            raise click.ClickException(texts.fault(Fault.service_gone))
-        time.sleep(0.3)
-        yield watcher, cards
-    finally:
-        watcher.stop()
-        cards.close()
+for command in (at_hand.readers, at_hand.test_read, at_hand.offline_read):
+    main.add_command(command)
 
 
 def entry() -> Any:

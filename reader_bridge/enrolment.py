@@ -9,15 +9,19 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 import httpx
 import msgspec
 
 from reader_bridge import folder, keys, messages
-from reader_bridge.folder import Configuration
-from reader_bridge.journal import FILE, Journal
+from reader_bridge.alone import alone
+from reader_bridge.folder import Configuration, Unusable
+from reader_bridge.journal import Journal
 from reader_bridge.messages import Enrolment, Kind, SealingKey
+
+T = TypeVar("T")
 
 
 class Refused(Exception):
@@ -57,45 +61,90 @@ def enrol(
     pause: Callable[[float], None] = time.sleep,
 ) -> Configuration:
     """Asks, shows, waits until somebody has decided, and writes the folder. A key, a journal and a
-    configuration from before are replaced only by success. Raises `Refused`, `folder.Unusable`,
-    `httpx.HTTPError`."""
-    folder.make(where)
-    aside = where / "enrolling"
-    device = keys.make(aside, in_file=in_file)
-    server = server.rstrip("/")
-    tls = ssl.create_default_context(cafile=ca_file or None)
+    configuration from before are replaced only by success. Raises `Refused`, `folder.Unusable`
+    (also while the service runs), `httpx.HTTPError`."""
+    server = _address(server)
+    with alone(where):
+        device = keys.make(where, "enrolling", in_file=in_file)
+        try:
+            granted = _ask(
+                where, device, server, name, audience, software, show, ca_file, proxy, pause
+            )
+        except BaseException:
+            keys.forget(where, "enrolling")
+            raise
+        device = keys.promote(where, "enrolling")
+        keys.forget(where, "next")
+        journal = Journal(where, device, new=True)
+        journal.remember_key(granted.key)
+        journal.close()
+        found = Configuration(
+            server=server,
+            device=granted.device,
+            audience=granted.audience,
+            office=granted.office,
+            name=granted.name,
+            ca_file=ca_file,
+            proxy=proxy,
+        )
+        folder.save(where, found)
+    return found
+
+
+def _ask(
+    where: Path,
+    device: keys.Device,
+    server: str,
+    name: str,
+    audience: str,
+    software: str,
+    show: Callable[[Begun], None],
+    ca_file: str,
+    proxy: str,
+    pause: Callable[[float], None],
+) -> Granted:
+    try:
+        tls = ssl.create_default_context(cafile=ca_file or None)
+    except OSError as error:
+        raise Unusable(f"{ca_file}: {error.strerror or error}") from None
     with httpx.Client(base_url=server, verify=tls, proxy=proxy or None, timeout=20) as http:
         body = Enrolment(
             audience=audience or server,
             public_key=device.public,
-            name=name or socket.gethostname() or "PC",
+            name=(name or socket.gethostname() or "PC")[:200],
             platform=f"{platform.system()} {platform.release()}"[:200] or "?",
             software=software,
             key_protection=device.protection,
             at=datetime.now(UTC),
         )
         signed = messages.sign(device.private, Kind.enrolment, body)
-        begun = msgspec.json.decode(
-            _said(http.post("/v1/bridges/enrolments", content=messages.encode(signed))), type=Begun
+        begun = _read(
+            _said(http.post("/v1/bridges/enrolments", content=messages.encode(signed))), Begun
         )
+        if begun.fingerprint.split() != messages.fingerprint(device.public).split():
+            raise Refused(
+                "ลายนิ้วมือกุญแจที่แม่ข่ายตอบไม่ตรงกับเครื่องนี้ อาจมีผู้แทรกกลาง "
+                "(the server answers for another key than ours: somebody may stand in between)"
+            )
         show(begun)
-        granted = _wait(http, begun, pause)
-    keys.move(aside, where, device)
-    (where / FILE).unlink(missing_ok=True)
-    found = Configuration(
-        server=server,
-        device=granted.device,
-        audience=granted.audience,
-        office=granted.office,
-        name=granted.name,
-        ca_file=ca_file,
-        proxy=proxy,
-    )
-    journal = Journal(where, device)
-    journal.remember_key(granted.key)
-    journal.close()
-    folder.save(where, found)
-    return found
+        return _wait(http, begun, pause)
+
+
+def _address(server: str) -> str:
+    """Raises `Unusable`. Without TLS only to this very machine."""
+    try:
+        url = httpx.URL(server.strip())
+    except (httpx.InvalidURL, TypeError):
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise Unusable(f"{server!r} is no address: https://…")
+    if url.scheme == "http" and url.host not in ("localhost", "127.0.0.1", "::1"):
+        raise Unusable(
+            "ต้องใช้ https:// เท่านั้น (https:// only; http:// reaches no further than this PC)"
+        )
+    if url.path not in ("", "/") or url.query or url.fragment or url.userinfo:
+        raise Unusable(f"{server!r}: the server's name alone, nothing after it")
+    return str(url).rstrip("/")
 
 
 def _wait(http: httpx.Client, begun: Begun, pause: Callable[[float], None]) -> Granted:
@@ -110,7 +159,7 @@ def _wait(http: httpx.Client, begun: Begun, pause: Callable[[float], None]) -> G
             interval = min(60.0, interval * 2)  # RFC 8628 §3.5
             continue
         if answer.status_code == 200:
-            return msgspec.json.decode(answer.content, type=Granted)
+            return _read(answer.content, Granted)
         error = _error(answer)
         if error == "slow_down":
             interval += 5
@@ -125,6 +174,15 @@ def _said(answer: httpx.Response) -> bytes:
     return answer.content
 
 
+def _read(content: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(content, type=shape)
+    except msgspec.MsgspecError:
+        raise Refused(
+            "ผู้ตอบไม่ใช่แม่ข่ายของระบบนี้ (it is not our server that answers: a proxy, a sign-in page?)"
+        ) from None
+
+
 def _error(answer: httpx.Response) -> str:
     try:
         return str(answer.json().get("error", ""))
@@ -135,5 +193,5 @@ def _error(answer: httpx.Response) -> str:
 def _sentence(answer: httpx.Response) -> str:
     try:
         return str(answer.json()["title"])
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return f"HTTP {answer.status_code}"

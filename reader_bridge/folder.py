@@ -7,6 +7,7 @@ the key lies in the operating system's store, or beside them as `device.key` (`k
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -54,13 +55,43 @@ def default() -> Path:
 
 
 def make(folder: Path) -> None:
-    """Raises `Unusable`."""
+    """There, and nobody else's to read. Raises `Unusable`."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if sys.platform != "win32":
-            folder.chmod(0o700)
+        if sys.platform == "win32":
+            if not folder.exists():
+                folder.mkdir(parents=True)
+                shut(folder)
+        else:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if folder.stat().st_mode & 0o077:
+                folder.chmod(0o700)
     except OSError as error:
         raise Unusable(f"{folder}: {error.strerror}") from None
+
+
+def shut(folder: Path) -> None:
+    """Windows lets every user read below ProgramData: only SYSTEM, administrators and whoever runs
+    this keep their rights here, by number, for their names are translated. Raises `Unusable`."""
+    us = f"{os.environ.get('USERDOMAIN', '.')}\\{os.environ.get('USERNAME', '')}"
+    rights = [f"{who}:(OI)(CI)F" for who in ("*S-1-5-18", "*S-1-5-32-544", us)]
+    done = subprocess.run(
+        ["icacls", str(folder), "/inheritance:r", "/grant:r", *rights],
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Unusable(f"{folder}: icacls could not close it to other users; run as administrator")
+
+
+def sync(folder: Path) -> None:
+    """What was renamed or deleted in there has outlived a power cut. Windows does that by itself.
+    Raises OSError."""
+    if sys.platform != "win32":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def load(folder: Path) -> Configuration:
@@ -86,6 +117,7 @@ def save(folder: Path, configuration: Configuration) -> None:
 def write_private(path: Path, content: bytes) -> None:
     """A file that nobody else may read, on the disk when this returns. Raises `Unusable`."""
     make(path.parent)
+    beside = ""
     try:
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
         with os.fdopen(handle, "wb") as file:
@@ -93,13 +125,10 @@ def write_private(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(beside).replace(path)
-        if sys.platform != "win32":
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        sync(path.parent)
     except OSError as error:
+        if beside:
+            Path(beside).unlink(missing_ok=True)
         raise Unusable(f"{path}: {error.strerror}") from None
 
 

@@ -1,43 +1,42 @@
 """What a device has stated, and what of it the server does not have yet: on the disk, in order.
 
-SQLite in its safest mode: what is committed has outlived a power cut. Each statement has its number
-and the hash of the one before; it is made and stored in one transaction, so that several processes
-(the service, an offline reading at the same PC) share one chain. What a statement carries is sealed
-under a key derived from the device's, besides what the server's seal hides anyway.
+Each statement has its number and the hash of the one before; it is made and stored in one
+transaction, so that several processes (the service, an offline reading at the same PC) share one
+chain. What a statement carries is sealed besides what the server's seal hides anyway (`store`).
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from reader_bridge.folder import Unusable, make
 from reader_bridge.keys import Device
-from reader_bridge.messages import GENESIS, Sealed, SealingKey, Signed, Stated, Ticket
+from reader_bridge.messages import (
+    GENESIS,
+    Kind,
+    Sealed,
+    SealingKey,
+    Signed,
+    Stated,
+    Ticket,
+    signature,
+)
+from reader_bridge.store import Damaged, Store
 
 FILE: Final = "journal.sqlite"
-_NONCE: Final = 12
 _SCHEMA: Final = """
-create table if not exists state (name text primary key, value blob not null);
-create table if not exists outbox (
+create table outbox (
     sequence integer primary key, hash blob not null, content blob not null, at text not null);
-create table if not exists ticket (id blob primary key, content blob not null);
+create table ticket (id blob primary key, content blob not null);
+create table used_ticket (id blob primary key, until text not null)
 """
-
-
-class Damaged(Unusable):
-    """The journal does not hold together: it was cut, re-ordered or put back from a copy."""
+_REMEMBERED: Final = timedelta(days=2)
+"""So long a ticket is known as used: the server may list it once more, not having heard yet."""
 
 
 class TicketGone(Exception):
@@ -52,213 +51,227 @@ class Waiting(msgspec.Struct, frozen=True):
     stated: Stated
 
 
-class Journal:
-    """One file, any number of processes of this PC. Every call is short and blocks."""
+class _Linked(msgspec.Struct):
+    """What of a statement makes the chain."""
 
-    def __init__(self, folder: Path, device: Device) -> None:
-        make(folder)
-        self.path = folder / FILE
-        self._cipher = AESGCM(device.derive("journal"))
-        if not self.path.exists():
-            os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
+    sequence: int
+    previous: bytes
+
+
+class Journal:
+    """One file, any number of processes of this PC. Every call is short and blocks.
+
+    Any of them raises `store.NotWritten` (nothing was changed) and `store.Damaged`.
+    """
+
+    def __init__(self, folder: Path, device: Device, *, new: bool = False) -> None:
+        """Raises `Damaged` where it does not hold together, or is not there (but for `new`)."""
+        self._store = Store(folder / FILE, device, _SCHEMA, new=new)
         try:
-            self._db = sqlite3.connect(
-                self.path, timeout=10, isolation_level=None, check_same_thread=False
-            )
-            self._db.execute("pragma journal_mode = delete")
-            self._db.execute("pragma synchronous = extra")
-            self._db.execute("pragma secure_delete = on")
-            self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            raise Damaged(f"{self.path}: {error}; enrol anew") from None
+            self._check()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
-        self._db.close()
+        self._store.close()
 
     # -- the chain -------------------------------------------------------------------------------
 
     def end(self) -> tuple[int, bytes]:
         """Number and hash of the last statement that was made."""
-        return self._number("sequence"), self._get("head") or GENESIS
+        return self._store.number("sequence"), self._store.get("head") or GENESIS
+
+    def settled(self) -> tuple[int, bytes]:
+        """Number and hash of the last statement that the server is known to have."""
+        return self._store.number("settled"), self._store.get("settled-head") or GENESIS
 
     def start(self) -> int:
         """Counts a start of the program; returns which it is."""
-        with self._writing():
-            starts = self._number("starts") + 1
-            self._put("starts", str(starts).encode())
+        with self._store.writing():
+            starts = self._store.number("starts") + 1
+            self._store.put_number("starts", starts)
         return starts
 
     def state(
         self,
         make: Callable[[int, bytes], tuple[Signed, Sealed | None]],
-        ticket: UUID | None = None,
+        ticket: Ticket | None = None,
     ) -> tuple[int, Stated]:
         """Makes the next statement with `make(sequence, previous)`, and has it on the disk before
-        it returns; `ticket` is used up by it. Raises `TicketGone`, `Damaged`, and what `make`
-        raises; then nothing was made."""
-        with self._writing():
-            if (
-                ticket is not None
-                and not self._db.execute(
-                    "delete from ticket where id = ?", (ticket.bytes,)
-                ).rowcount
-            ):
-                raise TicketGone()
-            sequence, head = self.end()
-            signed, payload = make(sequence + 1, head)
+        it returns; `ticket` is used up by it. Raises `TicketGone` and what `make` raises; then
+        nothing was made."""
+        with self._store.writing():
+            if ticket is not None:
+                self._use(ticket)
+            last, head = self.end()
+            signed, payload = make(last + 1, head)
             stated = Stated(signed, payload)
-            sealed = self._seal(b"outbox|%d" % (sequence + 1), msgspec.msgpack.encode(stated))
-            self._db.execute(
+            self._store.run(
                 "insert into outbox (sequence, hash, content, at) values (?, ?, ?, ?)",
-                (sequence + 1, signed.sha256, sealed, datetime.now(UTC).isoformat()),
+                last + 1,
+                signed.sha256,
+                self._sealed(last + 1, stated),
+                datetime.now(UTC).isoformat(),
             )
-            self._put("sequence", str(sequence + 1).encode())
-            self._put("head", signed.sha256)
-        return sequence + 1, stated
+            self._store.put_number("sequence", last + 1)
+            self._store.put("head", signed.sha256)
+        return last + 1, stated
 
     def waiting(self, after: int = 0, limit: int = 50) -> list[Waiting]:
-        """Statements without a receipt, in order. Raises `Damaged`."""
-        rows = self._db.execute(
+        """Statements without a receipt, in order."""
+        rows = self._store.rows(
             "select sequence, hash, content from outbox where sequence > ? "
             "order by sequence limit ?",
-            (after, limit),
-        ).fetchall()
-        found = [
-            Waiting(sequence, digest, self._opened(sequence, content))
-            for sequence, digest, content in rows
-        ]
+            after,
+            limit,
+        )
+        found = [Waiting(number, digest, self._opened(number, c)) for number, digest, c in rows]
         if any(one.stated.signed.sha256 != one.sha256 for one in found):
-            raise Damaged(f"{self.path}: a statement is not what its hash says; enrol anew")
+            raise Damaged(f"{self._store.path}: a statement is not what its hash says; enrol anew")
         return found
 
     def count(self) -> int:
-        found: int = self._db.execute("select count(*) from outbox").fetchone()[0]
+        found: int = self._store.rows("select count(*) from outbox")[0][0]
         return found
 
     def settle(self, sequence: int, sha256: bytes) -> bool:
-        """The server has this statement for good; False where ours of that number is another."""
-        row = self._db.execute("select hash from outbox where sequence = ?", (sequence,)).fetchone()
-        if row is not None and row[0] != sha256:
+        """The server has this statement, and all before it, for good; False where ours of that
+        number is another."""
+        if sequence <= self.settled()[0]:
+            return True  # the receipt came twice
+        held = self._store.rows("select hash from outbox where sequence = ?", sequence)
+        if not held or held[0][0] != sha256:
             return False
-        with self._writing():
-            self._db.execute("delete from outbox where sequence = ?", (sequence,))
+        with self._store.writing():
+            self._store.run("delete from outbox where sequence <= ?", sequence)
+            self._store.put_number("settled", sequence)
+            self._store.put("settled-head", sha256)
         return True
 
     def settle_until(self, sequence: int, head: bytes) -> bool:
         """The server's copy of the chain ends at `sequence`; False where that is no place of ours:
         one of the two was put back to an older state, or another holds our key."""
-        last, own = self.end()
-        if sequence > last:
-            return False
-        row = self._db.execute("select hash from outbox where sequence = ?", (sequence,)).fetchone()
-        known = own if sequence == last else None if row is None else row[0]
-        first = self._db.execute("select min(sequence) from outbox").fetchone()[0]
-        if known is None:  # it was settled before: then what waits begins right after it
-            return bool(first is not None and first == sequence + 1)
-        if known != head:
-            return False
-        with self._writing():
-            self._db.execute("delete from outbox where sequence <= ?", (sequence,))
-        return True
+        settled, known = self.settled()
+        if sequence == settled:
+            return head == known
+        return sequence > settled and self.settle(sequence, head)
+
+    def rekey(self, device: Device) -> None:
+        """Everything is of `device`'s key from here on, in one step: also the signatures of what
+        still waits, for the server knows no other key now. The chain stays what it is."""
+        with self._store.writing():
+            waiting, tickets = self.waiting(limit=1_000_000), self._tickets()
+            key = self.sealing_key()
+            self._store.become(device)
+            for one in waiting:
+                body = one.stated.signed.body
+                signed = Signed(body, signature(device.private, Kind.statement, body))
+                content = self._sealed(one.sequence, Stated(signed, one.stated.payload))
+                self._store.run(
+                    "update outbox set content = ? where sequence = ?", content, one.sequence
+                )
+            self._put_tickets(tickets)
+            if key is not None:
+                self.remember_key(key)
 
     # -- what the server gave --------------------------------------------------------------------
 
     def remember_key(self, key: SealingKey) -> None:
         """To seal to while the server is out of reach."""
-        with self._writing():
-            self._put("sealing-key", self._seal(b"sealing-key", msgspec.msgpack.encode(key)))
+        if self._sealing_key_is(key):
+            return
+        with self._store.writing():
+            sealed = self._store.seal(b"sealing-key", msgspec.msgpack.encode(key))
+            self._store.put("sealing-key", sealed)
 
     def sealing_key(self) -> SealingKey | None:
-        held = self._get("sealing-key")
+        held = self._store.get("sealing-key")
         if held is None:
             return None
-        return msgspec.msgpack.decode(self._open(b"sealing-key", held), type=SealingKey)
+        return msgspec.msgpack.decode(self._store.unseal(b"sealing-key", held), type=SealingKey)
 
     def set_tickets(self, tickets: tuple[Ticket, ...]) -> None:
         """All that may still be used; what a reading has used up here stays used up."""
-        with self._writing():
-            used = set(self._used())
-            self._db.execute("delete from ticket")
-            self._db.executemany(
-                "insert into ticket (id, content) values (?, ?)",
-                [
-                    (t.id.bytes, self._seal(b"ticket|" + t.id.bytes, msgspec.msgpack.encode(t)))
-                    for t in tickets
-                    if t.id not in used
-                ],
-            )
+        with self._store.writing():
+            now = datetime.now(UTC)
+            for id, until in self._store.rows("select id, until from used_ticket"):
+                if datetime.fromisoformat(until) < now:
+                    self._store.run("delete from used_ticket where id = ?", id)
+            used = {UUID(bytes=id) for (id,) in self._store.rows("select id from used_ticket")}
+            self._put_tickets([ticket for ticket in tickets if ticket.id not in used])
 
     def tickets(self, now: datetime) -> list[Ticket]:
         """Unused and not over, the next to end first."""
-        rows = self._db.execute("select id, content from ticket").fetchall()
-        found = [
-            msgspec.msgpack.decode(self._open(b"ticket|" + id, content), type=Ticket)
-            for id, content in rows
-        ]
-        return sorted((t for t in found if t.expires_at > now), key=lambda t: t.expires_at)
+        found = [ticket for ticket in self._tickets() if ticket.expires_at > now]
+        return sorted(found, key=lambda ticket: ticket.expires_at)
 
-    def _used(self) -> list[UUID]:
-        """Tickets of statements that still wait: the server does not know of their use yet."""
-        found = []
-        for one in self.waiting(limit=10_000):
-            said = msgspec.json.decode(one.stated.signed.body, type=_OfTicket)
-            if said.ticket is not None:
-                found.append(said.ticket)
-        return found
-
-    # -- notes for `reader-bridge status` --------------------------------------------------------
+    # -- notes for `reader-bridge status` and other processes of this PC -------------------------
 
     def note(self, name: str, value: str) -> None:
-        with self._writing():
-            self._put(f"note:{name}", value.encode())
+        if self.notes().get(name, "") != value:
+            with self._store.writing():
+                self._store.put(f"note:{name}", value[:300].encode())
 
     def notes(self) -> dict[str, str]:
-        rows = self._db.execute("select name, value from state where name like 'note:%'").fetchall()
+        rows = self._store.rows("select name, value from state where name like 'note:%'")
         return {name.removeprefix("note:"): value.decode() for name, value in rows}
 
     # -- below -----------------------------------------------------------------------------------
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        if self._db.in_transaction:
-            yield
-            return
-        self._db.execute("begin immediate")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("rollback")
-            raise
-        self._db.execute("commit")
+    def _check(self) -> None:
+        """What waits begins right after what is settled, is linked, and ends where it must."""
+        with self._store.writing():  # so that no other process moves it meanwhile
+            (number, head), (last, end) = self.settled(), self.end()
+            while batch := self.waiting(number):
+                for one in batch:
+                    said = _linked(one.stated.signed.body)
+                    if said is None or (said.sequence, said.previous) != (number + 1, head):
+                        raise Damaged(f"{self._store.path} was cut or re-ordered; enrol anew")
+                    number, head = one.sequence, one.sha256
+            if (number, head) != (last, end):
+                raise Damaged(f"{self._store.path} was cut; enrol anew")
 
-    def _get(self, name: str) -> bytes | None:
-        row = self._db.execute("select value from state where name = ?", (name,)).fetchone()
-        return None if row is None else row[0]
-
-    def _put(self, name: str, value: bytes) -> None:
-        self._db.execute(
-            "insert into state (name, value) values (?, ?) "
-            "on conflict (name) do update set value = excluded.value",
-            (name, value),
+    def _use(self, ticket: Ticket) -> None:
+        if not self._store.run("delete from ticket where id = ?", ticket.id.bytes):
+            raise TicketGone()
+        until = max(ticket.expires_at, datetime.now(UTC)) + _REMEMBERED
+        self._store.run(
+            "insert into used_ticket (id, until) values (?, ?)", ticket.id.bytes, until.isoformat()
         )
 
-    def _number(self, name: str) -> int:
-        held = self._get(name)
-        return 0 if held is None else int(held)
+    def _tickets(self) -> list[Ticket]:
+        return [
+            msgspec.msgpack.decode(self._store.unseal(b"ticket|" + id, content), type=Ticket)
+            for id, content in self._store.rows("select id, content from ticket")
+        ]
 
-    def _seal(self, what: bytes, value: bytes) -> bytes:
-        nonce = secrets.token_bytes(_NONCE)
-        return nonce + self._cipher.encrypt(nonce, value, what)
+    def _put_tickets(self, tickets: list[Ticket]) -> None:
+        self._store.run("delete from ticket")
+        self._store.many(
+            "insert into ticket (id, content) values (?, ?)",
+            [
+                (t.id.bytes, self._store.seal(b"ticket|" + t.id.bytes, msgspec.msgpack.encode(t)))
+                for t in tickets
+            ],
+        )
 
-    def _open(self, what: bytes, sealed: bytes) -> bytes:
+    def _sealing_key_is(self, key: SealingKey) -> bool:
         try:
-            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], what)
-        except InvalidTag:
-            raise Damaged(f"{self.path} is of another key, or was changed; enrol anew") from None
+            return self.sealing_key() == key
+        except Damaged:  # while the journal changes to another key
+            return False
+
+    def _sealed(self, sequence: int, stated: Stated) -> bytes:
+        return self._store.seal(b"outbox|%d" % sequence, msgspec.msgpack.encode(stated))
 
     def _opened(self, sequence: int, content: bytes) -> Stated:
-        return msgspec.msgpack.decode(self._open(b"outbox|%d" % sequence, content), type=Stated)
+        plain = self._store.unseal(b"outbox|%d" % sequence, content)
+        return msgspec.msgpack.decode(plain, type=Stated)
 
 
-class _OfTicket(msgspec.Struct):
-    ticket: UUID | None = None
+def _linked(body: bytes) -> _Linked | None:
+    try:
+        return msgspec.json.decode(body, type=_Linked)
+    except (msgspec.MsgspecError, RecursionError):
+        return None

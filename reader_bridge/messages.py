@@ -72,7 +72,11 @@ class NotSigned(Exception):
 
 def sign(key: Ed25519PrivateKey, kind: Kind, body: msgspec.Struct) -> Signed:
     text = msgspec.json.encode(body)
-    return Signed(text, key.sign(_context(kind) + text))
+    return Signed(text, signature(key, kind, text))
+
+
+def signature(key: Ed25519PrivateKey, kind: Kind, body: bytes) -> bytes:
+    return key.sign(_context(kind) + body)
 
 
 def opened(key: Ed25519PublicKey, kind: Kind, signed: Signed, shape: type[T]) -> T:

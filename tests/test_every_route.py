@@ -213,6 +213,8 @@ BODIES: dict[str, Body] = {
     "bridge_incident.look": lambda t: {"note": "x"},
     "desk.put": lambda t: {"name": f"โต๊ะ {t.desk}"},
     "desk.edit": lambda t: {"name": "x"},
+    "reading.bind_account": lambda t: {"code": codes.new(8)},
+    "officer.confirm": lambda t: {"reading": ids.new()},
     "intent.arm": lambda t: {"desk": t.desk, "purpose": "identify_complainant"},
     "reader_agency.write": lambda t: {"name_th": "หน่วยงานตัวอย่าง", "name_en": "Sample"},
     "reader_request.make": lambda t: {
@@ -240,6 +242,9 @@ NOT_FOREIGN = {
     "complaint.export",
     *("bridge.list", "reader.list", "bridge_incident.list", "desk.list"),
     *("intent.list", "intent.follow"),
+    *("account.ask_code", "reading_audit.readings", "reading_audit.export"),
+    *("reading_audit.face_differs", "reading_audit.late", "reading_audit.counts"),
+    *("reading_audit.unused", "reading_audit.crossings", "reading_audit.incidents"),
     *("reader_agency.list", "reader_request.list", "reader_asset.list", "reader_asset.sheet"),
     *("reader_fleet.reconcile", "reader_fleet.reconcile_sheet", "reader_agency.write"),
 }
@@ -579,6 +584,7 @@ async def test_the_auditor_reads_and_writes_nothing(
     # Opening a seal, and looking at somebody else's complaint, is told in the trail.
     reading = {"person.unsealed", "document.unsealed", "complaint.viewed"}
     reading |= {"complaint.export_begun", "complaint.exported"}
+    reading |= {"reading.audited", "reading.export_begun", "reading.exported"}
     assert {name for name in wrote if not name.startswith("session.")} <= reading
 
 

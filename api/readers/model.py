@@ -150,7 +150,7 @@ POLICIES: Final[dict[Purpose, Policy]] = {
     Purpose.confirm_officer: Policy(
         th="ยืนยันตัวเจ้าหน้าที่",
         fields=_WHO | {F.expires},
-        needed=_WHO,
+        needed=_WHO | {F.expires},
         about="officer",
         photo=True,
         offline=False,

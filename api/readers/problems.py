@@ -43,6 +43,16 @@ class BridgeForked(
     """A clone, a restored backup, or a replay; kept as an incident."""
 
 
+class BridgeElsewhere(
+    Conflict,
+    code="readers/bridge-elsewhere",
+    th="เครื่องนี้เชื่อมต่อจากที่อื่นแล้ว กรุณาเชื่อมต่อใหม่",
+    en="This device has gone on meanwhile; connect anew",
+):
+    """A hello older than what was heard of the device since: it came late, or two have one key.
+    Over a new challenge it shows which."""
+
+
 class KeyTaken(
     Conflict,
     code="readers/key-taken",
@@ -199,6 +209,15 @@ class ReaderElsewhere(
     """A desk has a reader of its own office."""
 
 
+class DeskHeld(
+    Conflict,
+    code="readers/desk-held",
+    th="เครื่องอ่านหรือโต๊ะนี้จับคู่ไว้แล้ว ต้องให้ผู้มีสิทธิ์แก้ไขโต๊ะจับคู่ใหม่",
+    en="This reader, or this desk, is mapped already; somebody who may edit desks maps it anew",
+):
+    """Whoever waits for cards maps a free reader to a desk without one, not a colleague's."""
+
+
 class DeskWithoutReader(
     Conflict,
     code="readers/desk-without-reader",
@@ -334,7 +353,7 @@ class ReadingStale(
     th="การอ่านบัตรนี้เก่าเกินไป กรุณาอ่านใหม่",
     en="This reading is too old to be used; read the card again",
 ):
-    """It may be used within an hour of its arrival."""
+    """It may be used within fifteen minutes of its arrival."""
 
 
 class ReadingExists(

@@ -292,7 +292,7 @@ class Reading(msgspec.Struct, kw_only=True):
     keep_until: datetime
 
 
-class ReadingLine(msgspec.Struct, kw_only=True):
+class ReadingLine(msgspec.Struct):
     """A reading in lists and for auditors: never what was read."""
 
     id: UUID

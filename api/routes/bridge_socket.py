@@ -10,20 +10,24 @@ import asyncio
 from typing import Any
 
 from litestar import Litestar, Request
+from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.params import JSONBody
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from api import clock
-from api.edge import get, post
+from api.edge import get, network, post
 from api.permissions import PUBLIC
 from api.readers.channel import challenges, sockets
 from api.readers.channel.exchange import Told, exchange
 from api.readers.problems import (
+    BridgeElsewhere,
     BridgeEnded,
     BridgeForked,
     BridgeUnknown,
     ChallengeOver,
+    DeskHeld,
+    DeskNotFound,
     DeskWithoutReader,
     IntentOver,
     NonceWrong,
@@ -36,6 +40,8 @@ from reader_bridge.messages import Challenge, Exchange, Exchanged
 
 Web = Request[Any, Any, Any]
 REFUSED = (
+    DeskHeld,
+    DeskNotFound,
     DeskWithoutReader,
     IntentOver,
     NonceWrong,
@@ -57,7 +63,7 @@ async def challenge() -> Challenge:
     "/v1/bridge/exchange",
     verb=PUBLIC,
     operation="bridge.exchange",
-    problems=[BridgeEnded, BridgeForked, BridgeUnknown, ChallengeOver],
+    problems=[BridgeElsewhere, BridgeEnded, BridgeForked, BridgeUnknown, ChallengeOver],
     opt={"receipt_problems": REFUSED},
     status_code=200,
 )
@@ -88,7 +94,8 @@ class Sockets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.WEBSOCKET and scope["path"] == sockets.PATH:
             taking: Any = sockets.serve
-            await taking(self.of.state.readers, scope, receive, send)
+            come_from = network(ASGIConnection(scope))
+            await taking(self.of.state.readers, scope, receive, send, come_from)
         else:
             await self.app(scope, receive, send)
 

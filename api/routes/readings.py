@@ -13,9 +13,11 @@ from api.readers.problems import (
     DeskNotFound,
     DeskWithoutReader,
     FieldsNotAllowed,
+    PhotoGone,
     PurposeNotOffline,
     ReadingExists,
     ReadingNotFound,
+    ReadingStale,
     ReadingUsed,
     TicketsTooMany,
 )
@@ -56,7 +58,7 @@ async def see_document(tx: InTx, reading: FromPath[UUID], data: JSONBody[SeeDocu
 @post(
     "/v1/readings/{reading:uuid}/face-match",
     verb="reading.match_face",
-    problems=[ReadingNotFound, ReadingUsed],
+    problems=[PhotoGone, ReadingNotFound, ReadingStale, ReadingUsed],
     status_code=200,
 )
 async def match_face(tx: InTx, reading: FromPath[UUID], data: JSONBody[MatchFace]) -> Reading:

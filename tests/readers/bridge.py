@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -134,10 +134,10 @@ class FakeBridge:
 
     async def connect(self, db: Database, **parts: Any) -> Device:
         """Connects without a transport; `parts` take the place of what its hello says."""
-        challenge = secrets.token_bytes(32)
+        challenge, later = secrets.token_bytes(32), now() + timedelta(seconds=10)
         async with db.begin() as tx:
             hello = self.hello(**{"challenge": challenge} | parts)
-            return await connecting.connect(tx, hello, challenge, SERVER)
+            return await connecting.connect(tx, hello, challenge, SERVER, later)
 
     def restart(self) -> None:
         """The program begins anew; the chain goes on."""

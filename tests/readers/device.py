@@ -124,9 +124,9 @@ class Desk:
         async with self.db.begin(Worker("test")) as tx:
             await tx.run(
                 """
-                insert into offline_ticket (id, bridge, desk, account, purpose, fields, nonce,
-                    issued_at, expires_at)
-                values ($1, $2, $3, $4, 'identify_complainant', $5, $6, $7, $8)
+                insert into offline_ticket (id, bridge, desk, reader, account, purpose, fields,
+                    nonce, issued_at, expires_at)
+                values ($1, $2, $3, $9, $4, 'identify_complainant', $5, $6, $7, $8)
                 """,
                 found.id,
                 self.bridge,
@@ -136,6 +136,7 @@ class Desk:
                 found.nonce,
                 tx.now,
                 tx.now + timedelta(hours=hours),
+                self.reader,
             )
         return found
 
@@ -171,6 +172,15 @@ class Desk:
     async def send(self, signed: Signed, payload: Sealed | None) -> Receipt | Missing:
         async with self.db.begin(Bridge(self.bridge)) as tx:
             found = await accept.take(tx, self.bridge, signed, payload)
+        if isinstance(found, Receipt) and not found.replayed:
+            self.sequence, self.head = found.sequence, found.sha256
+        return found
+
+    async def send_retrying(self, signed: Signed, payload: Sealed | None) -> Receipt | Missing:
+        """As the server does: a deadlock is tried anew."""
+        found = await self.db.retrying(
+            lambda tx: accept.take(tx, self.bridge, signed, payload), Bridge(self.bridge)
+        )
         if isinstance(found, Receipt) and not found.replayed:
             self.sequence, self.head = found.sequence, found.sha256
         return found

@@ -19,7 +19,7 @@ from api.readers.bridges import connecting
 from api.readers.problems import BridgeEnded, BridgeForked, BridgeUnknown, KeyTaken
 from reader_bridge.messages import GENESIS, Kind, Rotated, sign
 from tests.readers.bridge import SERVER, FakeBridge, public
-from tests.world import World
+from tests.world import World, now
 
 ANOTHER = bytes(31) + b"x"
 
@@ -130,7 +130,7 @@ async def test_nobody_connects_as_a_device_whose_key_they_do_not_have(
     ):
         with pytest.raises(BridgeUnknown):
             async with db.begin() as tx:
-                await connecting.connect(tx, wrong, challenge, SERVER)
+                await connecting.connect(tx, wrong, challenge, SERVER, now())
     assert await state(db, victim) == "active"
 
 

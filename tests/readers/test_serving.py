@@ -30,7 +30,9 @@ async def card(desk: Desk, order: dict[str, Any], *, face: bool = True) -> UUID:
     assert receipt.reading is not None and desk.actor is not None
     if face:
         async with desk.db.begin(desk.actor) as tx:
-            await readings.match_face(tx, receipt.reading, MatchFace(matches=True, against="photo"))
+            await readings.match_face(
+                tx, receipt.reading, MatchFace(matches=True, against="printed")
+            )
     return receipt.reading
 
 

@@ -326,11 +326,23 @@ async def test_a_face_that_differs_makes_the_reading_useless(desk: Desk, db: Dat
     assert desk.actor is not None
     async with db.begin(desk.actor) as tx:
         found = await service.match_face(tx, same, MatchFace(matches=True, against="printed"))
-        await service.match_face(tx, other, MatchFace(matches=False, against="photo"))
+        await service.match_face(tx, other, MatchFace(matches=False, against="printed"))
     assert found.levels == ["chip-bytes", "officer-face-match"]
     assert "officer-face-match" in (await used(desk, same)).levels
     with pytest.raises(ReadingFaceDiffers):
         await used(desk, other)
+
+
+async def test_what_a_register_confirms_later_is_a_level_more_and_told_once(
+    desk: Desk, db: Database
+) -> None:
+    reading = await taken(desk)
+    for _ in range(2):
+        async with db.begin(Worker("dopa")) as tx:
+            await service.raise_level(tx, reading, "dopa-status")
+    assert (await used(desk, reading)).levels == ("chip-bytes", "dopa-status")
+    told = "select count(*) from event where record = $1 and name = 'reading.confirmed'"
+    assert await desk.value(told, reading) == 1
 
 
 # --- what stays ---------------------------------------------------------------------------------

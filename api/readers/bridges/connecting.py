@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, TypeVar
 from uuid import UUID
@@ -19,12 +19,14 @@ from api.readers.bridges import attached, device_queries, freezing
 from api.readers.bridges.device_queries import DeviceRow
 from api.readers.bridges.keys import public
 from api.readers.model import BridgeState, Incident
-from api.readers.problems import BridgeEnded, BridgeForked, BridgeUnknown
+from api.readers.problems import BridgeElsewhere, BridgeEnded, BridgeForked, BridgeUnknown
 from reader_bridge.messages import Hello, Kind, NotSigned, Rotated, Rotation, Signed, opened
 
 T = TypeVar("T")
 _TIMES: Final = 5
 """So often a hello is judged anew because the device moved meanwhile."""
+CLOCKS: Final = timedelta(seconds=2)
+"""So far the clocks of two servers may be apart."""
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,11 +48,15 @@ class _Claimed(msgspec.Struct):
     device: UUID
 
 
-async def connect(tx: Tx, signed: Signed, challenge: bytes, server: UUID) -> Device:
-    """The device whose `Hello` this is; `server` names the process that it is connected to.
+async def connect(
+    tx: Tx, signed: Signed, challenge: bytes, server: UUID, asked: datetime
+) -> Device:
+    """The device whose `Hello` this is; `server` names the process that it is connected to, and the
+    challenge was given at `asked`.
 
     From here on the transaction acts for the device. Raises `BridgeUnknown` (also for another
-    audience or challenge), `BridgeEnded`, and `BridgeForked`, which freezes it.
+    audience or challenge), `BridgeEnded`, `BridgeElsewhere` for a hello that has come too late, and
+    `BridgeForked`, which freezes it.
     """
     for _ in range(_TIMES):
         row = await device_queries.device(tx, _claimed(signed))
@@ -63,8 +69,11 @@ async def connect(tx: Tx, signed: Signed, challenge: bytes, server: UUID) -> Dev
         if row.state != BridgeState.active:
             raise BridgeEnded(state=row.state)
         if wrong := _wrong(row, hello):
+            if row.moved_at is not None and asked <= row.moved_at + CLOCKS:
+                raise BridgeElsewhere()  # it may have been true when it was said
             raise forked(row.id, *wrong)
-        await attached.readers_now(tx, row.id, hello.readers)
+        began = hello.starts > row.starts
+        await attached.readers_now(tx, row.id, hello.readers, began=began)
         if await device_queries.connected(tx, row, hello, server):
             return Device(
                 id=row.id,

@@ -26,6 +26,7 @@ class DeviceRow(msgspec.Struct):
     boot: UUID | None
     sequence: int
     head: bytes
+    moved_at: datetime | None
 
 
 async def device(tx: Tx, id: UUID) -> DeviceRow | None:
@@ -33,7 +34,7 @@ async def device(tx: Tx, id: UUID) -> DeviceRow | None:
         DeviceRow,
         """
         select b.id, b.office, o.name_th as office_name, b.name, b.state, b.public_key, b.starts,
-            b.boot, b.sequence, b.head
+            b.boot, b.sequence, b.head, b.moved_at
         from bridge b join office o on o.id = b.office
         where b.id = $1
         """,
@@ -47,7 +48,8 @@ async def connected(tx: Tx, was: DeviceRow, hello: Hello, server: UUID) -> bool:
         await tx.run(
             """
             update bridge set starts = $7, boot = $8, software = $9, platform = $10,
-                key_protection = $11, last_seen_at = $12, connected_to = $13
+                key_protection = $11, last_seen_at = $12, connected_to = $13,
+                moved_at = case when starts < $7 then $12 else moved_at end
             where id = $1 and state = 'active' and public_key = $2 and starts = $3
                 and boot is not distinct from $4 and sequence = $5 and head = $6
             """,
@@ -86,7 +88,7 @@ async def set_key(tx: Tx, id: UUID, old: bytes, new: bytes, key_protection: str)
         await tx.run(
             """
             update bridge set public_key = $3, key_protection = $4, key_since = $5,
-                version = version + 1
+                moved_at = $5, version = version + 1
             where id = $1 and public_key = $2 and state = 'active'
             """,
             id,
@@ -146,6 +148,23 @@ async def put_readers(
         [reader.model for reader in present],
         tx.now,
         list(gone),
+    )
+
+
+async def forget_readers(tx: Tx, spare: Sequence[UUID], count: int) -> int:
+    """Of `spare` the `count` that were seen least lately, if nothing was ever read in them."""
+    return await tx.run(
+        """
+        delete from bridge_reader where id in (
+            select r.id from bridge_reader r
+            where r.id = any ($1::uuid[])
+                and not exists (select from intent where reader = r.id)
+                and not exists (select from reading where reader = r.id)
+                and not exists (select from offline_ticket where reader = r.id)
+            order by r.last_seen_at limit $2)
+        """,
+        list(spare),
+        count,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -10,23 +11,32 @@ from api import events, ids
 from api.db import Tx
 from api.readers.model import Incident
 
+MOST_AN_HOUR: Final = 20
+
 
 async def note(tx: Tx, bridge: UUID, kind: Incident, facts: dict[str, str]) -> None:
-    """An incident for whoever looks after the fleet; `facts` are no personal data."""
-    await tx.run(
+    """An incident for whoever looks after the fleet; `facts` are no personal data.
+
+    Of what is not more than strange (`foreign`), so many an hour say all.
+    """
+    noted = await tx.run(
         """
         insert into bridge_incident (id, bridge, kind, facts, at)
-        values ($1, $2, $3, $4::jsonb, $5)
+        select $1, $2, $3, $4::jsonb, $5::timestamptz
+        where $3::text <> 'foreign' or $6 > (select count(*) from bridge_incident
+            where bridge = $2 and at > $5::timestamptz - interval '1 hour')
         """,
         ids.new(),
         bridge,
         kind,
         msgspec.json.encode(facts).decode(),
         tx.now,
+        MOST_AN_HOUR,
     )
-    await events.record(
-        tx, "bridge.incident_noted", "bridge", bridge, facts={"kind": kind, **facts}
-    )
+    if noted:
+        await events.record(
+            tx, "bridge.incident_noted", "bridge", bridge, facts={"kind": kind, **facts}
+        )
 
 
 async def freeze(tx: Tx, bridge: UUID, kind: Incident, facts: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from api import keys, settings
@@ -34,6 +34,11 @@ def stands(challenge: bytes, now: datetime) -> bool:
     age = _milliseconds(now) - int.from_bytes(head[:8], "big")
     young = -1000 <= age <= GOOD_FOR.total_seconds() * 1000
     return hmac.compare_digest(mac, _mac(head)) and young
+
+
+def given(challenge: bytes) -> datetime:
+    """When a challenge that `stands` was given."""
+    return datetime.fromtimestamp(int.from_bytes(challenge[:8], "big") / 1000, UTC)
 
 
 def _milliseconds(now: datetime) -> int:

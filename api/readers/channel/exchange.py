@@ -53,13 +53,15 @@ class Told:
 
 async def exchange(hub: Hub, told: Told, asked: Exchange, gone: asyncio.Future[None]) -> Exchanged:
     """`gone` is done when nobody waits for the answer any more: then nothing is told, that would
-    be told to nobody. Raises `ChallengeOver`, `BridgeUnknown`, `BridgeEnded` and `BridgeForked`.
+    be told to nobody. Raises `ChallengeOver`, `BridgeUnknown`, `BridgeElsewhere`, `BridgeEnded` and
+    `BridgeForked`.
     """
     challenge = _challenge(asked.hello)
     if not challenges.stands(challenge, clock.now()):
         raise ChallengeOver()
-    async with hub.slots, hub.db.begin(NOBODY) as tx:
-        device = await connecting.connect(tx, asked.hello, challenge, hub.server)
+    async with hub.doors, hub.db.begin(NOBODY) as tx:
+        given = challenges.given(challenge)
+        device = await connecting.connect(tx, asked.hello, challenge, hub.server, given)
     hub.came_by_http(device.id)
     talk = told.talk(hub, device.id, challenge)
     talk.turn = turn = object()

@@ -71,6 +71,7 @@ class Photos:
     def put(self, photo: Photo) -> None:
         self.sweep()
         self._held[photo.intent] = (time.monotonic() + SHOWN_FOR.total_seconds(), photo)
+        self._held.move_to_end(photo.intent)
         while len(self._held) > _HELD:
             self._held.popitem(last=False)
 

@@ -108,18 +108,36 @@ class Pair(msgspec.Struct):
     """Both are of one office."""
     now: UUID | None
     """The desk's reader so far."""
+    held: bool
+    """The reader is on another desk, or another one that is attached is on this."""
 
 
 async def pair(tx: Tx, desk: UUID, reader: UUID) -> Pair | None:
     return await tx.maybe_one(
         Pair,
         """
-        select d.office = b.office as here, d.reader as now
+        select d.office = b.office as here, d.reader as now,
+            exists (select from desk o where o.reader = r.id and o.id <> d.id)
+                or exists (select from bridge_reader o
+                    where o.id = d.reader and o.id <> r.id and o.seen) as held
         from desk d, bridge_reader r join bridge b on b.id = r.bridge
         where d.id = $1 and r.id = $2 and d.ended_at is null
         """,
         desk,
         reader,
+    )
+
+
+async def has_role(tx: Tx, account: UUID | None, roles: list[str]) -> bool:
+    return bool(
+        await tx.value(
+            """
+            select exists (select from account_role
+                where account = $1 and ended_at is null and role = any ($2::text[]))
+            """,
+            account,
+            roles,
+        )
     )
 
 

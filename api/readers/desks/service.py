@@ -7,14 +7,14 @@ from uuid import UUID
 
 import msgspec
 
-from api import events
+from api import events, permissions
 from api.db import Tx
 from api.problems import Stale
 from api.readers import views
 from api.readers.bridges import attached, reach
 from api.readers.bridges.queries import IN_REACH
 from api.readers.desks import queries
-from api.readers.problems import DeskExists, DeskNotFound, ReaderElsewhere
+from api.readers.problems import DeskExists, DeskHeld, DeskNotFound, ReaderElsewhere
 
 READ: Final = "desk.read"
 EDIT: Final = "desk.edit"
@@ -76,6 +76,19 @@ async def unmap(tx: Tx, id: UUID) -> views.Desk:
     found = await desk(tx, id, EDIT)
     await attached.unmap(tx, [found.reader] if found.reader else [], "asked")
     return await desk(tx, id, EDIT)
+
+
+async def check_free(tx: Tx, desk: UUID, reader: UUID, account: UUID | None) -> None:
+    """Before `mapped`: what `account` may put on the desk. Raises `DeskNotFound`,
+    `ReaderElsewhere`, and `DeskHeld` for a colleague's desk or reader, unless they edit desks."""
+    await tx.lock([desk])
+    pair = await queries.pair(tx, desk, reader)
+    if pair is None:
+        raise DeskNotFound()
+    if not pair.here:
+        raise ReaderElsewhere()
+    if pair.held and not await queries.has_role(tx, account, list(permissions.PERMISSIONS[EDIT])):
+        raise DeskHeld()
 
 
 async def mapped(tx: Tx, desk: UUID, reader: UUID, account: UUID) -> None:

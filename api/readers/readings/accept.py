@@ -18,7 +18,8 @@ from api import clock, events, ids, keys, sealed, settings
 from api.db import Tx
 from api.problems import Overloaded, Problem
 from api.readers.bridges import freezing
-from api.readers.desks import mapping
+from api.readers.desks import service as desks
+from api.readers.intents import queries as intents
 from api.readers.model import (
     CLOCK_SKEW,
     PASSED_ON_FOR,
@@ -33,10 +34,13 @@ from api.readers.problems import (
     BridgeEnded,
     BridgeForked,
     BridgeUnknown,
+    DeskHeld,
+    DeskNotFound,
     DeskWithoutReader,
     IntentOver,
     NonceWrong,
     PayloadWrong,
+    ReaderElsewhere,
     SessionOver,
     TicketUsed,
 )
@@ -51,6 +55,8 @@ _statement: Final = msgspec.json.Decoder(Statement)
 _text: Final = msgspec.json.Decoder(CardText)
 _encode: Final = msgspec.json.encode
 _RACES: Final = 3
+_YEARS: Final = range(1900, 5000)
+"""What a wrong clock may show, in whichever era."""
 
 
 async def take(
@@ -120,6 +126,9 @@ async def _decide(
     """None where the chain was moved meanwhile, and all is to be asked again."""
     try:
         purpose, policy = _judge(tx, basis, said)
+        if purpose == Purpose.map_desk:
+            assert basis.desk is not None and basis.reader is not None
+            await desks.check_free(tx, basis.desk, basis.reader, basis.account)
         text = _opened(basis, said, device, payload)
         new = await _new(tx, device, basis, said, signed, text, purpose, policy)
     except Problem as problem:
@@ -132,7 +141,7 @@ async def _decide(
         return Receipt(said.sequence, signed.sha256, refused=IntentOver.code)
     if purpose == Purpose.map_desk:
         assert new.desk is not None
-        await mapping.mapped(tx, new.desk, new.reader, new.account)
+        await desks.mapped(tx, new.desk, new.reader, new.account)
     facts = {"purpose": purpose, "label": new.label, "bridge": device, "desk": new.desk}
     await events.record(tx, "reading.taken", "reading", new.id, facts=facts)
     return Receipt(said.sequence, signed.sha256, new.id)
@@ -147,7 +156,15 @@ async def _refuse(
     if isinstance(problem, NonceWrong | PayloadWrong):
         facts = {"sequence": str(said.sequence), "code": problem.code}
         await freezing.note(tx, device, "foreign", facts)
+    if said.intent is not None and _hopeless(problem):
+        await intents.move(tx, said.intent, IntentState.cancelled, tx.now)
     return Receipt(said.sequence, digest, refused=problem.code)
+
+
+def _hopeless(problem: Problem) -> bool:
+    """Whether no other card would be taken either; then nobody shall go on waiting."""
+    unmapped = isinstance(problem, DeskWithoutReader) and problem.facts["reason"] == "unmapped"
+    return unmapped or isinstance(problem, DeskHeld | DeskNotFound | ReaderElsewhere)
 
 
 def _judge(tx: Tx, basis: Basis, said: Statement) -> tuple[Purpose, Policy]:
@@ -160,6 +177,8 @@ def _judge(tx: Tx, basis: Basis, said: Statement) -> tuple[Purpose, Policy]:
         raise DeskWithoutReader(reason="away")
     if basis.purpose != Purpose.map_desk and basis.wanted_reader != basis.reader:
         raise NonceWrong()
+    if not all(at.year in _YEARS for at in (said.read_at, said.inserted_at)):
+        raise PayloadWrong()
     if said.ticket is not None:
         assert basis.since is not None and basis.until is not None
         early, late = basis.since - CLOCK_SKEW, basis.until + CLOCK_SKEW
@@ -171,6 +190,8 @@ def _judge(tx: Tx, basis: Basis, said: Statement) -> tuple[Purpose, Policy]:
         raise IntentOver(state=IntentState.expired)
     if not basis.live:
         raise SessionOver()
+    if not basis.stays:
+        raise DeskWithoutReader(reason="unmapped")
     return basis.purpose, POLICIES[basis.purpose]
 
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import msgspec
 
+from api import permissions
 from api.db import Tx
+from api.permissions import Reach
 from api.readers.model import BridgeState, IntentState, Label, Purpose
 from api.sealed import NewKey
+
+_ROLES: Final = permissions.PERMISSIONS["intent.arm"]
+_EVERYWHERE: Final = [role for role, reach in _ROLES.items() if reach is Reach.all]
+_AT_HOME: Final = [role for role, reach in _ROLES.items() if reach is Reach.office]
 
 
 class Basis(msgspec.Struct):
     """What a statement is judged by: the device, and the intent or ticket that it names, if that
-    is the device's. `live`: the officer's session (a ticket's: their account) still counts."""
+    is the device's. `live`: the officer's session (a ticket's: their account) still counts, and
+    their role at this office; `stays`: the reader is still on the desk where it is waited for."""
 
     state: BridgeState
     public_key: bytes
@@ -30,6 +38,7 @@ class Basis(msgspec.Struct):
     fields: list[str] | None
     nonce: bytes | None
     wanted_reader: UUID | None
+    stays: bool
     desk: UUID | None
     session: UUID | None
     account: UUID | None
@@ -49,14 +58,18 @@ async def basis(
             i.id as intent, i.state as intent_state, t.id as ticket,
             coalesce(t.used_at, t.void_at) is not null,
             coalesce(i.purpose, t.purpose), coalesce(i.about, t.about),
-            coalesce(i.fields, t.fields), coalesce(i.nonce, t.nonce), coalesce(i.reader, d.reader),
+            coalesce(i.fields, t.fields), coalesce(i.nonce, t.nonce), coalesce(i.reader, t.reader),
+            t.id is not null or i.reader is null or i.reader is not distinct from d.reader,
             coalesce(i.desk, t.desk), i.session, coalesce(i.account, t.account), b.office,
             coalesce(i.armed_at, t.issued_at), coalesce(i.expires_at, t.expires_at),
             coalesce(a.status = 'active' and (i.id is null or s.ended_at is null), false)
+                and exists (select from account_role g
+                    where g.account = a.id and g.ended_at is null and (g.role = any ($5::text[])
+                        or g.role = any ($6::text[]) and a.office = b.office))
         from bridge b
             left join intent i on i.id = $2 and i.bridge = b.id
             left join offline_ticket t on t.id = $3 and t.bridge = b.id
-            left join desk d on d.id = t.desk
+            left join desk d on d.id = i.desk
             left join bridge_reader r on r.bridge = b.id and r.name = $4
             left join session s on s.id = i.session
             left join account a on a.id = coalesce(i.account, t.account)
@@ -66,6 +79,8 @@ async def basis(
         intent,
         ticket,
         reader,
+        _EVERYWHERE,
+        _AT_HOME,
     )
 
 
@@ -127,7 +142,7 @@ async def take(
         _Took,
         """
         with b as (
-            update bridge set sequence = $14, head = $25, last_seen_at = $27
+            update bridge set sequence = $14, head = $25, last_seen_at = $27, moved_at = $27
             where id = $10 and sequence = $14 - 1 and head = $26 and state = 'active'
             returning id
         ), i as (
@@ -211,7 +226,7 @@ async def refuse(
         await tx.run(
             """
             with b as (
-                update bridge set sequence = $2, head = $3, last_seen_at = $6
+                update bridge set sequence = $2, head = $3, last_seen_at = $6, moved_at = $6
                 where id = $1 and sequence = $2 - 1 and head = $4 and state = 'active'
                 returning id
             )
@@ -272,12 +287,14 @@ class Row(msgspec.Struct):
     used_by: UUID | None
     used_at: datetime | None
     keep_until: datetime
+    statement: bytes | None
+    photographed: bool
 
 
 _ROW = """
 select id, label, purpose, about, levels, flags, session, account, office, desk, bridge, intent,
     inserted_at, read_at, received_at, data_key, cid, passing, passing_until, used_for, used_by,
-    used_at, keep_until
+    used_at, keep_until, statement, photo_sha256 is not null as photographed
 from reading
 """
 

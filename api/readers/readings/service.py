@@ -12,11 +12,18 @@ from api.db import Tx
 from api.permissions import Session
 from api.readers.desks import reading as desks
 from api.readers.model import LEVEL_TH, PASSED_ON_FOR, POLICIES, Level
-from api.readers.problems import AboutNeeded, ReadingExists, ReadingNotFound, ReadingUsed
+from api.readers.problems import (
+    AboutNeeded,
+    PhotoGone,
+    ReadingExists,
+    ReadingNotFound,
+    ReadingStale,
+    ReadingUsed,
+)
 from api.readers.readings import queries, using
 from api.readers.readings.queries import Row, SeenReading
-from api.readers.views import MatchFace, Reading, SeeDocument
-from api.sealed import Cell
+from api.readers.views import MatchFace, Reading, SeeDocument, SeenDocument
+from api.sealed import Cell, Sealed
 
 ERASE_AT_ONCE: Final = 500
 
@@ -40,13 +47,18 @@ async def mine(tx: Tx, before: UUID | None, limit: int) -> list[Reading]:
 async def match_face(tx: Tx, id: UUID, wanted: MatchFace) -> Reading:
     """The officer's own act: they compared the person with the photograph, and say what they saw.
 
-    A face that differs makes the reading useless. Raises `ReadingNotFound`, `ReadingUsed`.
+    A face that differs makes the reading useless. Raises `ReadingNotFound`, `ReadingUsed`,
+    `ReadingStale`, and `PhotoGone` for a photograph that was never there.
     """
     row = await queries.held(tx, id)
     if row is None or not using.is_own(tx, row):
         raise ReadingNotFound()
     if row.used_at is not None:
         raise ReadingUsed(used_for=row.used_for)
+    if row.received_at + PASSED_ON_FOR <= tx.now:
+        raise ReadingStale()
+    if wanted.against == "photo" and not row.photographed:
+        raise PhotoGone()
     if wanted.matches:
         changed = await queries.add_level(tx, id, "officer-face-match")
     else:
@@ -71,10 +83,10 @@ async def see_document(tx: Tx, id: UUID, wanted: SeeDocument) -> Reading:
     if before is not None:
         if not using.is_own(tx, before):
             raise ReadingNotFound()
-        _, known = await using.opened(tx, before, purpose="reading.replay")
-        if (before.purpose, before.about) != (wanted.purpose, wanted.about) or (
-            known is not None and known != wanted.document
-        ):
+        same = (before.label, before.purpose, before.about) == (
+            ("seen", wanted.purpose, wanted.about)
+        )
+        if not same or await _seen(tx, before) != wanted.document:
             raise ReadingExists(reading=id)
         return await _view(tx, before)
     policy = POLICIES[wanted.purpose]
@@ -111,6 +123,15 @@ async def see_document(tx: Tx, id: UUID, wanted: SeeDocument) -> Reading:
     facts = {"purpose": wanted.purpose, "kind": wanted.document.kind, "why": wanted.document.why}
     await events.record(tx, "reading.seen", "reading", id, facts=facts)
     return await read(tx, id)
+
+
+async def _seen(tx: Tx, row: Row) -> SeenDocument:
+    """Which document it was, also when that is no longer shown."""
+    assert row.statement is not None  # until it is erased
+    value = Sealed(Cell("reading", "statement", row.id), row.statement)
+    return msgspec.json.decode(
+        await sealed.unseal(tx, value, purpose="reading.replay"), type=SeenDocument
+    )
 
 
 async def raise_level(tx: Tx, id: UUID, level: Level) -> None:

@@ -46,7 +46,7 @@ async def issue(tx: Tx, wanted: IssueTickets) -> list[OfflineTicket]:
     """
     assert isinstance(tx.actor, Session)
     desk = await desks.one(tx, wanted.desk, "offline_ticket.issue")
-    if desk.bridge is None or not desk.live:
+    if desk.bridge is None or desk.reader is None or not desk.live:
         raise DeskWithoutReader(reason="unmapped" if desk.bridge is None else "offline")
     policy = POLICIES[wanted.purpose]
     if not policy.offline:
@@ -70,9 +70,9 @@ async def issue(tx: Tx, wanted: IssueTickets) -> list[OfflineTicket]:
     made = [OfflineTicket(ids.new(), desk.bridge, tx.now + TICKET_FOR) for _ in range(wanted.count)]
     await tx.run(
         """
-        insert into offline_ticket (id, bridge, desk, account, purpose, about, fields, nonce,
-            issued_at, expires_at)
-        select t.id, $3, $4, $5, $6, $7, $8, t.nonce, $9, $10
+        insert into offline_ticket (id, bridge, desk, reader, account, purpose, about, fields,
+            nonce, issued_at, expires_at)
+        select t.id, $3, $4, $11, $5, $6, $7, $8, t.nonce, $9, $10
         from unnest($1::uuid[], $2::bytea[]) as t (id, nonce)
         """,
         [t.id for t in made],
@@ -85,6 +85,7 @@ async def issue(tx: Tx, wanted: IssueTickets) -> list[OfflineTicket]:
         sorted(fields),
         tx.now,
         tx.now + TICKET_FOR,
+        desk.reader,
     )
     facts = {"desk": desk.id, "purpose": wanted.purpose, "count": wanted.count}
     await events.record(tx, "offline_ticket.issued", "bridge", desk.bridge, facts=facts)

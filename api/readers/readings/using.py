@@ -82,9 +82,7 @@ async def use(
     Raises `ReadingNotFound` (not of this session), `ReadingUsed`, `ReadingForOther`,
     `ReadingStale`, `ReadingFaceDiffers`.
     """
-    row = await queries.held(tx, reading)
-    if row is None or not is_own(tx, row):
-        raise ReadingNotFound()
+    row = await own(tx, reading)
     if row.used_at is not None:
         raise ReadingUsed(used_for=row.used_for)
     if row.purpose != purpose or (row.about is not None and row.about != about):
@@ -106,6 +104,23 @@ async def use(
         card=card,
         document=document,
     )
+
+
+async def own(tx: Tx, reading: UUID) -> Row:
+    """The caller's own reading, for a change. Raises `ReadingNotFound`."""
+    row = await queries.held(tx, reading)
+    if row is None or not is_own(tx, row):
+        raise ReadingNotFound()
+    return row
+
+
+async def spend(tx: Tx, reading: UUID, *, used_for: str, by: UUID) -> None:
+    """Uses a reading up after a refusal that must stand; one that is used already stays."""
+    row = await queries.held(tx, reading)
+    if row is not None and row.used_at is None:
+        await queries.use(tx, reading, used_for, by)
+        facts = {"for": used_for, "by": by}
+        await events.record(tx, "reading.used", "reading", reading, facts=facts)
 
 
 def is_own(tx: Tx, row: Row) -> bool:
