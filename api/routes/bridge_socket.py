@@ -10,12 +10,13 @@ import asyncio
 from typing import Any
 
 from litestar import Litestar, Request
+from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.params import JSONBody
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from api import clock
-from api.edge import get, post
+from api.edge import get, network, post
 from api.permissions import PUBLIC
 from api.readers.channel import challenges, sockets
 from api.readers.channel.exchange import Told, exchange
@@ -93,7 +94,8 @@ class Sockets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.WEBSOCKET and scope["path"] == sockets.PATH:
             taking: Any = sockets.serve
-            await taking(self.of.state.readers, scope, receive, send)
+            come_from = network(ASGIConnection(scope))
+            await taking(self.of.state.readers, scope, receive, send, come_from)
         else:
             await self.app(scope, receive, send)
 

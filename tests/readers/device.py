@@ -176,6 +176,15 @@ class Desk:
             self.sequence, self.head = found.sequence, found.sha256
         return found
 
+    async def send_retrying(self, signed: Signed, payload: Sealed | None) -> Receipt | Missing:
+        """As the server does: a deadlock is tried anew."""
+        found = await self.db.retrying(
+            lambda tx: accept.take(tx, self.bridge, signed, payload), Bridge(self.bridge)
+        )
+        if isinstance(found, Receipt) and not found.replayed:
+            self.sequence, self.head = found.sequence, found.sha256
+        return found
+
     async def read(self, waiting: Waiting, **said: Any) -> Receipt:
         found = await self.send(*self.state(waiting, **said))
         assert isinstance(found, Receipt)

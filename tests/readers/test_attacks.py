@@ -375,3 +375,28 @@ async def test_no_face_is_compared_with_a_photograph_that_nobody_was_shown(
             tx, receipt.reading, MatchFace(matches=True, against="printed")
         )
     assert "officer-face-match" in found.levels
+
+
+async def test_an_officer_who_was_moved_or_has_left_reads_nobodys_card(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    ticket, intent = await desk.ticket(), await desk.arm()
+    async with db.begin(Worker("test")) as tx:
+        other = await tx.value("select id from office where id <> $1 limit 1", desk.office)
+        await tx.run("update account set office = $2 where id = $1", desk.account, other)
+    assert (await desk.read(intent)).refused == "readers/session-over"
+    assert (await desk.read(ticket)).refused == "readers/session-over"
+    async with db.begin(Worker("test")) as tx:
+        await tx.run("update account set office = $2 where id = $1", desk.account, desk.office)
+        await tx.run(
+            "update account_role set ended_at = $2 where account = $1 and ended_at is null",
+            desk.account,
+            tx.now,
+        )
+    try:
+        assert (await desk.read(ticket)).refused == "readers/session-over"
+    finally:
+        async with db.begin(Worker("test")) as tx:
+            await tx.run("update account_role set ended_at = null where account = $1", desk.account)
+    assert (await desk.read(ticket)).refused is None

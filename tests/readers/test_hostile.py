@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from api import ids
 from api.db import Database
-from api.readers.channel import sockets
+from api.readers.channel import hub, sockets, talk
 from api.settings import Settings
 from reader_bridge import messages
 from reader_bridge.messages import (
@@ -28,9 +29,12 @@ from reader_bridge.messages import (
     Greeting,
     NotTaken,
     Progress,
+    ReaderSeen,
+    ReadersNow,
     Receipt,
 )
 from tests.readers.bridges import Bridge, Running, arm, running
+from tests.readers.test_channel import until
 from tests.world import World
 
 
@@ -283,3 +287,50 @@ async def test_another_path_has_no_socket(one: Running) -> None:
         await connect(one.socket.replace("/v1/bridge", "/v1/other"), subprotocols=[SUBPROTOCOL])
     async with httpx.AsyncClient(base_url=one.url) as http:
         assert (await http.get("/v1/bridge")).status_code == 404
+
+
+async def test_strangers_of_one_network_do_not_take_every_place_at_the_door(
+    one: Running, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "OF_ONE_NETWORK", 20)
+    quiet = [
+        await connect(one.socket, subprotocols=[SUBPROTOCOL], compression=None) for _ in range(20)
+    ]
+    await until(lambda: one.hub.strangers == 20)
+    assert not one.hub.full("another network") and one.hub.full("127.0.0.1")
+    late = await connect(one.socket, subprotocols=[SUBPROTOCOL], compression=None)
+    with pytest.raises(ConnectionClosed):
+        await late.recv()
+    assert late.close_code == sockets.LATER  # not refused in the handshake: it is to come again
+    await asyncio.gather(*(each.close() for each in quiet))
+    await until(lambda: one.hub.strangers == 0)
+    await bridge.connect(one)
+
+
+async def test_slow_strangers_at_the_data_base_do_not_hold_up_who_is_known(
+    one: Running, bridge: Bridge, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bridge.connect(one)
+    async with contextlib.AsyncExitStack() as held:
+        for _ in range(hub.DOORS):
+            await held.enter_async_context(one.hub.doors)
+        assert (await arm(one, world, world.inspector, bridge)).status_code == 200
+        told = await bridge.until(Arm, within_s=3)
+        await bridge.say(bridge.stated(told))
+        assert (await bridge.until(Receipt, within_s=3)).refused is None
+
+
+async def test_a_pc_whose_plug_is_loose_fills_no_table(
+    one: Running, bridge: Bridge, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(talk, "LEAVE", 3.0)
+    await bridge.connect(one)
+    for turn in range(60):
+        await bridge.say(ReadersNow([ReaderSeen(f"Loose {turn % 2}")]))
+    await asyncio.sleep(2)
+    async with db.read() as tx:
+        told = await tx.value(
+            "select count(*) from event where name = 'bridge.readers_changed' and record = $1",
+            bridge.id,
+        )
+    assert 2 <= told <= 8

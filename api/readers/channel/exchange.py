@@ -59,7 +59,7 @@ async def exchange(hub: Hub, told: Told, asked: Exchange, gone: asyncio.Future[N
     challenge = _challenge(asked.hello)
     if not challenges.stands(challenge, clock.now()):
         raise ChallengeOver()
-    async with hub.slots, hub.db.begin(NOBODY) as tx:
+    async with hub.doors, hub.db.begin(NOBODY) as tx:
         given = challenges.given(challenge)
         device = await connecting.connect(tx, asked.hello, challenge, hub.server, given)
     hub.came_by_http(device.id)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
@@ -37,6 +38,10 @@ DISTURBED: Final = (*Unreachable, asyncpg.PostgresError, TimeoutError)
 """The data base is away or slow: what waits goes on waiting."""
 STRANGERS: Final = 4000
 """Connections that are not known yet."""
+OF_ONE_NETWORK: Final = 500
+"""So many of them from one network."""
+DOORS: Final = 2
+"""So many are looked up at once who are not known yet: they never use up what known ones need."""
 
 
 class Socket(Protocol):
@@ -56,9 +61,10 @@ class Hub:
         self.db = db
         self.server = ids.new()
         self.sockets: dict[UUID, Socket] = {}
-        self.strangers = 0
+        self._strangers: Counter[str] = Counter()
         self.photos = Photos()
         self.slots = asyncio.Semaphore(at_once)
+        self.doors = asyncio.Semaphore(DOORS)
         self.stopping = False
         self.wire = Wire(url, self._heard) if listen else None
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
@@ -101,6 +107,26 @@ class Hub:
         task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    # -- who is at the door ----------------------------------------------------------------------
+
+    @property
+    def strangers(self) -> int:
+        return self._strangers.total()
+
+    def full(self, network: str) -> bool:
+        """No further stranger from this network may come."""
+        return self._strangers[network] >= OF_ONE_NETWORK or self.strangers >= STRANGERS
+
+    @contextmanager
+    def stranger(self, network: str) -> Iterator[None]:
+        self._strangers[network] += 1
+        try:
+            yield
+        finally:
+            self._strangers[network] -= 1
+            if not self._strangers[network]:
+                del self._strangers[network]
 
     # -- who is here -----------------------------------------------------------------------------
 

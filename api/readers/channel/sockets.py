@@ -21,7 +21,7 @@ from api.problems import Overloaded
 from api.readers.bridges import connecting
 from api.readers.bridges.connecting import Device
 from api.readers.channel import challenges
-from api.readers.channel.hub import DISTURBED, STRANGERS, Hub
+from api.readers.channel.hub import DISTURBED, Hub
 from api.readers.channel.talk import Over, Talk, welcome
 from api.readers.problems import BridgeElsewhere, BridgeEnded, BridgeForked, BridgeUnknown
 from reader_bridge import messages
@@ -55,16 +55,20 @@ class Lost(Exception):
     """The other side has gone, or is cut off."""
 
 
-async def serve(hub: Hub, scope: Any, receive: Receive, send: Send) -> None:
-    """One connection, from the handshake to its end."""
+async def serve(hub: Hub, scope: Any, receive: Receive, send: Send, network: str) -> None:
+    """One connection, from the handshake to its end; `network`: where it comes from, for limits."""
     await receive()  # websocket.connect
-    if SUBPROTOCOL not in scope.get("subprotocols", ()) or hub.strangers >= STRANGERS:
+    if SUBPROTOCOL not in scope.get("subprotocols", ()):
         await send({"type": "websocket.close", "code": REFUSED})
         return
     await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL, "headers": []})
+    if hub.full(network):  # refused in the handshake, a bridge would think that none passes
+        await send({"type": "websocket.close", "code": LATER})
+        return
     connection = Connection(hub, receive, send)
     try:
-        device = await connection.introduce()
+        with hub.stranger(network):
+            device = await connection.introduce()
         if device is not None:
             connection.begin(device)
             del device
@@ -97,23 +101,24 @@ class Connection:
 
     async def introduce(self) -> Device | None:
         """Who it is, within `GREET_S`; None where it is sent away."""
-        self._hub.strangers += 1
         try:
             challenge, given = secrets.token_bytes(32), clock.now()
             self.post(challenges.told(challenge, given))
-            async with asyncio.timeout(GREET_S):
-                text = await self._text(FIRST_LARGEST)
+            try:
+                async with asyncio.timeout(GREET_S):
+                    text = await self._text(FIRST_LARGEST)
+            except TimeoutError:
+                self.close(REFUSED)
+                return None
             said = messages.from_bridge(text, FIRST_LARGEST)
             if not isinstance(said, Greeting):
                 raise Over("unknown")
-            async with self._hub.slots, self._hub.db.begin(NOBODY) as tx:
+            async with self._hub.doors, self._hub.db.begin(NOBODY) as tx:
                 device = await connecting.connect(
                     tx, said.hello, challenge, self._hub.server, given
                 )
             self.talk = Talk(self._hub, device.id, challenge)
             return device
-        except TimeoutError:
-            self.close(REFUSED)
         except (NotUnderstood, BridgeUnknown):
             self.end("unknown")
         except BridgeElsewhere:
@@ -122,8 +127,6 @@ class Connection:
             self.end("frozen")
         except BridgeEnded as problem:
             self.end(str(problem.facts["state"]))
-        finally:
-            self._hub.strangers -= 1
         return None
 
     def begin(self, device: Device) -> None:

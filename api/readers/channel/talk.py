@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Final
 from uuid import UUID
@@ -41,6 +42,10 @@ from reader_bridge.messages import (
     Welcome,
 )
 
+LEAVE: Final = 20.0
+LEAVE_PER_S: Final = 1.0
+"""What a device may leave behind for good, which serves nobody: changes of its readers, statements
+that are refused. Beyond that it waits: a broken plug or a hostile PC fills no table."""
 PROGRESS_EVERY_S: Final = 0.25
 """Bytes of a photograph are counted no oftener than this."""
 
@@ -60,7 +65,18 @@ class _About(msgspec.Struct):
 class Talk:
     """One bridge's side of things: what it was told, so that it is told each thing once."""
 
-    __slots__ = ("_counted", "_progress", "_tickets", "_told", "bridge", "challenge", "hub", "turn")
+    __slots__ = (
+        "_counted",
+        "_left",
+        "_left_at",
+        "_progress",
+        "_tickets",
+        "_told",
+        "bridge",
+        "challenge",
+        "hub",
+        "turn",
+    )
 
     def __init__(self, hub: Hub, bridge: UUID, challenge: bytes) -> None:
         self.hub, self.bridge, self.challenge = hub, bridge, challenge
@@ -68,6 +84,7 @@ class Talk:
         self._tickets: frozenset[UUID] | None = None
         self._progress: Progress | None = None
         self._counted = 0.0
+        self._left, self._left_at = LEAVE, 0.0
         self.turn: object = None
 
     async def news(self) -> list[FromServer]:
@@ -121,7 +138,8 @@ class Talk:
             return None
         if isinstance(said, ReadersNow):
             async with self.hub.slots, self.hub.db.begin(Bridge(self.bridge)) as tx:
-                await attached.readers_now(tx, self.bridge, said.readers)
+                changed = await attached.readers_now(tx, self.bridge, said.readers)
+            await self._slow_down(changed)
             return None
         if isinstance(said, Rotated):
             async with self.hub.slots, self.hub.db.begin(Bridge(self.bridge)) as tx:
@@ -140,7 +158,17 @@ class Talk:
             )
         if isinstance(receipt, Receipt) and (intent := about(said.signed)) is not None:
             self.hub.moved(self.bridge, (self._told or {}).get(intent))
+        await self._slow_down(isinstance(receipt, Receipt) and receipt.refused is not None)
         return receipt
+
+    async def _slow_down(self, left: bool) -> None:
+        if not left:
+            return
+        now = time.monotonic()
+        gained = (now - self._left_at) * LEAVE_PER_S
+        self._left, self._left_at = min(LEAVE, self._left + gained) - 1, now
+        if self._left < 0:
+            await asyncio.sleep(-self._left / LEAVE_PER_S)
 
     async def _go_on(self, said: Progress) -> None:
         last, self._progress = self._progress, said

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import msgspec
 
+from api import permissions
 from api.db import Tx
+from api.permissions import Reach
 from api.readers.model import BridgeState, IntentState, Label, Purpose
 from api.sealed import NewKey
+
+_ROLES: Final = permissions.PERMISSIONS["intent.arm"]
+_EVERYWHERE: Final = [role for role, reach in _ROLES.items() if reach is Reach.all]
+_AT_HOME: Final = [role for role, reach in _ROLES.items() if reach is Reach.office]
 
 
 class Basis(msgspec.Struct):
     """What a statement is judged by: the device, and the intent or ticket that it names, if that
-    is the device's. `live`: the officer's session (a ticket's: their account) still counts;
-    `stays`: the reader is still on the desk where the card is waited for."""
+    is the device's. `live`: the officer's session (a ticket's: their account) still counts, and
+    their role at this office; `stays`: the reader is still on the desk where it is waited for."""
 
     state: BridgeState
     public_key: bytes
@@ -56,6 +63,9 @@ async def basis(
             coalesce(i.desk, t.desk), i.session, coalesce(i.account, t.account), b.office,
             coalesce(i.armed_at, t.issued_at), coalesce(i.expires_at, t.expires_at),
             coalesce(a.status = 'active' and (i.id is null or s.ended_at is null), false)
+                and exists (select from account_role g
+                    where g.account = a.id and g.ended_at is null and (g.role = any ($5::text[])
+                        or g.role = any ($6::text[]) and a.office = b.office))
         from bridge b
             left join intent i on i.id = $2 and i.bridge = b.id
             left join offline_ticket t on t.id = $3 and t.bridge = b.id
@@ -69,6 +79,8 @@ async def basis(
         intent,
         ticket,
         reader,
+        _EVERYWHERE,
+        _AT_HOME,
     )
 
 
