@@ -26,6 +26,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from reader_bridge import messages
+from reader_bridge.link import PING_S
 from reader_bridge.messages import (
     GENESIS,
     SUBPROTOCOL,
@@ -110,6 +111,15 @@ class Bridge(asyncio.Protocol):
             self.welcomed.set_result(None)
             self.welcomed = None
             Bridge.alive += 1
+            asyncio.get_running_loop().call_later(PING_S, self._beat)
+
+    def _beat(self) -> None:
+        """As the bridge's own library does."""
+        if self._transport.is_closing():
+            return
+        self._ws.send_ping(b"idle")
+        self._write()
+        asyncio.get_running_loop().call_later(PING_S, self._beat)
 
     def _hello(self, challenge: Challenge) -> messages.Signed:
         said = Hello(

@@ -23,7 +23,7 @@ from api.db import Database
 from api.permissions import Worker
 from bench import frame
 from bench.counters import OFFICER, PATIENCE_S, Officer, Pc, officers
-from bench.frame import Frame, median
+from bench.frame import Frame, cpu, median
 from bench.table import Row, row
 from reader_bridge.watcher import SETTLED
 from tests.pcsc.people import Person, person
@@ -59,8 +59,8 @@ async def measure(bench: Frame) -> list[Row]:
         return []
     frame.use(bench.conf)
     url = await bench.database("bench_readings")
-    async with bench.serving(url), bench.connected(url) as db:
-        overhead = await waited(bench, db)
+    async with bench.serving(url) as api, bench.connected(url) as db:
+        overhead = await waited(bench, db, api)
         wrong, given, slowest = await counted(bench, db)
     return [*overhead, *await compared(), _wrong(wrong, given, slowest)]
 
@@ -68,7 +68,7 @@ async def measure(bench: Frame) -> list[Row]:
 # --- how long it takes --------------------------------------------------------------------------
 
 
-async def waited(bench: Frame, db: Database, readings: int = READINGS) -> list[Row]:
+async def waited(bench: Frame, db: Database, api: int, readings: int = READINGS) -> list[Row]:
     """From PC/SC's notice of the card to its content in the session, beyond what a bare loop needs
     for the same APDUs in the same run: the exchange with the card that any program would have."""
     async with (
@@ -81,7 +81,8 @@ async def waited(bench: Frame, db: Database, readings: int = READINGS) -> list[R
             _lane(officer, pc, service.slots, readings // PCS, seen)
             for officer, pc, service in zip(people, pcs, rig, strict=True)
         ]
-        took = [one for lane in await asyncio.gather(*lanes) for one in lane]
+        with cpu(api) as server, cpu(bench.postgres_pid()) as stored:
+            took = [one for lane in await asyncio.gather(*lanes) for one in lane]
         slot = rig[0].slots[0]
         card = slot.insert(VirtualCard(person(0)))
         floor = await asyncio.to_thread(_bare, bench, rig[0], card, slot, seen)
@@ -92,7 +93,11 @@ async def waited(bench: Frame, db: Database, readings: int = READINGS) -> list[R
         f"{len(took)} readings at {PCS} PCs, content fetched; {_at(told, 0.5):.0f} to the event;"
         f" less {floor:.1f} ms of the same {len(seen)} APDUs bare ({card_ms:.1f} in the bridge)"
     )
-    tail = f"{_at(told, 0.99):.0f} to the event; slowest {held[-1]:.0f}"
+    tail = (
+        f"{_at(told, 0.99):.0f} to the event; slowest {held[-1]:.0f}; from arming to fetching CPU"
+        f" {server.seconds * 1000 / len(took):.1f} + PostgreSQL"
+        f" {stored.seconds * 1000 / len(took):.1f} ms each"
+    )
     return [
         row("reading.overhead_p50_ms", _at(held, 0.5), note),
         row("reading.overhead_p99_ms", _at(held, 0.99), tail),
