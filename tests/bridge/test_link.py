@@ -302,6 +302,8 @@ async def test_the_readers_told_after_a_break_are_those_of_now(tmp_path: Path) -
         async with up(at.link):
             await at.until(lambda: at.server.hellos)
             assert at.server.hellos[0].readers == now
+            await asyncio.sleep(0.2)
+            assert not at.server.heard  # the hello has told them
             at.link.say(ReadersNow([]))
             now.append(messages.ReaderSeen("Sample Reader B 00 00"))
             await at.until(lambda: at.server.heard)
