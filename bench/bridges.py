@@ -220,6 +220,14 @@ async def _desk(tx: Tx, n: int) -> Desk:
     )
     await tx.run(
         """
+        insert into account_role (id, account, role, granted_at) values ($1, $2, 'inspector', $3)
+        """,
+        ids.new(),
+        account,
+        tx.now,
+    )
+    await tx.run(
+        """
         insert into session (id, account, client, device_name, created_at, last_seen_at)
         values ($1, $2, 'superapp-phone', 'bench', $3, $3)
         """,

@@ -28,6 +28,7 @@ from bench.frame import Frame
 from bench.http import Phone
 from reader_bridge import folder, keys
 from reader_bridge.folder import Configuration
+from reader_bridge.journal import Journal
 from reader_bridge.messages import GENESIS
 from tests.pcsc.rig import CHECKOUT, Service
 
@@ -111,6 +112,7 @@ class Pc:
             audience=bench.conf.base_url,
         )
         folder.save(where, said)
+        Journal(where, key, new=True).close()
         self = cls(device, where)
         with self._log.open("wb") as log:
             process = children.spawn(
@@ -126,16 +128,33 @@ class Pc:
                 children.stop(process, signal.SIGTERM, patience=10)
 
     async def connected(self, db: Database) -> None:
-        """Returns when the server knows its readers. Raises TimeoutError."""
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                async with db.read() as tx:
-                    seen = await tx.value(
-                        "select connected_to is not null from bridge where id = $1", self.device.id
-                    )
-                if seen:
-                    return
-                await asyncio.sleep(0.05)
+        """Returns when the server knows its readers. Raises RuntimeError with its log if not."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            async with db.read() as tx:
+                seen = await tx.value(
+                    "select connected_to is not null from bridge where id = $1", self.device.id
+                )
+            if seen:
+                return
+            await asyncio.sleep(0.05)
+        raise RuntimeError(f"the bridge did not connect:\n{self.log()}")
+
+    async def mapped(self, db: Database, account: UUID) -> None:
+        """Its readers on their desks: a program that has begun anew loses those of several readers
+        without serial numbers, since nobody watched them."""
+        device = self.device
+        async with db.begin(Worker("bench")) as tx:
+            await tx.run(
+                """
+                update desk d set reader = m.reader, mapped_at = $3, mapped_by = $4
+                from unnest($1::uuid[], $2::uuid[]) as m (desk, reader) where d.id = m.desk
+                """,
+                list(device.desks.values()),
+                [device.readers[name] for name in device.desks],
+                tx.now,
+                account,
+            )
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")[-3000:]

@@ -287,6 +287,7 @@ async def _pcs(bench: Frame, db: Database, rig: Rig) -> AsyncIterator[list[Pc]]:
         ]
         for pc in found:
             await pc.connected(db)
+            await pc.mapped(db, account)
         await asyncio.sleep(SETTLED + 0.5)  # a card in a reader just seen is not fresh
         try:
             yield found

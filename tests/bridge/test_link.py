@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection
 from reader_bridge import by_socket, keys, messages, rotation
 from reader_bridge.journal import Journal
 from reader_bridge.line import Over
-from reader_bridge.link import Link
+from reader_bridge.link import SPREAD, Link
 from reader_bridge.messages import GENESIS, Challenge, Ended, Missing, ReadersNow, Receipt, Welcome
 from reader_bridge.store import NotWritten
 from tests.bridge.lines import Pc, Server, pc, up
@@ -178,7 +178,42 @@ async def test_a_server_that_goes_is_come_back_to_spread_out(tmp_path: Path, clo
         at.link.pause = lambda: 60.0  # type: ignore[method-assign]
         async with up(at.link):
             await at.until(lambda: at.journal.notes().get("error", "").startswith("Busy"))
-        assert at.link._tries >= 4
+        assert at.link._tries >= SPREAD
+
+
+async def test_a_server_that_vanishes_does_not_get_its_whole_fleet_back_at_once(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+
+        async def vanishes(server: Server, socket: ServerConnection) -> None:
+            await server.welcome(socket)
+            await asyncio.sleep(0.1)
+            socket.transport.abort()
+
+        at.server.talks = vanishes
+        at.link.pause = lambda: 60.0  # type: ignore[method-assign]
+        async with up(at.link):
+            await at.until(lambda: at.journal.notes().get("error", "").startswith("Busy"))
+        assert at.link._tries >= SPREAD
+
+
+async def test_a_loose_cable_does_not_keep_a_counter_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_socket, "PING_S", 0.2)
+    async with pc(tmp_path) as at:
+
+        async def falls_silent(server: Server, socket: ServerConnection) -> None:
+            await server.welcome(socket)
+            socket.transport.pause_reading()  # type: ignore[attr-defined]
+            await asyncio.sleep(5)
+
+        at.server.talks = falls_silent
+        at.link.pause = lambda: 60.0  # type: ignore[method-assign]
+        async with up(at.link):
+            await at.until(lambda: "ConnectionClosed" in at.journal.notes().get("error", ""))
+        assert at.link._tries == 0
 
 
 def test_the_pauses_grow_to_five_minutes_and_are_at_random(tmp_path: Path) -> None:
@@ -213,7 +248,7 @@ async def test_a_line_that_breaks_at_once_after_its_welcome_is_not_tried_ever_fa
         at.link.pause = pause  # type: ignore[method-assign]
         async with up(at.link):
             await at.until(lambda: len(pauses) >= 5)
-        assert pauses[:5] == [0, 1, 2, 3, 4]
+        assert pauses[:5] == [SPREAD + n for n in range(5)]
 
 
 async def test_a_server_whose_chain_is_not_ours_is_gone_on_with_by_nobody(tmp_path: Path) -> None:
