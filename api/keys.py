@@ -139,6 +139,7 @@ class Keyring:
         self._looked = 0.0
         self._ciphers: dict[str, AESGCM] = {}
         self._signers: dict[str, Ed25519PrivateKey] = {}
+        self._openers: dict[str, X25519PrivateKey] = {}
         self._derived: dict[tuple[str, str], bytes] = {}
         self._read()
 
@@ -264,14 +265,18 @@ class Keyring:
     def sealing(self) -> tuple[str, X25519PublicKey]:
         """Key id and X25519 key (RFC 7748) to which card readers seal."""
         key = self.active(Purpose.reading)
-        return key.kid, X25519PrivateKey.from_private_bytes(key.raw()).public_key()
+        private = self.opener(key.kid)
+        assert private is not None  # the active one is usable
+        return key.kid, private.public_key()
 
     def opener(self, kid: str) -> X25519PrivateKey | None:
         """The private half, or None when no usable key of that purpose has that id."""
         key = self.get(kid)
         if key is None or key.purpose is not Purpose.reading or not key.usable:
             return None
-        return X25519PrivateKey.from_private_bytes(key.raw())
+        if kid not in self._openers:
+            self._openers[kid] = X25519PrivateKey.from_private_bytes(key.raw())
+        return self._openers[kid]
 
     # -- changes ---------------------------------------------------------------------------------
 
@@ -344,6 +349,7 @@ class Keyring:
         self._macs.clear()
         self._ciphers.clear()
         self._signers.clear()
+        self._openers.clear()
         self._stamp = (about.st_mtime_ns, about.st_ino)
         self._looked = time.monotonic()
 

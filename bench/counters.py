@@ -9,11 +9,10 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
@@ -29,8 +28,8 @@ from bench.frame import Frame
 from bench.http import Phone
 from reader_bridge import folder, keys
 from reader_bridge.folder import Configuration
+from reader_bridge.journal import Journal
 from reader_bridge.messages import GENESIS
-from reader_bridge.watcher import SETTLED
 from tests.pcsc.rig import CHECKOUT, Service
 
 OFFICER = "inspector"
@@ -51,7 +50,9 @@ async def put_up(
 ) -> Device:
     """One device of the account's office, each of its `readers` (PC/SC names) on its own desk."""
     office = await tx.value("select office from account where id = $1", account)
-    made = Device(ids.new(), private, {r: ids.new() for r in readers}, {r: ids.new() for r in readers})
+    made = Device(
+        ids.new(), private, {r: ids.new() for r in readers}, {r: ids.new() for r in readers}
+    )
     await tx.run(
         """
         insert into bridge (id, office, name, public_key, key_protection, platform, software,
@@ -93,15 +94,14 @@ async def put_up(
 class Pc:
     """The bridge program of one device, in a process of its own, at one PC/SC service."""
 
-    def __init__(self, device: Device, process: subprocess.Popen[bytes]) -> None:
-        self.device, self.process = device, process
+    def __init__(self, device: Device, where: Path) -> None:
+        self.device, self._log = device, where / "log"
 
     @classmethod
     @asynccontextmanager
     async def running(
         cls, bench: Frame, db: Database, account: UUID, service: Service, name: str
     ) -> AsyncIterator[Pc]:
-        """Connected, its readers seen and settled. Raises RuntimeError with its log if not."""
         where = bench.folder / f"pc-{name}"
         key = keys.make(where, in_file=True)
         async with db.begin(Worker("bench")) as tx:
@@ -112,42 +112,52 @@ class Pc:
             audience=bench.conf.base_url,
         )
         folder.save(where, said)
-        with (where / "log").open("wb") as log, _spawned(service, where, log) as process:
+        Journal(where, key, new=True).close()
+        self = cls(device, where)
+        with self._log.open("wb") as log:
+            process = children.spawn(
+                [sys.executable, "-m", "reader_bridge", "--folder", str(where), "run"],
+                cwd=CHECKOUT,
+                env=os.environ | service.environment,
+                stdout=log,
+                stderr=log,
+            )
             try:
-                await _connected(db, device)
-                await asyncio.sleep(SETTLED + 0.5)  # a card in a reader just seen is not fresh
-                yield cls(device, process)
-            except RuntimeError:
-                text = (where / "log").read_text(errors="replace")[-3000:]
-                print(f"log of the bridge {name}:\n{text}", file=sys.stderr)
-                raise
+                yield self
+            finally:
+                children.stop(process, signal.SIGTERM, patience=10)
 
-
-@contextmanager
-def _spawned(service: Service, where: Path, log: Any) -> Any:
-    process = children.spawn(
-        [sys.executable, "-m", "reader_bridge", "--folder", str(where), "run"],
-        cwd=CHECKOUT,
-        env=os.environ | service.environment,
-        stdout=log,
-        stderr=log,
-    )
-    try:
-        yield process
-    finally:
-        children.stop(process, signal.SIGTERM, patience=10)
-
-
-async def _connected(db: Database, device: Device) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
+    async def connected(self, db: Database) -> None:
+        """Returns when the server knows its readers. Raises RuntimeError with its log if not."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
             async with db.read() as tx:
                 seen = await tx.value(
-                    "select connected_to is not null from bridge where id = $1", device.id
+                    "select connected_to is not null from bridge where id = $1", self.device.id
                 )
             if seen:
                 return
             await asyncio.sleep(0.05)
+        raise RuntimeError(f"the bridge did not connect:\n{self.log()}")
+
+    async def mapped(self, db: Database, account: UUID) -> None:
+        """Its readers on their desks: a program that has begun anew loses those of several readers
+        without serial numbers, since nobody watched them."""
+        device = self.device
+        async with db.begin(Worker("bench")) as tx:
+            await tx.run(
+                """
+                update desk d set reader = m.reader, mapped_at = $3, mapped_by = $4
+                from unnest($1::uuid[], $2::uuid[]) as m (desk, reader) where d.id = m.desk
+                """,
+                list(device.desks.values()),
+                [device.readers[name] for name in device.desks],
+                tx.now,
+                account,
+            )
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")[-3000:]
 
 
 class Officer:

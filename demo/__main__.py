@@ -44,7 +44,7 @@ def main() -> int:
         with server:
             print(f"เซิร์ฟเวอร์ชั่วคราวพร้อมที่ {server.url}")
             print(f"A server for this demo alone answers at {server.url}")
-            story = Story(server.url, server.turn_calendar)
+            story = Story(server.url, server.turn_calendar, server.away)
             try:
                 for chapter in CHAPTERS:
                     chapter(story)

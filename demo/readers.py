@@ -40,6 +40,7 @@ def play(story: Story) -> None:
         counter.map()
         counter.read()
         counter.serve()
+        counter.offline()
 
 
 class Counter:
@@ -166,6 +167,45 @@ class Counter:
             f"the same reading once more: 409 {twice['code']}",
             "a card that lay there from before: first to be taken out, and never read",
         )
+
+    def offline(self) -> None:
+        story, officer = self.story, self.story.person("provincial-officer")
+        story.step(
+            "แม่ข่ายหายไป: อ่านบัตรด้วยตั๋วที่ขอไว้ก่อน เก็บปิดผนึกในเครื่อง กลับมาแล้วส่งเอง และระบุว่าออฟไลน์",
+            "The server is away: a card is read by a ticket asked for before, kept sealed on the "
+            "PC, sent by itself when the server is back, and labelled offline",
+        )
+        body = {"desk": self.desks[0], "purpose": "identify_complainant", "count": 1}
+        officer.post("/v1/offline-tickets", body, status=201)
+        story.wait(lambda: "identify_complainant" in self._said("offline-read", "--list"), "ticket")
+        whose = person(5)
+        with story.server_away():
+            reading = self._start("offline-read", "--ticket", "1")
+            self._hear(reading, "(put the card in now)")
+            threading.Event().wait(0.3)
+            self.rig.insert(VirtualCard(whose), 0)
+            kept = self._hear(reading, r"kept as number (\d+)")
+            story.equal(reading.wait(30), 0, "the PC's exit code")
+            story.expect(str(whose.cid) not in "".join(self.said), "the number is shown nowhere")
+            waiting = re.search(r"\(waiting\) (\d+)", self._said("status"))
+            story.equal(waiting and waiting[1], "1", "statements that wait on the PC")
+        self.rig.remove(0)
+        found = story.wait(self._came_offline, "what was read without the server")
+        held = officer.get(f"/v1/readings/{found['id']}")
+        story.equal((held["card"]["cid"], held["label"]), (whose.cid, "offline"), "the reading")
+        story.came_back(
+            f"read while the server was away, statement {kept}; then sent by itself",
+            f"label {held['label']}, proven: {', '.join(held['levels'])}",
+        )
+
+    def _came_offline(self) -> Any:
+        items = self.story.person("provincial-officer").get("/v1/readings")["items"]
+        return next((item for item in items if item["label"] == "offline"), None)
+
+    def _said(self, *command: str) -> str:
+        program = self._start(*command)
+        out, _ = program.communicate(timeout=30)
+        return out
 
     # -- what the steps share --------------------------------------------------------------------
 

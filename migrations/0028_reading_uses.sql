@@ -27,7 +27,6 @@ create index reading_account_received on reading (account, received_at, id);
 create index reading_office_received on reading (office, received_at, id);
 create index reading_late on reading (received_at, id) where label = 'offline';
 create index reading_face_differs on reading (received_at, id) where 'face:differs' = any (flags);
-create index bridge_incident_at on bridge_incident (at);
 
 -- Where the seat of each province lies, to a tenth of a degree (about 11 km): enough to say that
 -- nobody can have been at two offices within minutes. By DOPA code, whether loaded yet or not.

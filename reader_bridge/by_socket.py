@@ -33,6 +33,9 @@ ROTATES_S: Final = 2.0
 """So long the server is given to take a new key before a connection is tried with it."""
 GOING: Final = {1001, 1012, 1013}
 """Close codes of a server that goes, restarts, or has too much to do."""
+SILENT: Final = 1011
+"""The code with which this side gives up a line on which no ping is answered: that is the trouble
+of one PC, as a rule, and not of a server."""
 TOO_MUCH: Final = {429, 500, 502, 503, 504}
 
 
@@ -100,6 +103,8 @@ async def _talk(link: Link, socket: ClientConnection) -> None:
                 task.result()
     except ConnectionClosed as error:
         _going(error)
+        if error.rcvd is None and (error.sent is None or error.sent.code != SILENT):
+            raise Busy("the server vanished") from None
         raise
     finally:
         steady.cancel()

@@ -16,6 +16,10 @@ from reader_bridge.texts import fault
 WITHIN_S: Final = 3.0
 """So long a card may be held by others before it counts as held."""
 USB: Final = Path("/sys/bus/usb/devices")
+REFUSED: Final = "0x8010006a"  # SCARD_W_SECURITY_VIOLATION: polkit does not let this user
+_RULES: Final = (
+    "ติดตั้งกฎ polkit ตาม docs/reader-bridge.md (install units/49-reader-bridge.rules for this user)"
+)
 _START: Final = {
     "linux": "sudo systemctl enable --now pcscd.socket (ยังไม่มี? not there? apt install pcscd)",
     "win32": "เสียบเครื่องอ่าน แล้ว (plug a reader in, then) sc start SCardSvr",
@@ -33,6 +37,9 @@ def at_the_readers(port: Port, usb: Path = USB) -> Iterator[Finding]:
         with port.open() as states:
             names = states.readers()
     except CardFault as error:
+        if REFUSED in error.detail:
+            yield wrong("สิทธิใช้ PC/SC", "PC/SC rights", error.detail, _RULES)
+            return
         # On Windows the service stops with the last reader: it is the same to whoever looks.
         yield wrong("บริการ PC/SC", "PC/SC service", fault(error.fault), _of(_START))
         return

@@ -49,8 +49,11 @@ LONGEST_RETRY_S: Final = 300.0
 """The fleet's reconnects are spread over this when an outage was long."""
 STEADY_S: Final = 60.0
 """So long a line must have held to count as none that breaks at once."""
-SPREAD: Final = 4
-"""A server that goes, or has too much to do, is tried as after so many failures: within 16 s."""
+SPREAD: Final = 6
+"""A server that goes, or has too much to do, is tried as after so many failures: within 64 s. Ten
+thousand others lost their line in the same moment; a server greets some 200 a second."""
+SELDOM: Final = 16
+"""As after so many failures: within five minutes."""
 HTTP_FOR_S: Final = 600.0
 """So long the fall-back is kept to before a WebSocket is tried again."""
 QUEUE: Final = 200
@@ -102,9 +105,10 @@ class Link:
                 raise
             except Unknown as error:
                 if not self.rotation.unknown():
+                    # Perhaps the server alone is set up wrong: a fleet must not end of that.
+                    log.error("not known to the server; trying again seldom")
                     self.note("ended", str(error))
-                    self.note("connected", "")
-                    raise Over(str(error)) from None
+                    self._tries = SELDOM
             except Blocked as error:
                 log.warning("no WebSocket passes; going on by HTTP")
                 self.http_until = time.monotonic() + HTTP_FOR_S
@@ -122,7 +126,7 @@ class Link:
     def pause(self) -> float:
         """Seconds until the next try, at random: up to 1, 2, 4 … 300."""
         longest = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2**self._tries)
-        self._tries = min(self._tries + 1, 16)
+        self._tries = min(self._tries + 1, SELDOM)
         return random.uniform(0, longest)  # noqa: S311 - spreads, hides nothing
 
     # -- what both ways of talking need ----------------------------------------------------------

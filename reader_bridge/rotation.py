@@ -28,6 +28,8 @@ log = logging.getLogger("reader_bridge.rotation")
 ASKED: Final = "rotate"
 """The note by which another process asks the running service; empty when it is done."""
 DONE: Final = "rotated"
+TURNS: Final = 4
+"""Refusals in a row, of one key and the other, after which neither is tried at once."""
 OFFERS: Final = 3
 """So often it is offered in one run of the program; then it is left for another day."""
 
@@ -97,12 +99,13 @@ class Rotation:
         self._with_next = self._next is not None
 
     def unknown(self) -> bool:
-        """The server knows no such key: whether there is another one to be tried."""
+        """The server knows no such key: whether there is another one to be tried
+        at once."""
         self._refused += 1
-        if self._next is None or self._refused >= 4:
+        if self._next is None:
             return False
         self._with_next = not self._with_next
-        return True
+        return self._refused < TURNS
 
     def welcomed(self) -> None:
         """The server knows `signer`. Raises `folder.Unusable`."""

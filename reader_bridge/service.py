@@ -94,9 +94,7 @@ async def serve(where: Path, software: str, port: Port, stopping: asyncio.Event)
         agent.use(watcher, cards)
         line.readers = watcher.readers
         watcher.start()
-        until = loop.time() + FIRST_LOOK_S
-        while not watcher.looked and loop.time() < until:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(watcher.first_look, FIRST_LOOK_S)
         tasks = [
             asyncio.create_task(work) for work in (line.run(), _outlives(watcher), stopping.wait())
         ]

@@ -147,8 +147,7 @@ class Store:
         self._owner = hashlib.sha256(device.public).digest()
 
     def _create(self) -> None:
-        """Empty, in place of whatever was there; SQLite's own file beside it goes first, or it
-        would be played back into the new one."""
+        """Empty, in place of whatever was there."""
         try:
             for name in (f"{self.path.name}-journal", self.path.name):
                 (self.path.parent / name).unlink(missing_ok=True)
@@ -175,7 +174,9 @@ class Store:
     def _check_owner(self) -> None:
         owner = self.get("owner")
         if owner != self._owner:
-            raise OfAnother(f"{self.path} is of another key of this device; enrol anew")
+            raise OfAnother(
+                f"{self.path} is of another key of this device: try again, else enrol anew"
+            )
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

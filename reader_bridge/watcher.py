@@ -59,6 +59,7 @@ class Watcher:
         self._up = False
         self._lost = False
         self._stopping = threading.Event()
+        self._looked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="card-watcher", daemon=True)
 
     def start(self) -> None:
@@ -80,11 +81,10 @@ class Watcher:
         with self._lock:
             return self._announced or ()
 
-    @property
-    def looked(self) -> bool:
-        """It knows what is attached, or that PC/SC does not answer: `readers` is no empty guess."""
-        with self._lock:
-            return self._announced is not None or self._lost
+    def first_look(self, within: float) -> bool:
+        """Waits until it knows what is attached, or that PC/SC does not answer: before that
+        `readers` is an empty guess. False if it knows neither after `within` seconds."""
+        return self._looked.wait(within)
 
     @property
     def service_up(self) -> bool:
@@ -188,6 +188,7 @@ class Watcher:
         if readers != self._announced:
             with self._lock:
                 self._announced = readers
+            self._looked.set()
             self._say(ReadersChanged(readers))
 
     def _reached(self) -> None:
@@ -209,6 +210,7 @@ class Watcher:
             self._announced = None
         if not self._lost:
             self._lost = True
+            self._looked.set()
             self._say(ServiceLost())
 
     def _ask_who(self, names: list[str]) -> None:

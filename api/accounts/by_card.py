@@ -57,6 +57,9 @@ async def bind(
     known = holder is not None
     if not known and await queries.cid_is_known(tx, person.id):
         raise NationalIdDiffers()
+    own = await officer_queries.officer_of_account(tx, account)
+    if own is not None and await officer_queries.officer_cid(tx, own.id) not in (None, *indexes):
+        raise NationalIdDiffers()  # an officer who came by e-mail, listed with another number
     await queries.set_verified(tx, person.id, None if known else index)
     filled = await binding.fill(tx, person, clean, name_th, name_en)
     return known, filled

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from reader_bridge import agent as agents
 from reader_bridge.fields import Fault
 from reader_bridge.journal import Journal
 from reader_bridge.messages import Cancel, Photographed, Progress, Tickets
+from reader_bridge.reading import read_text
 from reader_bridge.store import NotWritten
 from tests.bridge.agents import A, B, arm, maps, seat
 from tests.pcsc.faults import after, pull, slow
@@ -54,7 +56,7 @@ async def test_a_card_that_came_just_before_the_intent_is_not_read(tmp_path: Pat
     async with seat(tmp_path) as pc:
         asked = arm()
         card = pc.port.insert(A, VirtualCard(person(1)))
-        await asyncio.sleep(0)  # the watcher may or may not have told of it yet
+        time.sleep(0.1)  # the watcher has seen it, and this loop has not heard of it yet
         pc.agent.heard(asked)
         await pc.step(asked, "take_card_out", Fault.card_left)
         await asyncio.sleep(0.1)
@@ -140,6 +142,28 @@ async def test_an_intent_that_runs_out_while_the_card_is_read_states_nothing(
         card = pc.port.insert(A, VirtualCard(person(1), slow(100)))
         await pc.until(lambda: not pc.agent.busy)
         assert card.seen and pc.journal.count() == 0
+
+
+@pytest.mark.parametrize("how", ["cancelled", "run out"])
+async def test_a_reading_that_ends_just_after_its_intent_states_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    async with seat(tmp_path) as pc:
+        asked = arm(expires_in_s=0.5 if how == "run out" else 30.0)
+        pc.agent.heard(asked)
+
+        def late(*given: Any, cancelled: Any) -> Any:
+            """Whole, and over before anybody could have stopped it."""
+            text = read_text(*given)
+            time.sleep(0.5)
+            if how == "cancelled":
+                pc.agent._armed[asked.intent].cancelled.set()
+            return text
+
+        monkeypatch.setattr(agents, "read_text", late)
+        pc.port.insert(A, VirtualCard(person(1)))
+        await pc.until(lambda: not pc.agent.busy)
+        assert pc.journal.count() == 0
 
 
 async def test_of_two_intents_for_one_reader_the_newer_counts(tmp_path: Path) -> None:

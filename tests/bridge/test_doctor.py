@@ -16,9 +16,10 @@ from click.testing import CliRunner
 from reader_bridge import doctor, doctor_network, doctor_readers, folder, pcsc
 from reader_bridge.alone import alone
 from reader_bridge.cli import main
+from reader_bridge.fields import Fault
 from reader_bridge.finding import Finding
 from reader_bridge.messages import Challenge, encode
-from reader_bridge.ports import Identity
+from reader_bridge.ports import CardFault, Identity
 from tests.bridge.lines import pc
 from tests.bridge.papers import journal
 from tests.bridge.scripted import ScriptedReaders
@@ -45,6 +46,17 @@ def test_a_service_of_readers_that_does_not_run_is_named() -> None:
     port = ScriptedReaders(READER)
     port.service(False)
     assert bad(looks(port)) == ["PC/SC service"]
+
+
+def test_a_user_whom_polkit_keeps_out_is_told_of_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = ScriptedReaders(READER)
+
+    def refused() -> Any:
+        raise CardFault(Fault.failed, "SCardEstablishContext 0x8010006a")
+
+    monkeypatch.setattr(port, "open", refused)
+    (found,) = looks(port)
+    assert found.english == "PC/SC rights" and "polkit" in found.do
 
 
 def test_no_reader_is_named_and_one_without_a_driver_apart(tmp_path: Path) -> None:

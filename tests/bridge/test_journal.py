@@ -162,14 +162,6 @@ def test_a_journal_that_is_gone_is_not_begun_anew_under_the_old_name(tmp_path: P
     assert not (tmp_path / FILE).exists()
 
 
-def test_a_new_journal_does_not_play_back_what_an_older_one_left_beside_it(tmp_path: Path) -> None:
-    device, found = journal(tmp_path)
-    found.close()
-    (tmp_path / f"{FILE}-journal").write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" * 100)
-    Journal(tmp_path, device, new=True).close()
-    assert not (tmp_path / f"{FILE}-journal").exists()
-
-
 def test_another_key_reads_nothing_and_states_nothing(tmp_path: Path) -> None:
     journal(tmp_path)[1].close()
     with pytest.raises(OfAnother):

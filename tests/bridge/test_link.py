@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection
 from reader_bridge import by_socket, keys, messages, rotation
 from reader_bridge.journal import Journal
 from reader_bridge.line import Over
-from reader_bridge.link import Link
+from reader_bridge.link import SPREAD, Link
 from reader_bridge.messages import GENESIS, Challenge, Ended, Missing, ReadersNow, Receipt, Welcome
 from reader_bridge.store import NotWritten
 from tests.bridge.lines import Pc, Server, pc, up
@@ -101,7 +101,7 @@ async def test_a_server_that_takes_nothing_is_not_asked_in_a_loop(tmp_path: Path
         assert heard < 10
 
 
-@pytest.mark.parametrize("code", ["frozen", "revoked", "unknown", "of a later version"])
+@pytest.mark.parametrize("code", ["frozen", "revoked", "of a later version"])
 async def test_a_device_that_is_ended_stops_and_says_so(tmp_path: Path, code: str) -> None:
     async with pc(tmp_path) as at:
 
@@ -114,6 +114,28 @@ async def test_a_device_that_is_ended_stops_and_says_so(tmp_path: Path, code: st
         with pytest.raises(Over):
             await asyncio.wait_for(at.link.run(), 5)
         assert at.journal.notes()["ended"]
+
+
+async def test_a_device_that_the_server_does_not_know_waits_for_it_to_know_better(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+        at.server.key = bytes(31) + b"x"  # the server was set up wrong for a while
+        pauses: list[int] = []
+        real = at.link.pause
+
+        def pause() -> float:
+            pauses.append(at.link._tries)
+            return real()
+
+        at.link.pause = pause  # type: ignore[method-assign]
+        async with up(at.link) as line:
+            await at.until(lambda: len(pauses) > 2)
+            assert min(pauses) >= 16 and at.journal.notes()["ended"]
+            at.server.key = at.device.public
+            await at.until(lambda: at.server.hellos)
+            assert not line.done()
+        assert not at.journal.notes()["ended"]
 
 
 async def test_ended_in_the_middle_of_a_connection_stops_too(tmp_path: Path) -> None:
@@ -156,7 +178,42 @@ async def test_a_server_that_goes_is_come_back_to_spread_out(tmp_path: Path, clo
         at.link.pause = lambda: 60.0  # type: ignore[method-assign]
         async with up(at.link):
             await at.until(lambda: at.journal.notes().get("error", "").startswith("Busy"))
-        assert at.link._tries >= 4
+        assert at.link._tries >= SPREAD
+
+
+async def test_a_server_that_vanishes_does_not_get_its_whole_fleet_back_at_once(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+
+        async def vanishes(server: Server, socket: ServerConnection) -> None:
+            await server.welcome(socket)
+            await asyncio.sleep(0.1)
+            socket.transport.abort()
+
+        at.server.talks = vanishes
+        at.link.pause = lambda: 60.0  # type: ignore[method-assign]
+        async with up(at.link):
+            await at.until(lambda: at.journal.notes().get("error", "").startswith("Busy"))
+        assert at.link._tries >= SPREAD
+
+
+async def test_a_loose_cable_does_not_keep_a_counter_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_socket, "PING_S", 0.2)
+    async with pc(tmp_path) as at:
+
+        async def falls_silent(server: Server, socket: ServerConnection) -> None:
+            await server.welcome(socket)
+            socket.transport.pause_reading()  # type: ignore[attr-defined]
+            await asyncio.sleep(5)
+
+        at.server.talks = falls_silent
+        at.link.pause = lambda: 60.0  # type: ignore[method-assign]
+        async with up(at.link):
+            await at.until(lambda: "ConnectionClosed" in at.journal.notes().get("error", ""))
+        assert at.link._tries == 0
 
 
 def test_the_pauses_grow_to_five_minutes_and_are_at_random(tmp_path: Path) -> None:
@@ -191,7 +248,7 @@ async def test_a_line_that_breaks_at_once_after_its_welcome_is_not_tried_ever_fa
         at.link.pause = pause  # type: ignore[method-assign]
         async with up(at.link):
             await at.until(lambda: len(pauses) >= 5)
-        assert pauses[:5] == [0, 1, 2, 3, 4]
+        assert pauses[:5] == [SPREAD + n for n in range(5)]
 
 
 async def test_a_server_whose_chain_is_not_ours_is_gone_on_with_by_nobody(tmp_path: Path) -> None:
@@ -245,6 +302,8 @@ async def test_the_readers_told_after_a_break_are_those_of_now(tmp_path: Path) -
         async with up(at.link):
             await at.until(lambda: at.server.hellos)
             assert at.server.hellos[0].readers == now
+            await asyncio.sleep(0.2)
+            assert not at.server.heard  # the hello has told them
             at.link.say(ReadersNow([]))
             now.append(messages.ReaderSeen("Sample Reader B 00 00"))
             await at.until(lambda: at.server.heard)

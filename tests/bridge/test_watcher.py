@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -419,3 +420,19 @@ def test_a_reader_that_only_the_list_shows_to_be_gone_takes_its_card_with_it(
     seen.readers.unplug(A)
     assert seen.wait(Removed) == Removed(A, first.insertion)
     until(lambda: seen.watcher.readers() == (ReaderSeen(B),))
+
+
+def test_no_greeting_says_that_there_are_no_readers_before_anybody_looked() -> None:
+    readers, free = ScriptedReaders("A", "B"), threading.Event()
+    opened = readers.open
+    readers.open = lambda: (free.wait(5), opened())[1]  # type: ignore[method-assign]
+    watcher = Watcher(readers, lambda sighting: None, settled=0)
+    watcher.start()
+    try:
+        assert not watcher.first_look(0.05)
+        free.set()
+        assert watcher.first_look(5)
+        assert [reader.name for reader in watcher.readers()] == ["A", "B"]
+    finally:
+        free.set()
+        watcher.stop()

@@ -28,7 +28,14 @@ NUMBERS = iter(
     [
         *("1999900005007", "1999900005015", "1999900005023", "1999900005031", "1999900005040"),
         *("1999900005058", "1999900005066", "1999900005074", "1999900005082", "1999900005091"),
-        *("1999900005104", "1999900005112", "1999900005121", "1999900005139"),
+        *(
+            "1999900005104",
+            "1999900005112",
+            "1999900005121",
+            "1999900005139",
+            "1999900005147",
+            "1999900005155",
+        ),
     ]
 )
 FIELDS = ("cid", "name_th", "name_en", "expires")
@@ -204,6 +211,32 @@ async def test_a_listed_officers_number_goes_to_no_second_account(world: World, 
     reading = await card(desk, of(BY_KEY["head"].cid))
     status, found = await bind(world.inspector, reading, await code(person))
     assert (status, found["code"]) == (409, "accounts/national-id-elsewhere")
+
+
+async def test_the_number_of_a_listed_officer_who_came_by_e_mail_is_theirs_alone(
+    world: World, desk: Desk
+) -> None:
+    """Their account has no number yet, their line got one afterwards."""
+    cid, email = next(NUMBERS), f"{ids.new()}@example.invalid"
+    entry = {"office": "pio-11", "name": "ตัวอย่าง", "roles": ["inspector"], "email": email}
+    await world.administrator.post("/v1/officers", content=encode(entry))
+    told = Identity(
+        issuer="https://officers.example", subject=email, officers_only=True, email=email
+    )
+    async with world.db.begin(Worker("test")) as tx:
+        account = await binding.bind(tx, told)
+        _, tokens = await signin.open_session(tx, account, "superapp-phone", "โทรศัพท์ตัวอย่าง")
+    officer = Person(world.http, "officer", account, tokens.access_token)
+    listed = await world.administrator.post("/v1/officers", content=encode(entry | {"cid": cid}))
+    assert listed.json()["account"] == str(account)
+    other = await code(await holder(world))
+    status, found = await bind(world.inspector, await card(desk, of(cid)), other)
+    assert (status, found["code"]) == (409, "accounts/national-id-elsewhere")
+    strange = await card(desk, of(next(NUMBERS)))
+    status, found = await bind(world.inspector, strange, await code(officer))
+    assert (status, found["code"]) == (409, "accounts/national-id-differs")
+    status, found = await bind(world.inspector, await card(desk, of(cid)), await code(officer))
+    assert (status, found["known_before"]) == (200, False)
 
 
 async def test_no_role_comes_of_a_number_that_stands_on_the_officers_list(

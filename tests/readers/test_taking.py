@@ -333,6 +333,18 @@ async def test_a_face_that_differs_makes_the_reading_useless(desk: Desk, db: Dat
         await used(desk, other)
 
 
+async def test_what_a_register_confirms_later_is_a_level_more_and_told_once(
+    desk: Desk, db: Database
+) -> None:
+    reading = await taken(desk)
+    for _ in range(2):
+        async with db.begin(Worker("dopa")) as tx:
+            await service.raise_level(tx, reading, "dopa-status")
+    assert (await used(desk, reading)).levels == ("chip-bytes", "dopa-status")
+    told = "select count(*) from event where record = $1 and name = 'reading.confirmed'"
+    assert await desk.value(told, reading) == 1
+
+
 # --- what stays ---------------------------------------------------------------------------------
 
 

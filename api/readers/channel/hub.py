@@ -163,7 +163,7 @@ class Hub:
 
     # -- waking ----------------------------------------------------------------------------------
 
-    def moved(self, bridge: UUID, session: UUID | None = None) -> None:
+    def moved(self, bridge: UUID | None, session: UUID | None = None) -> None:
         """After the commit: something of these is new, here and on every other server."""
         for of in (bridge, session):
             if of is not None:

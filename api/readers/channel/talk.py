@@ -185,7 +185,7 @@ class Talk:
         async with self.hub.slots, self.hub.db.begin(Bridge(self.bridge)) as tx:
             moved = await intents.progress(tx, self.bridge, said)
         if moved is not None:
-            self.hub.moved(self.bridge, moved.session)
+            self.hub.moved(None, moved.session)  # the bridge itself said it
 
     async def _photograph(self, said: Photographed) -> None:
         async with self.hub.slots, self.hub.db.begin(Bridge(self.bridge)) as tx:

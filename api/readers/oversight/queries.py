@@ -245,7 +245,6 @@ async def crossings(
                     cross join office_province ob
                     join province_seat b on b.province = ob.province
                 where oa.office = pair.office_before and ob.office = pair.office
-                having count(*) > 0
             ) near
         )
         select later, earlier, at, matched, km, minutes, needed_min
