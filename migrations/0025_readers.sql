@@ -217,6 +217,7 @@ create table bridge_incident (
     note text not null default ''
 );
 create index bridge_incident_bridge on bridge_incident (bridge, id);
+create index bridge_incident_at on bridge_incident (at);
 create index bridge_incident_looked_by on bridge_incident (looked_by) where looked_by is not null;
 
 grant select, insert, update on

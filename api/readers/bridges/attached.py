@@ -39,7 +39,7 @@ async def readers_now(
     if not new and not gone and not unsure:
         return False
     await device_queries.put_readers(tx, bridge, new, gone)
-    await unmap(tx, sorted(unsure), "readers_changed")
+    await unmap(tx, sorted(unsure), "readers_changed", waiting=began)
     facts = {"attached": len(now), "new": len(new), "gone": len(gone)}
     await events.record(tx, "bridge.readers_changed", "bridge", bridge, facts=facts)
     return True
@@ -66,11 +66,11 @@ def unwatched(held: Sequence[Held], now: dict[str, ReaderSeen]) -> list[UUID]:
     return [r.id for r in plain if r.desk is not None] if len(names) > 1 else []
 
 
-async def unmap(tx: Tx, readers: Sequence[UUID], why: str) -> None:
-    """Takes `readers` off their desks."""
+async def unmap(tx: Tx, readers: Sequence[UUID], why: str, *, waiting: bool = False) -> None:
+    """Takes `readers` off their desks. `waiting`: what was read there before may still be told."""
     if not readers:
         return
-    for desk in await device_queries.let_go(tx, readers):
+    for desk in await device_queries.let_go(tx, readers, waiting):
         await events.record(tx, "desk.unmapped", "desk", desk, facts={"why": why})
 
 

@@ -168,13 +168,14 @@ async def forget_readers(tx: Tx, spare: Sequence[UUID], count: int) -> int:
     )
 
 
-async def let_go(tx: Tx, readers: Sequence[UUID]) -> list[UUID]:
-    """Takes readers off their desks, which are returned; nobody waits for a card in them then."""
+async def let_go(tx: Tx, readers: Sequence[UUID], waiting: bool) -> list[UUID]:
+    """Takes readers off their desks, which are returned; nobody waits for a card in them
+    then, unless `waiting`."""
     return await tx.values(
         """
         with waiting as (
             update intent set state = 'cancelled', moved_at = $2, version = version + 1
-            where reader = any ($1::uuid[]) and state = 'armed'
+            where reader = any ($1::uuid[]) and state = 'armed' and not $3
         )
         update desk set reader = null, mapped_at = null, mapped_by = null, version = version + 1
         where id in (select id from desk where reader = any ($1::uuid[]) order by id for update)
@@ -182,4 +183,5 @@ async def let_go(tx: Tx, readers: Sequence[UUID]) -> list[UUID]:
         """,
         list(readers),
         tx.now,
+        waiting,
     )

@@ -73,7 +73,7 @@ async def take(
     except (msgspec.MsgspecError, RecursionError):
         raise BridgeUnknown() from None
     for _ in range(_RACES):
-        basis = await queries.basis(tx, device, said.intent, said.ticket, said.reader)
+        basis = await queries.basis(tx, device, said.intent, said.ticket, said.reader, said.boot)
         if basis is None:
             raise BridgeUnknown()
         _check_signature(basis, signed)

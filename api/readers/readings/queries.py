@@ -49,7 +49,7 @@ class Basis(msgspec.Struct):
 
 
 async def basis(
-    tx: Tx, bridge: UUID, intent: UUID | None, ticket: UUID | None, reader: str
+    tx: Tx, bridge: UUID, intent: UUID | None, ticket: UUID | None, reader: str, boot: UUID
 ) -> Basis | None:
     return await tx.maybe_one(
         Basis,
@@ -59,7 +59,8 @@ async def basis(
             coalesce(t.used_at, t.void_at) is not null,
             coalesce(i.purpose, t.purpose), coalesce(i.about, t.about),
             coalesce(i.fields, t.fields), coalesce(i.nonce, t.nonce), coalesce(i.reader, t.reader),
-            t.id is not null or i.reader is null or i.reader is not distinct from d.reader,
+            t.id is not null or i.reader is null or i.reader is not distinct from d.reader
+                or coalesce(b.boot <> $7, false) and d.reader is null and d.ended_at is null,
             coalesce(i.desk, t.desk), i.session, coalesce(i.account, t.account), b.office,
             coalesce(i.armed_at, t.issued_at), coalesce(i.expires_at, t.expires_at),
             coalesce(a.status = 'active' and (i.id is null or s.ended_at is null), false)
@@ -81,6 +82,7 @@ async def basis(
         reader,
         _EVERYWHERE,
         _AT_HOME,
+        boot,
     )
 
 
