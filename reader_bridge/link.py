@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import platform
 import random
 import ssl
@@ -50,8 +51,9 @@ LONGEST_RETRY_S: Final = 300.0
 STEADY_S: Final = 60.0
 """So long a line must have held to count as none that breaks at once."""
 SPREAD: Final = 6
-"""A server that goes, or has too much to do, is tried as after so many failures: within 64 s. Ten
-thousand others lost their line in the same moment; a server greets some 200 a second."""
+"""A server that goes, or has too much to do, is tried as after so many failures: within 64 s, or in
+what its last welcome said (`spread_s`). Ten thousand others may have lost their line in the same
+moment; a server greets some 200 a second."""
 SELDOM: Final = 16
 """As after so many failures: within five minutes."""
 HTTP_FOR_S: Final = 600.0
@@ -80,6 +82,7 @@ class Link:
         self._sent = 0
         self._asked_again: dict[int, int] = {}
         self._tries = 0
+        self._spread = SPREAD
         agent.say, agent.stated = self.say, self.fresh.set
 
     def say(self, message: FromBridge) -> None:
@@ -117,9 +120,9 @@ class Link:
                 log.warning("line broken: %s", type(error).__name__)
                 self.note("error", f"{type(error).__name__}: {error}")
                 if isinstance(error, Busy):
-                    self._tries = max(self._tries, SPREAD)
+                    self._tries = max(self._tries, self._spread)
             if time.monotonic() - began > STEADY_S:
-                self._tries = min(self._tries, SPREAD)
+                self._tries = min(self._tries, self._spread)
             self.note("connected", "")
             await asyncio.sleep(self.pause())
 
@@ -168,6 +171,7 @@ class Link:
         self.journal.remember_key(welcome.key)
         self.agent.stating.key = welcome.key
         self._sent = welcome.sequence
+        self._spread = math.ceil(math.log2(welcome.spread_s))
         self._asked_again.clear()
         self.unanswered = 0
         kept = [message for message in self._out if isinstance(message, Photographed)]

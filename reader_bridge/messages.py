@@ -256,7 +256,8 @@ class Challenge(msgspec.Struct, frozen=True, tag="challenge"):
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     """Known and in service. `sequence` and `head` are where the server's copy of the chain ends:
-    the bridge sends what it has after that."""
+    the bridge sends what it has after that. `spread_s`: should the server go, its PCs come back
+    within this; more for a server that holds more of them."""
 
     sequence: Count
     head: Hash
@@ -264,6 +265,7 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     at: Moment
     office: str = ""
     name: str = ""
+    spread_s: Annotated[float, Meta(ge=1, le=600)] = 64.0
 
 
 class Arm(msgspec.Struct, frozen=True, tag="arm", omit_defaults=True):

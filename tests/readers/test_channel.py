@@ -20,7 +20,8 @@ from api import ids
 from api.accounts import seed as accounts
 from api.db import Database
 from api.permissions import Worker
-from api.readers.channel import hub
+from api.readers.bridges.connecting import Device
+from api.readers.channel import hub, talk
 from api.settings import Settings
 from reader_bridge import messages
 from reader_bridge.fields import Fault
@@ -368,9 +369,9 @@ async def test_tickets_are_told_when_they_are_given_and_when_they_are_void(
     async with db.begin(Worker("test")) as tx:
         await tx.run(
             """
-            insert into offline_ticket (id, bridge, desk, account, purpose, fields, nonce,
+            insert into offline_ticket (id, bridge, desk, reader, account, purpose, fields, nonce,
                 issued_at, expires_at)
-            values ($1, $2, $3, $4, 'identify_complainant', '{cid}', $5, $6, $7)
+            values ($1, $2, $3, $8, $4, 'identify_complainant', '{cid}', $5, $6, $7)
             """,
             ticket,
             bridge.id,
@@ -379,6 +380,7 @@ async def test_tickets_are_told_when_they_are_given_and_when_they_are_void(
             ticket.bytes * 2,
             tx.now,
             tx.now + timedelta(hours=1),
+            bridge.reader,
         )
     told = await bridge.until(Tickets, within_s=4)
     assert [t.id for t in told.tickets] == [ticket]
@@ -430,3 +432,20 @@ async def http_cancel(at: Running, person: Person, intent: str) -> None:
         headers = {"Authorization": f"Bearer {person.token}"}
         done = await http.post(f"/v1/intents/{intent}/cancel", headers=headers)
         assert done.status_code == 200, done.text
+
+
+async def test_a_welcome_says_within_what_time_to_come_back_by_how_many_are_served() -> None:
+    key = ids.new()
+    device = Device(
+        id=key,
+        office=key,
+        office_name="",
+        name="",
+        key=Ed25519PrivateKey.generate().public_key(),
+        starts=1,
+        boot=key,
+        sequence=0,
+        head=bytes(32),
+    )
+    told = [talk.welcome(device, served).spread_s for served in (0, 100, 10_000, 1_000_000)]
+    assert told == [1, 1, 62.5, 600]

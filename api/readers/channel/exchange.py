@@ -66,7 +66,7 @@ async def exchange(hub: Hub, told: Told, asked: Exchange, gone: asyncio.Future[N
     talk = told.talk(hub, device.id, challenge)
     talk.turn = turn = object()
     hub.wake_here(device.id)  # an earlier exchange of the device that still waits
-    out: list[FromServer] = [welcome(device)]
+    out: list[FromServer] = [welcome(device, len(hub.sockets))]
     try:
         for said in asked.messages:
             answer = await talk.answer(said)

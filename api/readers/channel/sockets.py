@@ -130,7 +130,7 @@ class Connection:
         return None
 
     def begin(self, device: Device) -> None:
-        self.post(welcome(device))
+        self.post(welcome(device, len(self._hub.sockets)))
         self._hub.enter(device.id, self)
         self.wake()
 

@@ -50,6 +50,11 @@ PROGRESS_EVERY_S: Final = 0.25
 """Bytes of a photograph are counted no oftener than this."""
 
 
+GREETED_A_SECOND: Final = 160
+"""Bridges that a process can greet without strain; see docs/reader-fleet.md."""
+SPREAD_S: Final = 600.0
+
+
 class Over(Exception):
     """The device no longer counts: tell it `code` and end."""
 
@@ -146,7 +151,7 @@ class Talk:
                 await connecting.rotate(tx, self.bridge, said, self.challenge)
                 row = await device_queries.device(tx, self.bridge)
             assert row is not None
-            return welcome(row)
+            return welcome(row, len(self.hub.sockets))
         assert isinstance(said, Greeting)
         return NotTaken(BridgeUnknown.code)
 
@@ -194,7 +199,8 @@ class Talk:
         await self._note(Progress(photo.intent, "photo", None, size, size))
 
 
-def welcome(device: Device | DeviceRow) -> Welcome:
+def welcome(device: Device | DeviceRow, beside: int) -> Welcome:
+    """`beside`: how many others this process serves, who would all come back at once."""
     kid, public = keys.ring().sealing()
     return Welcome(
         device.sequence,
@@ -203,6 +209,7 @@ def welcome(device: Device | DeviceRow) -> Welcome:
         clock.now(),
         device.office_name,
         device.name,
+        min(SPREAD_S, max(1.0, beside / GREETED_A_SECOND)),
     )
 
 
