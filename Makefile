@@ -2,9 +2,12 @@
 BIN := .venv/bin
 PORT ?= 8000
 CODE := $(wildcard api reader_bridge demo bench)
+# The card reader's library has no wheel for Linux: it is compiled, or its tests are skipped.
+CARDS := $(shell { [ "$$(uname)" != Linux ] || { pkg-config --exists libpcsclite && command -v cc \
+	&& command -v swig; }; } >/dev/null 2>&1 && echo .venv/.bridge || echo no-cards)
 export PORT
 
-.PHONY: help up demo test test-long check fix bench docs openapi lock clean peers
+.PHONY: help up demo test test-long check fix bench docs openapi lock clean peers no-cards
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,10 +21,10 @@ demo: .venv/.installed ## play one inspection day against a throw-away server
 # Tests start many processes, which would each compile the code where none may keep it.
 test test-long: export PYTHONDONTWRITEBYTECODE :=
 
-test: .venv/.developer peers ## run every test but the long trials
+test: .venv/.developer peers $(CARDS) ## run every test but the long trials
 	$(BIN)/python -m pytest -q -n auto $(ARGS)
 
-test-long: .venv/.developer peers ## run the long trials: kill -9, thousands of histories
+test-long: .venv/.developer peers $(CARDS) ## run the long trials: kill -9, thousands of histories
 	$(BIN)/python -m pytest -q -m long $(ARGS)
 
 check: .venv/.developer ## lint, formatting, types, imports, what is written from the code
@@ -46,10 +49,12 @@ openapi: .venv/.installed ## write openapi/*.json from the routes
 	$(BIN)/superapp openapi
 
 lock: ## pin the newest releases that pyproject.toml allows (needs uv)
-	uv pip compile $(LOCK_OPTIONS) --upgrade -o requirements/base.lock
-	uv pip compile $(LOCK_OPTIONS) --upgrade --group dev -c requirements/base.lock -o requirements/dev.lock
+	uv pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade -o requirements/base.lock
+	uv pip compile requirements/bridge.in $(LOCK_OPTIONS) --upgrade -c requirements/base.lock -o requirements/bridge.lock
+	uv pip compile $(LOCK_OPTIONS) --upgrade -c requirements/bridge.lock -o requirements/build.lock
+	uv pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --group dev -c requirements/base.lock -c requirements/bridge.lock -o requirements/dev.lock
 
-LOCK_OPTIONS := pyproject.toml requirements/build.in --quiet --universal --python-version 3.11 \
+LOCK_OPTIONS := requirements/build.in --quiet --universal --python-version 3.11 \
 	--generate-hashes --only-binary :all: --no-emit-index-url --custom-compile-command "make lock"
 
 clean: ## remove .venv and caches, never the data folder
@@ -64,6 +69,14 @@ clean: ## remove .venv and caches, never the data folder
 .venv/.developer: requirements/dev.lock pyproject.toml requirements/install
 	@requirements/install dev
 	@touch .venv/.installed $@
+
+.venv/.bridge: requirements/bridge.lock pyproject.toml requirements/install | .venv/.developer
+	@if requirements/install bridge; then touch $@; \
+		else echo "pyscard could not be installed; the tests with real readers are skipped" >&2; fi
+
+no-cards:
+	@echo "The tests with real card readers are skipped; on Debian, as root: apt-get install" \
+		"pcscd vsmartcard-vpcd libpcsclite-dev pkg-config swig gcc libc6-dev python3-dev iproute2" >&2
 
 # Programs in JavaScript that some tests talk to; without node these tests are skipped.
 peers: $(if $(shell command -v npm),$(patsubst %/package.json,%/node_modules/.installed,$(wildcard tests/*/package.json)))

@@ -15,10 +15,12 @@ from api.db import Database
 from api.edge import DEPENDENCIES, EXCEPTION_HANDLERS, admit, options
 from api.envelope import Envelope
 from api.keys import Keyring
+from api.readers.channel.hub import Hub
 from api.routes import (
     accounts as account_routes,
 )
 from api.routes import (
+    bridge_socket,
     complaint_desk,
     complaint_keeping,
     complaint_subjects,
@@ -30,6 +32,7 @@ from api.routes import (
     factories,
     ground,
     inspection,
+    intents,
     notify,
     oauth,
     open311,
@@ -37,6 +40,11 @@ from api.routes import (
     orders,
     own_complaints,
     public,
+    reader_fleet,
+    readers,
+    reading_oversight,
+    reading_uses,
+    readings,
     samples,
     sync,
     uploads,
@@ -65,6 +73,13 @@ ROUTERS = [
     *complaint_subjects.ROUTES,
     *open311.ROUTES,
     *public.ROUTES,
+    *reader_fleet.ROUTES,
+    *readings.ROUTES,
+    *reading_uses.ROUTES,
+    *reading_oversight.ROUTES,
+    *readers.ROUTES,
+    *intents.ROUTES,
+    *bridge_socket.ROUTES,
 ]
 
 
@@ -80,7 +95,10 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
             settings.database_url, size=settings.pool_size, statement_s=settings.statement_s
         )
         app.state.db = db
-        async with accounts.running(app.state):
+        app.state.readers = hub = Hub(
+            db, settings.database_url, at_once=max(2, settings.pool_size // 2)
+        )
+        async with accounts.running(app.state), hub.running():
             yield
         if database is None:
             await db.close()
@@ -102,5 +120,6 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
     app.state.settings = settings
     app.state.db = database
     app.state.keyring = Keyring.open(settings.keyring_path)
-    app.asgi_handler = Envelope(app.asgi_handler, settings.max_body_bytes)
+    inner = Envelope(app.asgi_handler, settings.max_body_bytes)
+    app.asgi_handler = bridge_socket.Sockets(inner, app)
     return app

@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -73,9 +72,7 @@ def up(port: int | None) -> None:
 @click.option("--fd", type=int, hidden=True, help="A listening socket inherited from `up`.")
 def serve(port: int | None, fd: int | None) -> None:
     """Serve the API alone, on a data base that is already migrated."""
-    import uvicorn
-
-    from api import logs
+    from api import logs, serving
     from api.app import create_app
 
     settings = terminal.configured(port)
@@ -87,24 +84,7 @@ def serve(port: int | None, fd: int | None) -> None:
     # short-lived objects without cycles. Together a tenth of the processor time.
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            loop="uvloop" if find_spec("uvloop") else "asyncio",
-            http="httptools",
-            ws="websockets-sansio",
-            # Its default trusts X-Forwarded-For from loopback: a way round the rate limits.
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=settings.trusted_proxies or None,
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-            lifespan="on",
-        )
-    )
+    server = serving.server(app, settings)
     if fd is None:
         server.run()
     else:
@@ -179,6 +159,39 @@ def import_factories(file: Path, report: Path | None) -> None:
 
 
 @main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--kind",
+    type=click.Choice(["requests", "readers", "confirmations"]),
+    default="readers",
+    show_default=True,
+    help="Lines of letters, lists of readers, or what units confirm.",
+)
+@click.option("--agency", help="Whose list it is; else a column of the file says so.")
+@click.option("--preview", is_flag=True, help="Look at every line and write nothing.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Where to list what was refused. [FILE.report.csv]",
+)
+def import_readers(
+    file: Path, kind: str, agency: str | None, preview: bool, report: Path | None
+) -> None:
+    """Bring the fleet of card readers up to the list in FILE, a CSV as Excel writes it.
+
+    May be stopped and run again: what is the same is not written. Exits 1 if a line was refused.
+    """
+    from api.readers.fleet import command
+
+    report = report or file.with_suffix(".report.csv")
+    outcome = terminal.as_owner(
+        lambda db: command.run(db, file, kind, agency, report, preview)  # type: ignore[arg-type]
+    )
+    if outcome.rejected:
+        sys.exit(1)
+
+
+@main.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file is out of date.")
 def openapi(check: bool) -> None:
     """Write openapi/*.json from the routes, or compare."""
@@ -199,7 +212,7 @@ def openapi(check: bool) -> None:
 @main.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 where a page is out of date.")
 def docs(check: bool) -> None:
-    """Write docs/states.md and docs/problems.md from the code, or compare."""
+    """Write the pages of docs/ that come from the code, or compare."""
     from api import handbook
 
     stale = [name for name, text in handbook.pages().items() if handbook.page(name) != text]

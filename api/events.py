@@ -16,7 +16,7 @@ import msgspec
 
 from api import ids
 from api.db import Tx
-from api.permissions import Client, Session, Tracking, Worker
+from api.permissions import Bridge, Client, Session, Tracking, Worker
 
 _RECORD = """
 with happened as (
@@ -59,6 +59,8 @@ def actor_columns(tx: Tx) -> tuple[str, UUID | None, UUID | None]:
         return "complainant", None, None  # who that is stands in no event
     if isinstance(actor, Client):
         return f"client:{actor.id}", None, None
+    if isinstance(actor, Bridge):
+        return f"bridge:{actor.id}", None, None
     return (actor.name if isinstance(actor, Worker) else "nobody"), None, None
 
 

@@ -16,6 +16,7 @@ import api
 from api import openapi, problems
 from api.app import ROUTERS
 from api.edge import DEPENDENCIES
+from api.readers.uses import page as evidence
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -30,7 +31,11 @@ def contract() -> dict[str, str]:
 
 def pages() -> dict[str, str]:
     """File name → text of the pages in docs/ that are written from the code."""
-    return {"states.md": _states(), "problems.md": _problems()}
+    return {
+        "states.md": _states(),
+        "problems.md": _problems(),
+        "reader-evidence.md": evidence.page(),
+    }
 
 
 def page(name: str) -> str:
@@ -40,7 +45,7 @@ def page(name: str) -> str:
 
 
 def write() -> list[Path]:
-    """Writes docs/states.md and docs/problems.md; returns their paths."""
+    """Writes the pages; returns their paths."""
     written = []
     for name, text in pages().items():
         path = CHECKOUT / "docs" / name

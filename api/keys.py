@@ -1,13 +1,14 @@
 """One keyring, outside the data base: what seals personal data and what signs for this server.
 
 The file is JSON, mode 0600, and the server refuses to start when anyone else may read it.
-Five purposes:
+Six purposes:
 
     wrap      AES-256 keys that wrap each person's data key (`api.sealed`)
     index     HMAC-SHA256 keys of blind indexes and of every stored hash of a secret
     token     Ed25519 keys that sign access tokens
     receipt   Ed25519 keys that sign receipts
     document  Ed25519 keys that sign documents, their PDFs and what becomes of them
+    reading   X25519 keys to which card readers seal what they have read
 
 A purpose has one `active` key, which makes new values, and any number of `verify-only` keys, which
 still open or check old ones. A `retired` key has lost its secret: what only it could open is gone,
@@ -34,15 +35,12 @@ from typing import Final
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import clock
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from api.filelock import FileLock
 
 RELOAD_S: Final = 5.0
 _TAG: Final = 4  # bytes of key id in front of an index value
@@ -54,11 +52,12 @@ class Purpose(StrEnum):
     token = "token"  # noqa: S105 the name of a purpose
     receipt = "receipt"
     document = "document"
+    reading = "reading"
 
 
 FOR_EVER: Final = (Purpose.receipt, Purpose.document)
 """What these signed must go on verifying, so their keys are never retired."""
-LATER: Final = (Purpose.document,)
+LATER: Final = (Purpose.document, Purpose.reading)
 """Not in keyrings of earlier releases, which get their first key when they are opened."""
 
 
@@ -140,6 +139,7 @@ class Keyring:
         self._looked = 0.0
         self._ciphers: dict[str, AESGCM] = {}
         self._signers: dict[str, Ed25519PrivateKey] = {}
+        self._openers: dict[str, X25519PrivateKey] = {}
         self._derived: dict[tuple[str, str], bytes] = {}
         self._read()
 
@@ -154,7 +154,7 @@ class Keyring:
             fresh = [_fresh(purpose, State.active) for purpose in Purpose]
             _write(path, fresh, replace=False)
         elif _lacking(_decoded(path)):
-            with _Lock(path):
+            with FileLock(path):
                 held = _decoded(path)
                 fresh = [_fresh(purpose, State.active) for purpose in _lacking(held)]
                 if fresh:
@@ -203,11 +203,10 @@ class Keyring:
     def derive(self, label: str) -> bytes:
         """32 bytes that only this installation knows, the same in all its processes."""
         oldest = self.usable(Purpose.blind_index)[-1]
-        found = self._derived.get((oldest.kid, label))
-        if found is None:
-            found = hmac.digest(oldest.raw(), b"derive\0" + label.encode(), "sha256")
-            self._derived[oldest.kid, label] = found
-        return found
+        name = (oldest.kid, label)
+        if name not in self._derived:
+            self._derived[name] = hmac.digest(oldest.raw(), f"derive\0{label}".encode(), "sha256")
+        return self._derived[name]
 
     # -- wrap ------------------------------------------------------------------------------------
 
@@ -261,11 +260,29 @@ class Keyring:
             ]
         )
 
+    # -- sealed to this installation by those who cannot open it ---------------------------------
+
+    def sealing(self) -> tuple[str, X25519PublicKey]:
+        """Key id and X25519 key (RFC 7748) to which card readers seal."""
+        key = self.active(Purpose.reading)
+        private = self.opener(key.kid)
+        assert private is not None  # the active one is usable
+        return key.kid, private.public_key()
+
+    def opener(self, kid: str) -> X25519PrivateKey | None:
+        """The private half, or None when no usable key of that purpose has that id."""
+        key = self.get(kid)
+        if key is None or key.purpose is not Purpose.reading or not key.usable:
+            return None
+        if kid not in self._openers:
+            self._openers[kid] = X25519PrivateKey.from_private_bytes(key.raw())
+        return self._openers[kid]
+
     # -- changes ---------------------------------------------------------------------------------
 
     def rotate(self, purpose: Purpose) -> Key:
         """A new active key; the one before it becomes verify-only. Written before it returns."""
-        with _Lock(self.path):
+        with FileLock(self.path):
             self._read()
             old = self.active(purpose)
             new = _fresh(purpose, State.active)
@@ -282,7 +299,7 @@ class Keyring:
 
         Raises KeyringError for an active key, and for one of `FOR_EVER`.
         """
-        with _Lock(self.path):
+        with FileLock(self.path):
             self._read()
             key = self._keys.get(kid)
             if key is None or key.state is State.active:
@@ -332,6 +349,7 @@ class Keyring:
         self._macs.clear()
         self._ciphers.clear()
         self._signers.clear()
+        self._openers.clear()
         self._stamp = (about.st_mtime_ns, about.st_ino)
         self._looked = time.monotonic()
 
@@ -413,24 +431,6 @@ def _write(path: Path, keys: list[Key], *, replace: bool) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
-
-
-class _Lock:
-    """Holds the keyring against another rotation on the same machine."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        beside = self._path.with_name(self._path.name + ".lock")
-        self._handle = os.open(beside, os.O_CREAT | os.O_RDWR, 0o600)
-        if sys.platform == "win32":
-            msvcrt.locking(self._handle, msvcrt.LK_LOCK, 1)
-        else:
-            fcntl.flock(self._handle, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._handle)
 
 
 def _b64(raw: bytes) -> str:

@@ -101,6 +101,20 @@ async def take_all(tx: Tx, buckets: Sequence[Bucket]) -> None:
         raise TooFast(retry_after_s=max(1, math.ceil(1 / slowest)))
 
 
+async def give_back(tx: Tx, buckets: Sequence[Bucket]) -> None:
+    """Returns what `take_all` took for an attempt that was none of those to be limited."""
+    names = sorted(bucket.name for bucket in buckets)
+    await tx.run(
+        """
+        update rate_limit set tokens = tokens + 1
+        where bucket in (
+            select bucket from rate_limit where bucket = any ($1::text[]) order by bucket for update
+        )
+        """,
+        names,
+    )
+
+
 async def sweep(tx: Tx) -> int:
     """Removes buckets that nobody has touched for a day, by then full again."""
     return await tx.run(

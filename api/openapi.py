@@ -57,12 +57,18 @@ RECORDS: dict[str, Any] = {
 }
 """What a phone pulls, by kind; the feed encodes it by hand."""
 _NAMES = {
+    "api.accounts.fresh_model.Ticket": "Ticket",
     "api.complaints.open311.format.Received": "Open311FormatReceived",
     "api.complaints.public.service.About": "PublicAbout",
     "api.complaints.subjects.views.Office": "SubjectViewsOffice",
     "api.complaints.subjects.views.Reason": "SubjectViewsReason",
+    "api.inspection.orders.views.Missing": "Missing",
     "api.inspection.visits.operations.Answer": "Answer",
     "api.inspection.visits.operations.Position": "Position",
+    "api.sync.model.Receipt": "Receipt",
+    "reader_bridge.messages.Missing": "BridgeMissing",
+    "reader_bridge.messages.Receipt": "BridgeReceipt",
+    "reader_bridge.messages.Ticket": "BridgeTicket",
 }
 """Names that stay as they were published, wherever their file lies."""
 _ANSWERS: dict[str, Any] = {"checklist.read": Standard}
@@ -121,6 +127,7 @@ class _Book:
         self.responses: dict[str, Any] = {}
         self.frame: dict[str, Any] = msgspec.json.decode((FOLDER / "frame.json").read_bytes())
         self.result_problems: list[str] = []
+        self.receipt_problems: list[str] = []
 
     def put(self, place: dict[str, Any], kind: Any, more: dict[str, Any] | None = None) -> None:
         """`place["schema"]` becomes the schema of `kind`, and `more`."""
@@ -156,6 +163,9 @@ class _Book:
                 "anyOf": [{"$ref": _REF.format(name="Problem")}, {"type": "null"}],
                 "description": f"Thai; `title_en` in English. One of {listed}",
             }
+        for name in set(parts) & {"reader_bridge.messages.Receipt"}:
+            listed = " · ".join(f"`{code}`" for code in sorted(self.receipt_problems))
+            parts[name]["properties"]["refused"]["description"] = f"One of {listed}"
         if "Change" in parts:
             parts["Change"]["properties"]["kind"]["enum"] = sorted(RECORDS)
             parts["Change"]["properties"]["record"] = {
@@ -188,6 +198,7 @@ def _finish(operation: dict[str, Any], handler: HTTPRouteHandler, book: _Book) -
     if parameters:
         operation["parameters"] = parameters
     book.result_problems += [p.code for p in handler.opt.get("result_problems", ())]
+    book.receipt_problems += [p.code for p in handler.opt.get("receipt_problems", ())]
     answers = _success(operation, handler, book)
     answers |= _refusals(operation, verb, declared, book)
     for status, answer in answers.items():

@@ -40,6 +40,27 @@ def home(settings: Settings) -> str:
     return _HOME.format(env=escape(settings.env), dev="" if settings.production else _DEV)
 
 
+ENROL = """<!doctype html>
+<html lang="th"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>ลงทะเบียนเครื่องอ่านบัตร</title>
+<style>
+body{font:1.05rem/1.6 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;
+color:#1c2733}
+small{color:#5a6875}li{margin:.6rem 0}
+</style>
+<h1>ลงทะเบียนเครื่องอ่านบัตร</h1>
+<small>Enrol a card reader's PC</small>
+<ol>
+<li>ผู้มีสิทธิอนุมัติเข้าสู่ระบบในแอปของเจ้าหน้าที่ แล้วพิมพ์รหัส 8 ตัวที่หน้าจอเครื่องนั้นแสดง<br>
+<small>Whoever may approve signs in to the officers' app and types the code on that PC's
+screen.</small>
+<li>ตรวจว่าเป็นเครื่องที่อยู่ตรงหน้าจริง แล้วพิมพ์ 8 ตัวแรกของลายนิ้วมือของกุญแจ<br>
+<small>They see that it is the PC in front of them, and type the first 8 characters of its
+fingerprint.</small>
+<li>อย่าอนุมัติรหัสที่ผู้อื่นส่งมาให้<br>
+<small>Never approve a code that somebody sent you.</small>
+</ol>
+"""
 DOCS = """<!doctype html>
 <html lang="th"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Super App API</title>

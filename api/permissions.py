@@ -69,7 +69,13 @@ class Client(msgspec.Struct, frozen=True, tag="client"):
     id: UUID
 
 
-Actor = Session | Nobody | Worker | Tracking | Client
+class Bridge(msgspec.Struct, frozen=True, tag="bridge"):
+    """A desk PC with card readers, known by its key. It has no verb: it states what it saw."""
+
+    id: UUID
+
+
+Actor = Session | Nobody | Worker | Tracking | Client | Bridge
 NOBODY = Nobody()
 
 
@@ -106,6 +112,7 @@ _DESK: dict[Role, Reach] = {
     R.department: Reach.all,
 }
 _HEADS: dict[Role, Reach] = {R.provincial_head: Reach.office, R.department: Reach.all}
+_FLEET: dict[Role, Reach] = {R.administrator: Reach.all, R.ministry: Reach.all}
 _EVERYBODY: dict[Role, Reach] = dict.fromkeys(Role, Reach.all)
 _OWN: dict[Role, Reach] = dict.fromkeys(Role, Reach.own)
 _OWN_WRITTEN: dict[Role, Reach] = {r: Reach.own for r in Role if r is not R.auditor}
@@ -245,6 +252,35 @@ PERMISSIONS: dict[str, dict[Role, Reach]] = {
     "local_appointment.edit": {R.administrator: Reach.all},
     "api_client.edit": {R.administrator: Reach.all},
     "complaint_block.edit": _HEADS,
+    # card readers
+    "bridge.approve": _HEADS | {R.administrator: Reach.all},
+    "bridge.read": _READERS | {R.administrator: Reach.all},
+    "bridge.edit": _HEADS | {R.administrator: Reach.all},
+    "bridge.revoke": _HEADS | {R.administrator: Reach.all},
+    "bridge_incident.read": _HEADS | {R.administrator: Reach.all, R.auditor: Reach.all},
+    "bridge_incident.look": _HEADS | {R.administrator: Reach.all},
+    "desk.read": _READERS | {R.administrator: Reach.all},
+    "desk.edit": _HEADS | {R.administrator: Reach.all},
+    "intent.arm": _OFFICERS,
+    "intent.read": dict.fromkeys(_OFFICERS, Reach.own),
+    "intent.cancel": dict.fromkeys(_OFFICERS, Reach.own),
+    "offline_ticket.issue": _OFFICERS,
+    "reading.read": dict.fromkeys(_OFFICERS, Reach.own),
+    "reading.match_face": dict.fromkeys(_OFFICERS, Reach.own),
+    "reading.see_document": _OFFICERS,
+    "reading.audit": _HEADS | {R.auditor: Reach.all},
+    "account.ask_code": _OWN_WRITTEN,
+    "reading.bind_account": dict.fromkeys(_OFFICERS, Reach.own),
+    "officer.confirm": _HEADS,
+    # card readers as assets: the ministry's, and an office's own
+    "reader_asset.read": _FLEET | {R.provincial_head: Reach.office, R.auditor: Reach.all},
+    "reader_asset.report": _FLEET | {R.auditor: Reach.all},
+    "reader_asset.request": _FLEET | {R.provincial_head: Reach.office},
+    "reader_asset.confirm": _FLEET | {R.provincial_head: Reach.office},
+    "reader_asset.move": _FLEET | {R.provincial_head: Reach.office},
+    "reader_asset.allocate": _FLEET,
+    "reader_asset.import": _FLEET,
+    "reader_agency.write": _FLEET,
     # ground
     "special_day.edit": {R.administrator: Reach.all},
 }
@@ -278,6 +314,8 @@ def reaches(actor: Actor, verb: str) -> frozenset[Reach]:
         if verb in ANYONE:
             return frozenset()
         raise SignInNeeded()
+    if isinstance(actor, Bridge):
+        raise NotAllowed(verb=verb)
     if isinstance(actor, Tracking | Client):
         if verb in (BY_CODE if isinstance(actor, Tracking) else BY_KEY):
             return frozenset((Reach.own,))

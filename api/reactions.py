@@ -27,6 +27,7 @@ from api.inspection.visits import record
 from api.inspection.visits import service as visits
 from api.jobs import Handler
 from api.notify import service as notify
+from api.readers.intents import service as intents
 
 JOBS: dict[str, Handler] = {
     uploads.ASSEMBLE: Handler(outside=assembly.assemble, lease=assembly.LEASE),
@@ -56,6 +57,9 @@ JOBS: dict[str, Handler] = {
     following.VISIT: Handler(inside=following.follow_visit),
     following.ORDER: Handler(inside=following.follow_order),
     following.FACTORY: Handler(inside=following.follow_factory),
+    intents.CANCEL_OF_SESSION: Handler(inside=intents.cancel_of_session),
+    "tell.account_bound": Handler(inside=recipients.account_bound),
+    "tell.account_binding_refused": Handler(inside=recipients.account_binding_refused),
 }
 
 _REACTIONS: dict[str, tuple[str, ...]] = {
@@ -81,8 +85,10 @@ _REACTIONS: dict[str, tuple[str, ...]] = {
         ("tell.complaint", complaint_evidence.FOLLOW),
     ),
     "complaint.subject_confirmed": (complaint_evidence.FOLLOW,),
-    "session.ended": ("notify.forget_devices",),
+    "session.ended": ("notify.forget_devices", intents.CANCEL_OF_SESSION),
     "account.suspended": ("notify.forget_devices",),
+    "account.bound": ("tell.account_bound",),
+    "account.binding_refused": ("tell.account_binding_refused",),
     "special_day.edited": ("orders.recount",),
 }
 

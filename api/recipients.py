@@ -117,6 +117,32 @@ async def order(tx: Tx, job: Job) -> None:
             )
 
 
+async def account_bound(tx: Tx, job: Job) -> None:
+    """Whoever holds the account: their card was read for it."""
+    account = UUID(job.args["record"])
+    await notify.send(
+        tx,
+        account=account,
+        template=job.args["name"],
+        facts={},
+        about=("account", account),
+        key=f"{job.args['event']}",
+    )
+
+
+async def account_binding_refused(tx: Tx, job: Job) -> None:
+    """The administrators: a card and an account do not belong together."""
+    for administrator in sorted(await directory.holders(tx, Role.administrator)):
+        await notify.send(
+            tx,
+            account=administrator,
+            template=job.args["name"],
+            facts={"account": job.args["record"]},
+            about=("account", UUID(job.args["record"])),
+            key=f"{job.args['event']}",
+        )
+
+
 def _last_day(end: datetime | None) -> str:
     """The Bangkok day that ends at `end`, in the Buddhist era."""
     if end is None:

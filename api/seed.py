@@ -18,6 +18,7 @@ from api.inspection.checklists import service as checklists
 from api.inspection.visits import service
 from api.inspection.visits.model import PlanVisit
 from api.permissions import Worker
+from api.readers.fleet import seed as fleet
 from api.settings import Settings
 
 SAMPLE_ACCOUNTS = [(s.key, s.what_th, s.what_en) for s in SAMPLES]
@@ -40,18 +41,20 @@ async def seed(url: str, settings: Settings) -> None:
 
 
 async def reference(tx: Tx) -> None:
-    """Places, offices, categories of factories and complaints, version 1 of the checklist."""
+    """Places, offices, categories of factories and complaints, the checklist, the agencies."""
     await places.load(tx)
     await accounts.reference(tx)
     await factories.load_categories(tx)
     await checklists.load_standard(tx)
     await complaints.reference(tx)
+    await fleet.reference(tx)
 
 
 async def sample(tx: Tx) -> None:
     """Sample people, factories and a few planned visits; everything in it says ตัวอย่าง."""
     await accounts.samples(tx)
     await factories.samples(tx)
+    await fleet.samples(tx)
     await plans(tx)
 
 

@@ -17,6 +17,11 @@ from api.evidence import uploads
 from api.notify import firebase
 from api.notify import service as notify
 from api.permissions import Worker
+from api.readers.bridges import enrolment_queries as enrolments
+from api.readers.intents import service as intents
+from api.readers.readings import queries as readings
+from api.readers.readings import service as reading_service
+from api.readers.uses import queries as account_codes
 from api.settings import Settings
 
 log = logging.getLogger("superapp.worker")
@@ -30,13 +35,20 @@ async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S)
     while not stopping.is_set():
         try:
             more = await deadlines.fire_due(db, reactions.DEADLINES, DUE_AT_ONCE) >= DUE_AT_ONCE
+            if rounds % 6 == 0:
+                async with db.begin(Worker("sweep")) as tx:
+                    await readings.wipe(tx)
+                    await intents.expire(tx)
             if rounds % 720 == 0:
                 async with db.begin(Worker("sweep")) as tx:
                     await limits.sweep(tx)
                     await sessions.sweep(tx)
+                    await enrolments.sweep(tx)
+                    await account_codes.sweep(tx)
                     await public.freeze(tx)
                     await jobs.enqueue(tx, uploads.SWEEP, key="hourly")
                     await jobs.enqueue(tx, notify.EXPIRE_JOB, key="hourly")
+                await erase_readings(db)
             rounds += 1
             if more:
                 continue
@@ -46,6 +58,14 @@ async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S)
             await asyncio.wait_for(stopping.wait(), pause_s)
         except TimeoutError:
             continue
+
+
+async def erase_readings(db: Database) -> None:
+    """The personal data of readings whose time is over, some in a transaction."""
+    more = True
+    while more:
+        async with db.begin(Worker("sweep")) as tx:
+            more = await reading_service.sweep(tx) == reading_service.ERASE_AT_ONCE
 
 
 async def run(settings: Settings) -> None:

@@ -9,6 +9,7 @@ import click
 import uvloop
 
 from bench import (
+    bridges,
     complaints,
     deadlines,
     exports,
@@ -16,6 +17,7 @@ from bench import (
     jobs,
     pull,
     push,
+    readings,
     report,
     table,
     triage,
@@ -37,6 +39,8 @@ PARTS: dict[str, Part] = {
     "triage": triage.measure,
     "nearby": triage.measure_near,
     "export": exports.measure,
+    "reading": readings.measure,
+    "bridge": bridges.measure,
 }
 
 

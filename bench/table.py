@@ -50,6 +50,12 @@ TARGETS: dict[str, Target] = {
     "export.first_byte_ms": Target("ms", "lower", 100),
     "export.rows_per_s": Target("rows/s", "higher", 40_000),
     "export.memory_mb": Target("MB", "lower", 50),
+    "reading.overhead_p50_ms": Target("ms", "lower", 60),
+    "reading.overhead_p99_ms": Target("ms", "lower", 150),
+    "reading.vs_bare": Target("ratio", "lower", 1.1),
+    "reading.wrong_desk": Target("readings", "lower", 0),
+    "bridge.idle_kb": Target("kB", "lower", 30),
+    "bridge.verify_per_s": Target("statements/s", "higher", 500),
 }
 
 

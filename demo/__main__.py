@@ -16,12 +16,20 @@ import httpx
 
 from api import children
 from api.embedded import EmbeddedPostgresError
-from demo import afterwards, complaints, day, orders, photographs, review
+from demo import afterwards, complaints, day, orders, photographs, readers, review
 from demo.callers import NotAsItShould
 from demo.server import Server
 from demo.story import Story
 
-CHAPTERS = [day.play, review.play, afterwards.play, photographs.play, orders.play, complaints.play]
+CHAPTERS = [
+    day.play,
+    review.play,
+    afterwards.play,
+    photographs.play,
+    orders.play,
+    complaints.play,
+    readers.play,
+]
 
 
 def main() -> int:
@@ -36,7 +44,7 @@ def main() -> int:
         with server:
             print(f"เซิร์ฟเวอร์ชั่วคราวพร้อมที่ {server.url}")
             print(f"A server for this demo alone answers at {server.url}")
-            story = Story(server.url, server.turn_calendar)
+            story = Story(server.url, server.turn_calendar, server.away)
             try:
                 for chapter in CHAPTERS:
                     chapter(story)

@@ -118,10 +118,10 @@ def _sign(story: Story) -> None:
         "the hash of what is shown",
     )
     ticket = desk.ticket_for("inspector-2", view["sha256"])
-    theirs = {"signature": _over(desk.get(f"{path}/signing")["sha256"], ticket)}
+    theirs = {"signature": over(desk.get(f"{path}/signing")["sha256"], ticket)}
     refused = desk.post(f"{path}/sign", theirs, version=version, status=403)
     ticket = head.ticket_for("head", view["sha256"])
-    mine = {"signature": _over(view["sha256"], ticket)}
+    mine = {"signature": over(view["sha256"], ticket)}
     signed = head.post(f"{path}/sign", mine, version=version)
     story.equal(signed["state"], "signed", "the state")
     twice = head.post(f"{path}/sign", mine, version=signed["version"], status=409)
@@ -133,7 +133,7 @@ def _sign(story: Story) -> None:
     )
 
 
-def _over(sha256: str, ticket: str) -> dict[str, str]:
+def over(sha256: str, ticket: str) -> dict[str, str]:
     return {"type": "fresh_authentication", "sha256": sha256, "ticket": ticket}
 
 

@@ -13,8 +13,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import asyncpg
 
@@ -73,10 +75,7 @@ class Server:
         return "\n".join(["  server log:", *(f"  {line[:600]}" for line in lines)])
 
     def _start(self) -> None:
-        listening = socket.socket()
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(128)
-        port = listening.getsockname()[1]
+        port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         given = {k: v for k, v in os.environ.items() if not k.startswith("SUPERAPP_")}
         environment = given | {
@@ -87,24 +86,33 @@ class Server:
         }
         settings = Settings.load(environment)
         asyncio.run(_prepare(settings))
-        command = [sys.executable, "-m", "api.cli", "serve"]
-        options: dict[str, Any] = {"env": environment, "cwd": Path(__file__).parent.parent}
-        if children.by_kernel:
-            command += ["--fd", str(listening.fileno())]
-            options["pass_fds"] = [listening.fileno()]
-        else:  # no descriptor can be inherited: the child listens for itself
-            listening.close()
-        with self.log.open("wb") as log:
-            self.process = children.spawn(
-                command, ending=signal.SIGTERM, stdout=log, stderr=log, **options
-            )
-            work = [sys.executable, "-m", "api.cli", "worker"]
-            place = {name: options[name] for name in ("env", "cwd")}
-            self.worker = children.spawn(
-                work, ending=signal.SIGTERM, stdout=log, stderr=log, **place
-            )
-        listening.close()
+        self.environment = environment
+        self.log.touch()
+        self.process = self._child("serve")
+        self.worker = self._child("worker")
         self._wait(port)
+
+    def _child(self, command: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return children.spawn(
+                [sys.executable, "-m", "api.cli", command],
+                ending=signal.SIGTERM,
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                cwd=Path(__file__).parent.parent,
+            )
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The API is out of reach while the `with` lasts, and then answers at the same place."""
+        assert self.process is not None
+        children.stop(self.process, signal.SIGTERM, patience=15)
+        try:
+            yield
+        finally:
+            self.process = self._child("serve")
+            self._wait(int(self.environment["SUPERAPP_PORT"]))
 
     def turn_calendar(self, record: str, days: int) -> None:
         """Brings every open clock of `record` so many days nearer."""
@@ -123,6 +131,13 @@ class Server:
                 pass
             time.sleep(0.05)
         raise NotAsItShould(f"the server does not answer\n{self.last_words()}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 async def _turn(url: str, record: str, days: int) -> None:

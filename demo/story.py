@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,9 +19,14 @@ LONGEST = 800
 class Story:
     """`people` by the key of their sample account; `facts` is what later chapters go on with."""
 
-    def __init__(self, url: str, turn_calendar: Callable[[str, int], None] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        turn_calendar: Callable[[str, int], None] | None = None,
+        away: Callable[[], AbstractContextManager[None]] | None = None,
+    ) -> None:
         self.url = url
-        self._turn = turn_calendar
+        self._turn, self._away = turn_calendar, away
         self.people: dict[str, Caller] = {}
         self.facts: dict[str, Any] = {}
         self.steps = 0
@@ -64,6 +70,11 @@ class Story:
         """Brings the clocks of `record` so many days nearer, in the demo's own data base."""
         assert self._turn is not None
         self._turn(record, days)
+
+    def server_away(self) -> AbstractContextManager[None]:
+        """The server is out of reach while the `with` lasts."""
+        assert self._away is not None
+        return self._away()
 
     def equal(self, got: object, wanted: object, what: str) -> None:
         self.expect(got == wanted, f"{what}: {_shown(wanted)}", got)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ import pytest
 import pytest_asyncio
 from litestar import Litestar
 
-from api import ids
+from api import codes, ids
 from api.accounts import seed as accounts
 from api.accounts.samples import SAMPLES
 from api.app import ROUTERS
@@ -29,10 +30,14 @@ from api.factories.seed import OPERATOR, STRANGER
 from api.notify import service as notify
 from api.openapi import document
 from api.permissions import ANYONE, BY_CODE, PERMISSIONS, Reach, Role, Worker
+from api.readers.bridges import freezing
+from api.readers.fleet import service as fleet
+from api.readers.fleet.model import ReaderAllocation, ReaderRequestEntry
 from tests.complaints.conftest import by_code, secret, tell, told
 from tests.documents import samples
 from tests.evidence.conftest import APPEND, Phone, noise
 from tests.inspection.orders import draft, service
+from tests.readers.bridge import FakeBridge
 from tests.world import Person, World, answer, do_jobs, encode, gate, now, record, submit
 
 KEYS = [sample.key for sample in SAMPLES]
@@ -71,6 +76,13 @@ class Things(msgspec.Struct):
     device: UUID
     sample: UUID
     complaint: UUID
+    bridge: UUID
+    desk: UUID
+    incident: UUID
+    enrolment: UUID
+    unit_office: UUID
+    reader_request: UUID
+    reader_asset: UUID
 
 
 Body = Callable[[Things], Any]
@@ -194,6 +206,26 @@ BODIES: dict[str, Body] = {
     },
     "complaint.release": lambda t: {"th": "x"},
     "api_client.edit": lambda t: {"name": "x"},
+    "bridge.look_at_enrolment": lambda t: {"user_code": codes.new(8)},
+    "bridge.approve": lambda t: {"name": "x", "fingerprint": "0" * 8},
+    "bridge.edit": lambda t: {"name": "x"},
+    "bridge.revoke": lambda t: {"reason": "x"},
+    "bridge_incident.look": lambda t: {"note": "x"},
+    "desk.put": lambda t: {"name": f"โต๊ะ {t.desk}"},
+    "desk.edit": lambda t: {"name": "x"},
+    "reading.bind_account": lambda t: {"code": codes.new(8)},
+    "officer.confirm": lambda t: {"reading": ids.new()},
+    "intent.arm": lambda t: {"desk": t.desk, "purpose": "identify_complainant"},
+    "reader_agency.write": lambda t: {"name_th": "หน่วยงานตัวอย่าง", "name_en": "Sample"},
+    "reader_request.make": lambda t: {
+        "office": t.unit_office,
+        "document": str(ids.new()),
+        "asked_on": "2018-09-30",
+        "quantity": 1,
+    },
+    "reader_asset.allocate": lambda t: {"allocated": 1},
+    "reader_asset.confirm": lambda t: {"office": t.unit_office, "serials": ["TRIAL-0001"]},
+    "reader_asset.move": lambda t: {"act": "lose"},
 }
 NOT_FOREIGN = {
     # No object of somebody else is named: lists, the caller's own, what everybody may know.
@@ -208,8 +240,16 @@ NOT_FOREIGN = {
     *("checklist.publish", "company.edit", "office.write"),
     *("officer.import", "officer.list"),
     "complaint.export",
+    *("bridge.list", "reader.list", "bridge_incident.list", "desk.list"),
+    *("intent.list", "intent.follow"),
+    *("account.ask_code", "reading_audit.readings", "reading_audit.export"),
+    *("reading_audit.face_differs", "reading_audit.late", "reading_audit.counts"),
+    *("reading_audit.unused", "reading_audit.crossings", "reading_audit.incidents"),
+    *("reader_agency.list", "reader_request.list", "reader_asset.list", "reader_asset.sheet"),
+    *("reader_fleet.reconcile", "reader_fleet.reconcile_sheet", "reader_agency.write"),
 }
 MAKES = {"premises.register", "visit.plan", "device.register", "order.draft", "complaint.report"}
+MAKES |= {"desk.put", "reader_request.make"}
 """What is not there is made."""
 ENDS_THE_CALLER = {"session.sign_out"}
 
@@ -273,10 +313,36 @@ async def _things(world: World, province: str) -> Things:
             language="th",
             content=samples.order(),
         )
+    async with world.db.begin(Worker("test")) as tx:
+        office = await tx.value("select id from office where code = $1", f"pio-{province}")
+        request = await fleet.request_readers(
+            tx,
+            ids.new(),
+            ReaderRequestEntry(
+                office=office, document=str(ids.new()), asked_on=date(2018, 9, 30), quantity=1
+            ),
+        )
+        serial = f"TRIAL-{ids.new().hex}"
+        await fleet.allocate(tx, request.id, 1, ReaderAllocation(allocated=1, serials=[serial]))
+        reader = await tx.value("select id from reader_asset where request = $1", request.id)
     complaint = ids.new()
     made = await tell(world.nobody, complaint, place={"province": province})
     assert made.status_code == 200, made.text
+    async with world.db.read() as tx:
+        office = await tx.value("select id from office where code = $1", f"pio-{province}")
+    bridge, desk = await FakeBridge.enrolled(world, by=world.department, office=office), ids.new()
+    async with world.db.begin(Worker("test")) as tx:
+        await freezing.note(tx, bridge.device, "replay", {})
+        incident = await tx.value("select id from bridge_incident where bridge = $1", bridge.device)
+    made = await world.department.put(
+        f"/v1/desks/{desk}", content=encode({"name": "โต๊ะตัวอย่าง", "office": office})
+    )
+    assert made.status_code == 200, made.text
     return Things(
+        bridge=bridge.device,
+        desk=desk,
+        incident=incident,
+        enrolment=ids.new(),  # whose it is, nobody knows before it is approved
         document=issued.id,
         evidence=evidence,
         upload=unfinished,
@@ -296,6 +362,9 @@ async def _things(world: World, province: str) -> Things:
         device=device,
         sample=sample["id"],
         complaint=complaint,
+        unit_office=office,
+        reader_request=request.id,
+        reader_asset=reader,
     )
 
 
@@ -309,6 +378,12 @@ async def _registered(person: Person, province: str) -> UUID:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def things(world: World) -> dict[str, Things]:
     return {"11": await _things(world, "11"), "21": await _things(world, "21")}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _streams_end(app: Litestar) -> None:
+    """A stream of events would go on, and its answer be waited for."""
+    app.state.readers.stop()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -361,8 +436,10 @@ async def ask(person: Person, operation: str, things: Things) -> httpx.Response:
         "code": CODES.get(operation.partition(".")[0], "ground/not-found"),
         "provider": "none",
         "office": "local-11-trial",
+        "agency": "trial",
         "form": "original",
         **dict.fromkeys(("complaint", "client"), ids.new()),
+        **dict.fromkeys(("intent", "reading"), ids.new()),
         "service": "odour.json",
         "token": "x.xml",
         "service_request": "1.json",
@@ -507,6 +584,7 @@ async def test_the_auditor_reads_and_writes_nothing(
     # Opening a seal, and looking at somebody else's complaint, is told in the trail.
     reading = {"person.unsealed", "document.unsealed", "complaint.viewed"}
     reading |= {"complaint.export_begun", "complaint.exported"}
+    reading |= {"reading.audited", "reading.export_begun", "reading.exported"}
     assert {name for name in wrote if not name.startswith("session.")} <= reading
 
 

@@ -132,17 +132,29 @@ async def _new_account(
 
 async def _complete(tx: Tx, person: queries.PersonRow, identity: Identity, cid: str | None) -> None:
     """Fills what was unknown of somebody who was listed or added before they came themselves."""
+    await fill(tx, person, cid, identity.name_th, identity.name_en)
 
-    async def fill(column: str, present: bytes | None, value: str | None) -> bytes | None:
-        return present or await _seal(tx, person.data_key, person.id, column, value)
+
+async def fill(
+    tx: Tx, person: queries.PersonRow, cid: str | None, name_th: str | None, name_en: str | None
+) -> list[str]:
+    """Seals what is unknown of a person and leaves what is known; returns what it filled."""
+    filled: list[str] = []
+
+    async def sealed_or(column: str, present: bytes | None, value: str | None) -> bytes | None:
+        if present or not value:
+            return present
+        filled.append(column)
+        return await _seal(tx, person.data_key, person.id, column, value)
 
     await queries.set_person(
         tx,
         person.id,
-        await fill("cid", person.cid, cid),
-        await fill("name_th", person.name_th, identity.name_th),
-        await fill("name_en", person.name_en, identity.name_en),
+        await sealed_or("cid", person.cid, cid),
+        await sealed_or("name_th", person.name_th, name_th),
+        await sealed_or("name_en", person.name_en, name_en),
     )
+    return filled
 
 
 async def _seal(tx: Tx, key: UUID, person: UUID, column: str, value: str | None) -> bytes | None:

@@ -102,11 +102,13 @@ class Me(msgspec.Struct):
 
 
 class Profile(msgspec.Struct):
-    """The caller's own sealed data; `cid_masked` shows the last four digits."""
+    """The caller's own sealed data; `cid_masked` shows the last four digits. `verified_at`: when
+    an officer last read their card for this account."""
 
     name_th: str | None
     name_en: str | None
     cid_masked: str | None
+    verified_at: datetime | None = None
 
 
 class Device(msgspec.Struct):
@@ -141,7 +143,8 @@ class OfficerEntry(msgspec.Struct, kw_only=True):
 
 
 class Officer(msgspec.Struct):
-    """As listed; what identifies them at sign-in is kept as keyed hashes only."""
+    """As listed; what identifies them at sign-in is kept as keyed hashes only. `confirmed_at`: when
+    a card at the counter was the one of whom the line names."""
 
     id: UUID
     office: UUID
@@ -154,6 +157,7 @@ class Officer(msgspec.Struct):
     version: int
     name_en: str = ""
     position_en: str = ""
+    confirmed_at: datetime | None = None
 
 
 class OfficerCard(msgspec.Struct, frozen=True):

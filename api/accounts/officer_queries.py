@@ -10,7 +10,7 @@ from api.db import Tx
 
 _OFFICER = """
     select id, office, name, position, roles, account, bound_at, ended_at, version, name_en,
-        position_en
+        position_en, confirmed_at
     from officer
 """
 
@@ -172,14 +172,18 @@ async def update_officer(
     by: UUID | None,
     name_en: str,
     position_en: str,
+    same: list[bytes],
 ) -> None:
-    """An identifier that is not given keeps its present value."""
+    """An identifier that is not given keeps its present value; another national ID than one of
+    `same` ends a confirmation."""
     await tx.run(
         """
         update officer set office = $2, name = $3, position = $4, roles = $5,
             cid_index = coalesce($6, cid_index), number_index = coalesce($7, number_index),
             email_index = coalesce($8, email_index), ended_at = $9, listed_at = $10,
-            listed_by = $11, name_en = $12, position_en = $13, version = version + 1
+            listed_by = $11, name_en = $12, position_en = $13, version = version + 1,
+            confirmed_at = case when $6::bytea is null or cid_index = any ($14::bytea[])
+                then confirmed_at end
         where id = $1
         """,
         id,
@@ -193,6 +197,7 @@ async def update_officer(
         by,
         name_en,
         position_en,
+        same,
     )
 
 
@@ -211,6 +216,12 @@ async def learns(
         *indexes,
     )
     return found
+
+
+async def confirm_officer(tx: Tx, id: UUID) -> None:
+    await tx.run(
+        "update officer set confirmed_at = $2, version = version + 1 where id = $1", id, tx.now
+    )
 
 
 async def bind_officer(tx: Tx, id: UUID, account: UUID) -> None:

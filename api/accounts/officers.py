@@ -129,8 +129,11 @@ async def list_officer(tx: Tx, entry: OfficerEntry, id: UUID | None = None) -> t
         )
         if after == before and not await officer_queries.learns(tx, before.id, indexes):
             return before, False
-        await officer_queries.update_officer(tx, before.id, *fields)
-        after.version += 1
+        same = sealed.indexes("cid", cid) if cid else []
+        await officer_queries.update_officer(tx, before.id, *fields, same)
+        found_again = await officer_queries.lock_officer(tx, before.id)
+        assert found_again is not None
+        after = found_again
     if after.account is not None:
         await apply_listing(tx, after, after.account)
         authentication.forget_account(after.account)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
@@ -97,6 +97,27 @@ async def set_person(
         name_th,
         name_en,
     )
+
+
+async def cid_is_known(tx: Tx, person: UUID) -> bool:
+    """Whether the person has a national ID, whichever."""
+    found: bool = await tx.value("select cid_index is not null from person where id = $1", person)
+    return found
+
+
+async def set_verified(tx: Tx, person: UUID, cid_index: bytes | None) -> None:
+    """Notes that a card was read for them, and the index of a number that was unknown."""
+    await tx.run(
+        "update person set verified_at = $2, cid_index = coalesce($3, cid_index) where id = $1",
+        person,
+        tx.now,
+        cid_index,
+    )
+
+
+async def verified_at(tx: Tx, person: UUID) -> datetime | None:
+    found: datetime | None = await tx.value("select verified_at from person where id = $1", person)
+    return found
 
 
 async def insert_account(tx: Tx, id: UUID, person: UUID) -> None:

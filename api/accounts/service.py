@@ -119,6 +119,7 @@ async def profile(tx: Tx) -> Profile:
         name_th=opened.get("name_th"),
         name_en=opened.get("name_en"),
         cid_masked=mask_cid(cid) if cid else None,
+        verified_at=await queries.verified_at(tx, person.id),
     )
 
 

@@ -15,6 +15,8 @@ from api.complaints.model import public_number, shown_number
 from api.complaints.problems import ComplainantUnknown
 from api.complaints.views import Contact
 from api.db import Tx
+from api.readers.model import Purpose
+from api.readers.readings import using
 
 _ANY_SPACE = re.compile(r"[\s().-]+")
 _THAILAND = re.compile(r"^(\+66|0066)")
@@ -28,19 +30,45 @@ class SealedContact(msgspec.Struct):
     person: bytes | None
 
 
+class Kept(Contact, kw_only=True, omit_defaults=True):
+    """A contact as it is sealed; `levels` say how the name was proven at a desk, if it was."""
+
+    levels: tuple[str, ...] = ()
+
+
+async def shown_at_desk(tx: Tx, complaint: UUID, reading: UUID) -> using.Used:
+    """Uses up the officer's reading of the complainant's card. Raises what `using.use` does."""
+    return await using.use(
+        tx,
+        reading,
+        Purpose.identify_complainant,
+        about=complaint,
+        used_for="complaint",
+        by=complaint,
+    )
+
+
 async def seal_contact(
-    tx: Tx, complainant: UUID, contact: Contact | None, account: UUID | None
+    tx: Tx,
+    complainant: UUID,
+    contact: Contact | None,
+    account: UUID | None,
+    shown: using.Used | None = None,
 ) -> SealedContact:
     """Seals `contact` under a key of its own, which the caller stores with it.
 
-    `person` is the keyed index that tells one person from two: the account, else phone or e-mail.
+    `person` is the keyed index that tells one person from two: the account, the number of the card
+    that was `shown`, else phone or e-mail. The card's name stands in for the one that was told.
     """
-    who = f"account:{account}" if account else _reached_at(contact)
+    who = f"account:{account}" if account else _number(shown) or _reached_at(contact)
     person = sealed.index("complainant.person", who) if who else None
-    if contact is None or contact == Contact():
+    kept = Kept() if contact is None else msgspec.convert(contact, Kept, from_attributes=True)
+    if shown is not None:
+        kept.name, kept.levels = shown.name or kept.name, shown.levels
+    if kept == Kept():
         return SealedContact(None, None, person)
     key = sealed.make_key()
-    blob = await sealed.seal_bytes(tx, key.id, _cell(complainant), msgspec.json.encode(contact))
+    blob = await sealed.seal_bytes(tx, key.id, _cell(complainant), msgspec.json.encode(kept))
     return SealedContact(key, blob, person)
 
 
@@ -140,6 +168,10 @@ def persons(account: UUID | None) -> list[bytes]:
     return sealed.indexes("complainant.person", f"account:{account}")
 
 
+def _number(shown: using.Used | None) -> str | None:
+    return f"card:{shown.number}" if shown is not None and shown.number else None
+
+
 def _reached_at(contact: Contact | None) -> str:
     if contact is None:
         return ""
@@ -215,7 +247,7 @@ async def address_of(tx: Tx, complainant: UUID) -> Reached | None:
         return None
     opened = sealed.Sealed(_cell(complainant), held.identity)
     contact = msgspec.json.decode(
-        await sealed.unseal(tx, opened, purpose="complaint.letter"), type=Contact
+        await sealed.unseal(tx, opened, purpose="complaint.letter"), type=Kept
     )
     if not contact.email.strip():
         return None
@@ -249,6 +281,7 @@ class Identity(msgspec.Struct, kw_only=True):
     """Who told it, as far as they said; `known` is false where they said nothing.
 
     `account_name`: the name of the account that it was told with, verified by its provider.
+    `levels`: how the name was proven where its owner showed a card at a desk.
     """
 
     complaint: UUID
@@ -258,6 +291,7 @@ class Identity(msgspec.Struct, kw_only=True):
     email: str = ""
     callback: bool = False
     account_name: str = ""
+    levels: tuple[str, ...] = ()
 
 
 async def opened(tx: Tx, complaint: UUID, me_too: int | None, reason: str) -> Identity:
@@ -283,7 +317,7 @@ async def opened(tx: Tx, complaint: UUID, me_too: int | None, reason: str) -> Id
         value = sealed.Sealed(cell, told.identity)
         contact = _contact.decode(await sealed.unseal(tx, value, purpose="complaint.identity"))
         found.name, found.phone, found.email = contact.name, contact.phone, contact.email
-        found.callback = contact.callback
+        found.callback, found.levels = contact.callback, contact.levels
     if told.account is not None:
         found.account_name = await _account_name(tx, told.account)
         found.known = found.known or found.account_name != ""
@@ -302,4 +336,4 @@ async def _account_name(tx: Tx, account: UUID) -> str:
     return (await sealed.unseal_bytes(tx, cell, person.name_th)).decode()
 
 
-_contact = msgspec.json.Decoder(Contact)
+_contact = msgspec.json.Decoder(Kept)

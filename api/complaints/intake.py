@@ -20,6 +20,7 @@ from api.complaints.problems import (
     ComplaintExists,
     ComplaintNotFound,
     PlaceUnknown,
+    ReadingNotAtDesk,
     SenderBlocked,
 )
 from api.complaints.views import OwnComplaint, Report
@@ -39,10 +40,15 @@ async def report(
 
     `network` is the address that the request came from; it is kept for limits as a keyed hash
     only. `odd`: what the way by which it came noticed of it. Raises `SecretUnreadable`,
-    `CategoryUnknown`, `PlaceUnknown`, `SenderBlocked`, `TooFast`, `ComplaintExists` to whoever
-    told it, and `ComplaintNotFound` to anyone else with its id.
+    `CategoryUnknown`, `PlaceUnknown`, `SenderBlocked`, `TooFast`, `ReadingNotAtDesk`, what
+    `using.use` does, `ComplaintExists` to whoever told it, and `ComplaintNotFound` to anyone else
+    with its id.
     """
     officer = _officer(tx, said.channel)
+    if said.reading is not None:
+        if said.channel is not Channel.desk:
+            raise ReadingNotAtDesk()
+        await tx.lock([id])  # of forty at once one uses it up, and the others find the complaint
     signed_in = _account(tx) if officer is None else None
     account = None if said.anonymous else signed_in
     code = tracking.read(said.secret)
@@ -81,7 +87,8 @@ async def report(
         clocks.start(kind, tx.now, lengths[kind], special, urgent=urgent) for kind in AT_ONCE
     ]
     complainant = ids.new()
-    contact = await identity.seal_contact(tx, complainant, said.contact, account)
+    shown = await identity.shown_at_desk(tx, id, said.reading) if said.reading else None
+    contact = await identity.seal_contact(tx, complainant, said.contact, account, shown)
     new = queries.NewComplaint(
         id=id,
         channel=said.channel,

@@ -297,3 +297,12 @@ class ExportsBusy(
     en="Several exports are under way; please wait {retry_after_s} seconds",
 ):
     """Each holds a connection of its own while it lasts."""
+
+
+class ReadingNotAtDesk(
+    Invalid,
+    code="complaints/reading-not-at-desk",
+    th="การอ่านบัตรใช้ได้เฉพาะเรื่องที่เจ้าหน้าที่รับที่เคาน์เตอร์",
+    en="A reading of a card goes with a complaint that an officer takes at the desk",
+):
+    """`channel` must be `desk`."""

@@ -84,6 +84,9 @@ class Report(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     channel: Channel = Channel.app
     device: Annotated[str, Meta(max_length=100)] | None = None
     """Names the sender's device for limits; kept only as a keyed hash."""
+    reading: UUID | None = None
+    """At the desk: the officer's own reading of the complainant's card, which is used up by it. The
+    name is sealed with the contact; the case does not show it."""
 
 
 class Said(msgspec.Struct):

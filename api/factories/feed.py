@@ -14,17 +14,16 @@ from __future__ import annotations
 
 import csv
 import gc
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import msgspec
 
 from api.factories import feed_row
 from api.factories.feed_row import Note, Refused
-from api.factories.feed_survey import Block, Survey
+from api.factories.feed_survey import Survey, first_row, text_of
 
 CHUNK = 5_000
 """Rows a transaction: a long one would hold back every phone's pull."""
@@ -131,10 +130,7 @@ def _columns(header: list[str]) -> tuple[dict[str, int], list[str]]:
 
 def read_header(path: Path, facts: Survey) -> Header:
     """How the columns are named; raises `FeedNotUnderstood`."""
-    with path.open(encoding=facts.encoding, errors="replace", newline="") as file:
-        first = file.readline(10_000)
-    delimiter = max(",;\t|", key=first.count)
-    names = next(csv.reader([first.replace("\0", "")], delimiter=delimiter), [])
+    names, delimiter, first = first_row(path, facts)
     columns, missing = _columns(names)
     if missing:
         raise FeedNotUnderstood(f"the header lacks {', '.join(missing)}: {first[:200]!r}")
@@ -154,7 +150,7 @@ def read_block(
 ) -> Iterator[Chunk]:
     """The rows of one block in chunks of at most `size`; there is always at least one chunk."""
     csv.field_size_limit(20_000)  # a stray quote must not swallow the rest of the file
-    with _text(path, facts, facts.blocks[number]) as text:
+    with text_of(path, facts, facts.blocks[number]) as text:
         rows = csv.reader(text, delimiter=header.delimiter)
         if number == 0:
             next(rows, None)
@@ -163,15 +159,6 @@ def read_block(
             chunk = _chunk(number * PARTS + part, rows, facts.blocks[number].line, convert, size)
             part, more = part + 1, not chunk.last
             yield chunk
-
-
-def _text(path: Path, facts: Survey, block: Block) -> TextIO:
-    if facts.encoding == "utf-16":
-        return path.open(encoding=facts.encoding, errors="replace", newline="")
-    with path.open("rb") as raw:
-        raw.seek(block.start)
-        plain = raw.read(block.length).replace(b"\0", b"")
-    return io.StringIO(plain.decode(facts.encoding, "replace"), newline="")
 
 
 def _chunk(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import hashlib
+import io
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
@@ -50,6 +52,24 @@ def survey(path: Path) -> Survey:
                     encoding = "cp874"  # TIS-620 as Windows writes it
     blocks = [Block(0, size, 0)] if encoding == "utf-16" else cutter.finish()
     return Survey(digest.hexdigest(), size, encoding, blocks)
+
+
+def first_row(path: Path, facts: Survey) -> tuple[list[str], str, str]:
+    """(the names of the columns, what parts them, the line as it stands)."""
+    with path.open(encoding=facts.encoding, errors="replace", newline="") as file:
+        first = file.readline(10_000)
+    delimiter = max(",;\t|", key=first.count)
+    return next(csv.reader([first.replace("\0", "")], delimiter=delimiter), []), delimiter, first
+
+
+def text_of(path: Path, facts: Survey, block: Block) -> TextIO:
+    """The lines of one block, without NUL bytes; what cannot be decoded becomes U+FFFD."""
+    if facts.encoding == "utf-16":
+        return path.open(encoding=facts.encoding, errors="replace", newline="")
+    with path.open("rb") as raw:
+        raw.seek(block.start)
+        plain = raw.read(block.length).replace(b"\0", b"")
+    return io.StringIO(plain.decode(facts.encoding, "replace"), newline="")
 
 
 class _Cutter:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -22,21 +24,8 @@ from api.factories.register import ImportRunning, Outcome, ReferenceDataMissing,
 
 def run(url: str, file: Path, report: Path) -> Outcome:
     """Imports `file` and tells how it went; raises `click.ClickException` with what to do."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-    )
     try:
-        with Progress(*columns, console=console) as bar:
-            task = bar.add_task(file.name, total=None)
-
-            def progress(read: int, whole: int) -> None:
-                bar.update(task, completed=read, total=whole)
-
+        with progress_bar(file.name) as progress:
             outcome = asyncio.run(import_feed(url, file, report, progress=progress))
     except FeedNotUnderstood as fault:
         raise click.ClickException(f"{file} is not the register's feed: {fault}") from fault
@@ -46,6 +35,21 @@ def run(url: str, file: Path, report: Path) -> Outcome:
         raise click.ClickException("Another import of the register is running.") from None
     click.echo(_summary(outcome, report))
     return outcome
+
+
+@contextlib.contextmanager
+def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the error output; takes (bytes read, bytes in all)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda read, whole: bar.update(task, completed=read, total=whole)
 
 
 def _summary(outcome: Outcome, report: Path) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -23,13 +22,13 @@ import msgspec
 from api import clock, events, ids
 from api.db import Tx
 from api.factories import register_queries as sql
-from api.factories.feed import CHUNK, Chunk, Rejected
+from api.factories.feed import CHUNK, Chunk
+from api.factories.feed_report import Report
 from api.factories.feed_row import LICENCE_COLUMNS, SITE_COLUMNS, known_codes
 from api.factories.feed_source import Source, open_source
 from api.permissions import Worker
 
 CONNECTIONS = 2
-_REPORT_HEADER = ("line", "outcome", "field", "reason", "reason_th", "reason_en", "value")
 
 
 class ImportRunning(Exception):
@@ -85,7 +84,7 @@ async def _import(
         if missing := known_codes() - set(await pool[0].fetchval(sql.CODES) or ()):
             raise ReferenceDataMissing(f"{len(missing)} places or categories are not loaded")
         outcome, done = await _begin(pool[0], source)
-        with _Report(report) as lines:
+        with Report(report) as lines:
             await _load(pool, source, outcome, done, lines, progress)
         if outcome.added or outcome.changed:
             async with asyncio.TaskGroup() as tasks:
@@ -123,7 +122,7 @@ async def _load(
     source: Source,
     outcome: Outcome,
     done: dict[int, tuple[int, int, int]],
-    report: _Report,
+    report: Report,
     progress: Progress | None,
 ) -> None:
     queue: asyncio.Queue[Chunk | None] = asyncio.Queue(len(pool))
@@ -247,30 +246,3 @@ async def _finish(connection: Any, outcome: Outcome) -> None:
                 "rejected": outcome.rejected,
             },
         )
-
-
-class _Report:
-    """Every row that was refused or kept with a fault, as a CSV that a spreadsheet opens."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-
-    def __enter__(self) -> _Report:
-        self.file = None if self.path is None else self.path.open("w", encoding="utf-8-sig")
-        if self.file is not None:
-            self.sheet = csv.writer(self.file)
-            self.sheet.writerow(_REPORT_HEADER)
-        return self
-
-    def write(self, line: Rejected) -> None:
-        if self.file is not None:
-            outcome = "kept" if line.kept else "rejected"
-            # A leading apostrophe keeps a spreadsheet from running a value as a formula.
-            value = f"'{line.value}" if line.value[:1] in "=+-@" and line.value else line.value
-            self.sheet.writerow(
-                (line.line, outcome, line.field, line.reason, line.th, line.en, value)
-            )
-
-    def __exit__(self, *_: object) -> None:
-        if self.file is not None:
-            self.file.close()

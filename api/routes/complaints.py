@@ -18,6 +18,7 @@ from api.complaints.problems import (
     ComplaintExists,
     ComplaintNotFound,
     PlaceUnknown,
+    ReadingNotAtDesk,
     SecretTaken,
     SecretUnreadable,
     SenderBlocked,
@@ -26,6 +27,7 @@ from api.complaints.views import OwnComplaint, Report
 from api.edge import InTx, Page, get, network, put
 from api.limits import TooFast
 from api.permissions import PUBLIC
+from api.readers.readings import using
 
 AnyRequest = Request[Any, Any, Any]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
@@ -55,6 +57,8 @@ async def list_categories(tx: InTx) -> Page[Category]:
         ChallengeNeeded,
         ComplaintExists,
         ComplaintNotFound,
+        ReadingNotAtDesk,
+        *using.PROBLEMS,
     ],
     opt={"uncompressed": True, "challenged": True},
 )

@@ -42,6 +42,7 @@ from api.inspection.orders.serving import Notice, ProofOpened
 from api.inspection.orders.views import Attempt, Order, OrderLine, SigningView
 from api.inspection.visits.model import VisitNotFound
 from api.problems import Problem, Stale
+from api.readers.readings import using
 from api.sealed import Erased
 
 AnyRequest = Request[Any, Any, Any]
@@ -169,7 +170,14 @@ async def read_order(tx: InTx, order: FromPath[UUID]) -> Order:
 @put(
     "/v1/orders/{order:uuid}/service/{attempt:uuid}",
     verb="order.serve",
-    problems=[OrderNotFound, OrderSealed, OrderExists, ProofWrong, EvidenceForeign],
+    problems=[
+        OrderNotFound,
+        OrderSealed,
+        OrderExists,
+        ProofWrong,
+        EvidenceForeign,
+        *using.PROBLEMS,
+    ],
 )
 async def serve_order(
     tx: InTx, order: FromPath[UUID], attempt: FromPath[UUID], data: JSONBody[ServeOrder]

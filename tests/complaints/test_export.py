@@ -12,7 +12,7 @@ import httpx
 import msgspec
 import pytest
 
-from api import ids
+from api import exports, ids
 from api.complaints.public import exporting
 from api.db import Database
 from api.permissions import EVERYTHING, Worker
@@ -200,7 +200,7 @@ async def test_a_reader_who_goes_away_gives_the_connection_back_and_is_noted(
     await anext(pieces)
     await pieces.aclose()  # type: ignore[attr-defined]
     await asyncio.sleep(0.2)
-    assert exporting._running == 0
+    assert exports._running == 0
     assert await _noted(world, export) in ({"broken_off": True}, {"rows": await _all(world)})
 
 
@@ -230,7 +230,7 @@ async def test_a_slow_reader_holds_the_rows_back(world: World) -> None:
         await asyncio.sleep(0.5)
         assert export._pieces.full()
         assert sum(map(len, export._pieces._queue)) < 2_000_000  # type: ignore[attr-defined]
-        assert exporting._running == 1
+        assert exports._running == 1
         rest = [piece async for piece in pieces]
         assert len(rest) > 5
         assert (await _noted(world, export)) == {"rows": await _all(world)}
@@ -241,8 +241,8 @@ async def test_a_slow_reader_holds_the_rows_back(world: World) -> None:
 
 async def test_one_more_export_than_there_may_be_is_told_to_wait(world: World) -> None:
     await _many(world, 30_000)
-    exports = [await export_by_hand(world.db) for _ in range(exporting.MOST)]
-    lines = [await export.open() for export in exports]
+    begun = [await export_by_hand(world.db) for _ in range(exports.MOST)]
+    lines = [await export.open() for export in begun]
     for line in lines:
         await anext(line)
     busy: httpx.Response = await world.head.get("/v1/complaints.csv")
@@ -251,7 +251,7 @@ async def test_one_more_export_than_there_may_be_is_told_to_wait(world: World) -
     for line in lines:
         await line.aclose()  # type: ignore[attr-defined]
     await asyncio.sleep(0.3)
-    assert exporting._running == 0
+    assert exports._running == 0
     assert (await world.head.get("/v1/complaints.csv?state=closed")).status_code == 200
 
 
@@ -273,13 +273,13 @@ async def test_what_fails_at_once_is_a_problem_and_no_half_file(
 async def test_an_export_writes_nothing_and_cannot_last(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "LIMIT_S", 0.3)
+    monkeypatch.setattr(exports, "LIMIT_S", 0.3)
     await _many(world, 30_000)
     export = await export_by_hand(world.db)
     pieces = await export.open()
     await anext(pieces)
     await asyncio.sleep(0.8)
-    assert exporting._running == 0
+    assert exports._running == 0
     with pytest.raises(TimeoutError):
         [piece async for piece in pieces]
     assert await _noted(world, export) == {"broken_off": True}

@@ -1,35 +1,21 @@
-"""Complaints as CSV: as many as there are, in the memory of a few rows; never who told them.
-
-The rows go from PostgreSQL (`COPY … TO STDOUT`) to the caller as fast as the caller takes them,
-over one connection, in a read-only transaction with a time limit.
-"""
+"""Complaints as CSV: as many as there are, in the memory of a few rows; never who told them."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
-from api import clock, events, ids, permissions, settings
+from api import clock, events, exports, permissions, settings
 from api.complaints.desk.reading import desk_of
 from api.complaints.model import STATE_TH, Severity, State, Subject
 from api.complaints.problems import ExportsBusy
 from api.db import Database, Tx
-from api.permissions import Actor, Scope, Session
+from api.permissions import Actor, Session
 
-log = logging.getLogger("superapp.export")
-LIMIT_S: Final = 300.0
-"""Longer than this no export lasts, however slow its reader is."""
-MOST: Final = 3
-"""Exports of one process at a time: each holds a connection of the pool."""
-_AHEAD: Final = 4  # pieces that may wait for the reader
-_PIECE: Final = 64 * 1024  # bytes at least, but for the first and the last one
-BOM: Final = "\ufeff"
 COLUMNS: Final = (
     *("เลขที่เรื่อง (number)", "วันที่รับเรื่อง (received_at)", "ช่องทาง (channel)"),
     *("ประเภท (category_th)", "รหัสประเภท (category)", "ความเร่งด่วน (severity)"),
@@ -111,105 +97,33 @@ class Filters(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """Else, where neither office nor province is asked nor `mine`: of the caller's own office."""
 
 
-_running = 0
-
-
-class Export:
-    """`await begin()`, then iterate: bytes of CSV. What becomes of it is an event."""
+class Export(exports.CopyOut):
+    """`await begin()`, then `open()`. What becomes of it is an event."""
 
     def __init__(self, db: Database, actor: Actor, request_id: str, filters: Filters) -> None:
-        self.db, self.actor, self.request_id = db, actor, request_id
-        self.id, self.filters = ids.new(), filters
-        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(_AHEAD)
-        self._part, self._enough = bytearray(), 1  # the first rows go at once
-        self._task: asyncio.Task[int] | None = None
+        super().__init__(db, actor, request_id)
+        self.filters = filters
 
     async def begin(self, tx: Tx) -> None:
         """Notes in `tx` who asks for what. Raises `ExportsBusy`, and what the verb raises."""
         self._scope = permissions.scope(tx.actor, "complaint.export")
-        if _running >= MOST:
+        if exports.busy():
             raise ExportsBusy(retry_after_s=30)
         await self._note(tx, "complaint.export_begun", {})
 
-    async def open(self) -> AsyncIterator[bytes]:
-        """Starts the copy and waits for its first rows, so that what fails at once is a problem."""
-        self._task = asyncio.create_task(self._copy(self._scope))
-        self._task.add_done_callback(_seen)
-        first = await self._pieces.get()
-        if first is None:
-            await self._task  # raises what was wrong; else there was no row
-        return self._rows(first)
+    async def ended(self, tx: Tx, done: dict[str, Any]) -> None:
+        await self._note(tx, "complaint.exported", done)
 
-    async def _rows(self, first: bytes | None) -> AsyncIterator[bytes]:
-        task = self._task
-        assert task is not None
-        try:
-            yield (BOM + ",".join(f'"{name}"' for name in COLUMNS) + "\n").encode()
-            piece = first
-            while piece is not None:
-                yield piece
-                piece = await self._pieces.get()
-            await task  # a copy that broke off breaks the answer off, too
-        finally:
-            task.cancel()
+    def columns(self) -> Sequence[str]:
+        return COLUMNS
 
-    async def _copy(self, scope: Scope) -> int:
-        global _running
-        _running += 1
-        rows: int | None = None
-        try:
-            async with asyncio.timeout(LIMIT_S):
-                rows = await self._all(scope)
-                if self._part:
-                    await self._send()
-                await self._pieces.put(None)
-            return rows
-        except BaseException:
-            while not self._pieces.empty():
-                self._pieces.get_nowait()
-            self._pieces.put_nowait(None)
-            raise
-        finally:
-            _running -= 1
-            done = {"rows": rows} if rows is not None else {"broken_off": True}
-            async with self.db.begin(self.actor, self.request_id) as tx:
-                await self._note(tx, "complaint.exported", done)
-
-    async def _all(self, scope: Scope) -> int:
-        connection = await self.db.acquire()
-        try:
-            async with connection.transaction(readonly=True):
-                await connection.execute(f"set local statement_timeout = {int(LIMIT_S * 1000)}")
-                # Whole rows cross the wire quickly only where no sort stands before them.
-                told: str = await connection.copy_from_query(
-                    ROWS,
-                    *self._arguments(scope),
-                    output=self._piece,
-                    format="csv",
-                    encoding="utf-8",
-                    timeout=LIMIT_S,
-                )
-                return int(told.rpartition(" ")[2])
-        finally:
-            await self.db.take_back(connection)
-
-    async def _piece(self, data: bytearray) -> None:
-        """While this waits, nothing more is read of what PostgreSQL sends."""
-        self._part += data
-        if len(self._part) >= self._enough:
-            await self._send()
-
-    async def _send(self) -> None:
-        piece, self._part, self._enough = bytes(self._part), bytearray(), _PIECE
-        await self._pieces.put(piece)
-
-    def _arguments(self, scope: Scope) -> list[Any]:
-        f, office, account = self.filters, None, None
+    def statement(self) -> tuple[str, Sequence[Any]]:
+        f, scope, office, account = self.filters, self._scope, None, None
         desk: UUID | None = None
         if isinstance(self.actor, Session):
             office, account, desk = self.actor.office, self.actor.account, desk_of(self.actor)
         whole = f.everywhere or f.mine or f.province
-        return [
+        return ROWS, [
             None if scope.provinces is None else list(scope.provinces),
             [state.value for state in f.states] or None,
             f.category,
@@ -232,9 +146,3 @@ class Export:
         await events.record(
             tx, event, "complaint_export", self.id, facts={"filters": asked} | facts
         )
-
-
-def _seen(task: asyncio.Task[int]) -> None:
-    """Reads the outcome, which nobody may be waiting for any more."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.warning("an export broke off", extra={"facts": {"error": type(error).__name__}})

@@ -221,17 +221,34 @@ class Posted(msgspec.Struct, forbid_unknown_fields=True, tag="post"):
     evidence: UUID | None = None
 
 
-Proof = Received | Witnessed | Posted
-"""Open for one more: a card in a reader."""
+Capacity = Literal["addressee", "director", "attorney", "employee", "resident_adult"]
+IN_PERSON: tuple[Capacity, ...] = ("addressee", "director", "attorney")
+"""Who stands for the addressee; the others are adults who live or work there (s.38)."""
+
+
+class CardRead(msgspec.Struct, forbid_unknown_fields=True, tag="card"):
+    """The caller's own reading of the card of whoever received it, made for this order.
+
+    A card proves who somebody is and no authority: in what `capacity` they received it is said
+    beside it, with `evidence` such as a power of attorney.
+    """
+
+    reading: UUID
+    capacity: Capacity
+    relation: Line = ""
+    evidence: UUID | None = None
+
+
+Proof = Received | Witnessed | Posted | CardRead
 
 How = Literal["personal", "refused", "adult", "posted", "registered_post", "not_found"]
-PROOF_OF: dict[str, type[Proof] | None] = {
-    "personal": Received,
-    "refused": Witnessed,
-    "adult": Received,
-    "posted": Witnessed,
-    "registered_post": Posted,
-    "not_found": None,
+PROOF_OF: dict[How, tuple[type[Proof], ...]] = {
+    "personal": (Received, CardRead),
+    "refused": (Witnessed,),
+    "adult": (Received, CardRead),
+    "posted": (Witnessed,),
+    "registered_post": (Posted,),
+    "not_found": (),
 }
 WAITS = ("posted", "registered_post")
 """Deemed served when five working days have passed; the others count at once."""

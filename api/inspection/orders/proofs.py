@@ -1,25 +1,89 @@
-"""Evidence named in what is done about an order becomes that order's: scans, photographs, seals."""
+"""How an order was served: cards, and evidence that becomes the order's own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from uuid import UUID
 
+import msgspec
+
 from api.db import Tx
 from api.evidence import service as evidence
 from api.evidence.model import EvidenceRow, EvidenceTaken, EvidenceUnknown
+from api.inspection.checklists.rule_values import Flag
 from api.inspection.orders import subject_queries as subject
-from api.inspection.orders.model import Row, ServeOrder
-from api.inspection.orders.problems import EvidenceForeign
+from api.inspection.orders.model import IN_PERSON, PROOF_OF, CardRead, Row, ServeOrder
+from api.inspection.orders.problems import EvidenceForeign, ProofWrong
 from api.inspection.orders.subject_queries import FindingOf
 from api.inspection.visits import evidence as visit_evidence
 from api.permissions import Role, Session
+from api.readers.model import Purpose
+from api.readers.readings import using
 
 
 def of_attempt(wanted: ServeOrder) -> list[UUID]:
     """All that an attempt to serve names: its photographs, and the scan that proves it."""
     proof = None if wanted.proof is None else wanted.proof.evidence
     return [*wanted.evidence, *([] if proof is None else [proof])]
+
+
+def check(wanted: ServeOrder) -> None:
+    """Whether the proof is one for this way to serve. Raises `ProofWrong`."""
+    kinds = PROOF_OF[wanted.how]
+    wrong = not isinstance(wanted.proof, kinds) if kinds else wanted.proof is not None
+    if isinstance(wanted.proof, CardRead):
+        in_person = wanted.proof.capacity in IN_PERSON
+        wrong = wrong or in_person != (wanted.how == "personal")
+    if wrong:
+        raise ProofWrong(how=wanted.how)
+
+
+class CardKept(msgspec.Struct, kw_only=True, tag="card"):
+    """What is kept of a card reading as proof of service, sealed: who, in what capacity, and all
+    that the reading proves."""
+
+    reading: UUID
+    capacity: str
+    relation: str
+    evidence: UUID | None
+    name: str
+    number: str
+    levels: tuple[str, ...]
+    label: str
+    document: str | None
+
+
+async def text(tx: Tx, order: UUID, attempt: UUID, wanted: ServeOrder) -> tuple[str, list[Flag]]:
+    """The proof as it is sealed, and what is strange about it. A reading is used up by it.
+
+    Raises what `using.use` does.
+    """
+    proof = wanted.proof
+    if not isinstance(proof, CardRead):
+        return msgspec.json.encode(proof).decode(), []
+    used = await using.use(
+        tx,
+        proof.reading,
+        Purpose.serve_order,
+        about=order,
+        used_for="service_attempt",
+        by=attempt,
+    )
+    kept = CardKept(
+        reading=used.id,
+        capacity=proof.capacity,
+        relation=proof.relation,
+        evidence=proof.evidence,
+        name=used.name,
+        number=used.number,
+        levels=used.levels,
+        label=used.label,
+        document=None if used.document is None else used.document.kind,
+    )
+    flags = [Flag(f"service.card:{flag}") for flag in used.flags]
+    if "officer-face-match" not in used.levels:
+        flags.append(Flag("service.face_not_compared"))
+    return msgspec.json.encode(kept).decode(), flags
 
 
 async def photographs(tx: Tx, findings: Sequence[FindingOf]) -> list[EvidenceRow]:

@@ -29,9 +29,9 @@ from api.inspection.orders import subject_queries as subject
 from api.inspection.orders.model import (
     APPEAL_DAYS,
     MOVES,
-    PROOF_OF,
     TIMED,
     WAITS,
+    CardRead,
     Evidence,
     Moment,
     OrderKind,
@@ -44,7 +44,6 @@ from api.inspection.orders.problems import (
     OrderExists,
     OrderNotFound,
     OrderSealed,
-    ProofWrong,
 )
 from api.inspection.orders.reading import APPEAL, DUE, SERVICE
 from api.inspection.orders.views import Attempt, Order
@@ -75,11 +74,7 @@ async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
         return reading.attempt_view(before)
     if ("attempt", row.state) not in MOVES:
         raise OrderSealed(state=row.state)
-    kind = PROOF_OF[wanted.how]
-    if (kind is None) != (wanted.proof is None) or (
-        kind is not None and not isinstance(wanted.proof, kind)
-    ):
-        raise ProofWrong(how=wanted.how)
+    proofs.check(wanted)
     at = counting.effective(row, wanted.at, tx.now)
     flags = await _odd(tx, row, wanted)
     counts_at: datetime | None = None
@@ -93,7 +88,8 @@ async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
     await proofs.claim(tx, row, "service", id, proofs.of_attempt(wanted), shown=False)
     proof = None
     if wanted.proof is not None:
-        text = msgspec.json.encode(wanted.proof).decode()
+        text, odd = await proofs.text(tx, order, id, wanted)
+        flags += odd
         cell = sealed.Cell("service_attempt", "proof", id)
         proof = await sealed.seal(tx, row.data_key, cell, text)
     await serving_queries.insert_attempt(
@@ -107,6 +103,7 @@ async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
         position=_text(wanted.position),
         proof=proof,
         proof_evidence=None if wanted.proof is None else wanted.proof.evidence,
+        reading=wanted.proof.reading if isinstance(wanted.proof, CardRead) else None,
         evidence=wanted.evidence,
         flags=msgspec.json.encode(flags).decode(),
         counts_at=counts_at,

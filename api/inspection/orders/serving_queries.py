@@ -23,6 +23,8 @@ class AttemptRow(msgspec.Struct):
     place: str
     evidence: list[UUID]
     proof_evidence: UUID | None
+    reading: UUID | None
+    levels: list[str]
     flags: str
     counts_at: datetime | None
     counted_at: datetime | None
@@ -33,9 +35,9 @@ async def attempt(tx: Tx, id: UUID) -> AttemptRow | None:
     return await tx.maybe_one(
         AttemptRow,
         """
-        select id, legal_order, how, at, received_at, officer, place, evidence, proof_evidence,
-            flags, counts_at, counted_at, hash
-        from service_attempt where id = $1
+        select a.id, legal_order, how, at, a.received_at, officer, place, evidence, proof_evidence,
+            reading, coalesce(r.levels, '{}'), a.flags, counts_at, counted_at, hash
+        from service_attempt a left join reading r on r.id = a.reading where a.id = $1
         """,
         id,
     )
@@ -46,9 +48,10 @@ async def attempts(tx: Tx, orders: Sequence[UUID]) -> list[AttemptRow]:
     return await tx.all(
         AttemptRow,
         """
-        select id, legal_order, how, at, received_at, officer, place, evidence, proof_evidence,
-            flags, counts_at, counted_at, hash
-        from service_attempt where legal_order = any($1::uuid[]) order by received_at, id
+        select a.id, legal_order, how, at, a.received_at, officer, place, evidence, proof_evidence,
+            reading, coalesce(r.levels, '{}'), a.flags, counts_at, counted_at, hash
+        from service_attempt a left join reading r on r.id = a.reading
+        where legal_order = any($1::uuid[]) order by a.received_at, a.id
         """,
         list(orders),
     )
@@ -66,6 +69,7 @@ async def insert_attempt(
     position: str | None,
     proof: bytes | None,
     proof_evidence: UUID | None,
+    reading: UUID | None,
     evidence: Sequence[UUID],
     flags: str,
     counts_at: datetime | None,
@@ -74,8 +78,9 @@ async def insert_attempt(
     await tx.run(
         """
         insert into service_attempt (id, legal_order, how, at, received_at, officer, place,
-            position, proof, evidence, flags, counts_at, hash, proof_evidence)
-        values ($1, $2, $3, $4, $5, $6, $7, $8::json, $9, $10, $11::json, $12, $13, $14)
+            position, proof, evidence, flags, counts_at, hash, proof_evidence,
+            reading)
+        values ($1, $2, $3, $4, $5, $6, $7, $8::json, $9, $10, $11::json, $12, $13, $14, $15)
         """,
         id,
         order,
@@ -91,6 +96,7 @@ async def insert_attempt(
         counts_at,
         digest,
         proof_evidence,
+        reading,
     )
 
 

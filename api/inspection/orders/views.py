@@ -23,6 +23,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     """An attempt as officers see it; who received or witnessed it is sealed.
 
     `proof_evidence`: the drawn signature of who received it, or the scan of another proof.
+    `reading`: of the card of who received it; `levels` say all that it proves.
     """
 
     id: UUID
@@ -33,6 +34,8 @@ class Attempt(msgspec.Struct, kw_only=True):
     place: str
     evidence: list[UUID]
     proof_evidence: UUID | None = None
+    reading: UUID | None = None
+    levels: list[str] = []
     flags: list[Any]
     counts_at: datetime | None
     counted_at: datetime | None

@@ -1,0 +1,1 @@
+"""Card readers at the counters: bridges, desks, intents, readings."""

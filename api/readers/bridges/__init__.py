@@ -1,0 +1,1 @@
+"""The desk PCs that have readers: enrolment, approval, what is attached, their end."""

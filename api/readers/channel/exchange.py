@@ -1,0 +1,107 @@
+"""The HTTP fall-back: the same messages in one request and one answer, where no WebSocket passes.
+
+The answer waits, holding nothing, until there is something to say. What a device was told is
+remembered for some seconds by the server that told it, so that it is neither told in a loop, nor
+never, should an answer be lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from api import clock
+from api.permissions import NOBODY
+from api.readers.bridges import connecting
+from api.readers.channel import challenges
+from api.readers.channel.hub import Hub
+from api.readers.channel.talk import Over, Talk, welcome
+from api.readers.problems import BridgeUnknown, ChallengeOver
+from reader_bridge.messages import Ended, Exchange, Exchanged, FromServer, Signed
+
+TOLD_FOR_S: Final = 10.0
+_REMEMBERED: Final = 20_000
+
+
+class _Hello(msgspec.Struct):
+    challenge: bytes
+
+
+class Told:
+    """Which device was told what a moment ago, by this process; bounded."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[UUID, tuple[float, Talk]] = OrderedDict()
+
+    def talk(self, hub: Hub, bridge: UUID, challenge: bytes) -> Talk:
+        """The talk with a device as far as it got, or a new one."""
+        began, talk = self._held.pop(bridge, (0.0, None))
+        now = time.monotonic()
+        if talk is None or now - began > TOLD_FOR_S:
+            began, talk = now, Talk(hub, bridge, challenge)
+        talk.challenge = challenge
+        self._held[bridge] = (began, talk)
+        while len(self._held) > _REMEMBERED:
+            self._held.popitem(last=False)
+        return talk
+
+
+async def exchange(hub: Hub, told: Told, asked: Exchange, gone: asyncio.Future[None]) -> Exchanged:
+    """`gone` is done when nobody waits for the answer any more: then nothing is told, that would
+    be told to nobody. Raises `ChallengeOver`, `BridgeUnknown`, `BridgeElsewhere`, `BridgeEnded` and
+    `BridgeForked`.
+    """
+    challenge = _challenge(asked.hello)
+    if not challenges.stands(challenge, clock.now()):
+        raise ChallengeOver()
+    async with hub.doors, hub.db.begin(NOBODY) as tx:
+        given = challenges.given(challenge)
+        device = await connecting.connect(tx, asked.hello, challenge, hub.server, given)
+    hub.came_by_http(device.id)
+    talk = told.talk(hub, device.id, challenge)
+    talk.turn = turn = object()
+    hub.wake_here(device.id)  # an earlier exchange of the device that still waits
+    out: list[FromServer] = [welcome(device, len(hub.sockets))]
+    try:
+        for said in asked.messages:
+            answer = await talk.answer(said)
+            if answer is not None:
+                out.append(answer)
+        out += await _news(hub, talk, asked.wait_s if len(out) == 1 else 0, gone, turn)
+    except Over as over:
+        out.append(Ended(over.code))
+    return Exchanged(challenge=challenges.issue(clock.now()), messages=out)
+
+
+async def _news(
+    hub: Hub, talk: Talk, wait_s: float, gone: asyncio.Future[None], turn: object
+) -> list[FromServer]:
+    """What is new, as soon as something is; nothing after `wait_s`."""
+    until = time.monotonic() + wait_s
+    with hub.waiting(talk.bridge) as moved:
+        gone.add_done_callback(lambda _: moved.set())
+        while True:
+            moved.clear()
+            if gone.done() or talk.turn is not turn:
+                return []
+            found = await talk.news()
+            left = until - time.monotonic()
+            if found or left <= 0 or hub.stopping:
+                return found
+            try:
+                await asyncio.wait_for(moved.wait(), left)
+            except TimeoutError:
+                continue
+
+
+def _challenge(hello: Signed) -> bytes:
+    """The one that a hello says to answer, before anything is checked."""
+    try:
+        return msgspec.json.decode(hello.body, type=_Hello).challenge
+    except (msgspec.MsgspecError, RecursionError):
+        raise BridgeUnknown() from None

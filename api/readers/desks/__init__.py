@@ -1,0 +1,1 @@
+"""Desks of an office, and which reader stands on which."""

@@ -1,0 +1,1 @@
+"""Card readers as assets: asked for, allocated, distributed, in service, and where they are."""

@@ -1,0 +1,1 @@
+"""A signed-in session waits for a card in one reader."""

@@ -1,0 +1,1 @@
+"""What was read: taken once, used once, kept as its purpose says."""

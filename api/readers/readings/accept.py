@@ -1,0 +1,300 @@
+"""A device states that it read a card: taken once, for one live session, or refused for good.
+
+Every statement of a device has its number and the hash of the one before, so that what is missing,
+doubled or forked shows. A statement whose reading is refused moves the chain on all the same: the
+device must not be stuck on it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from api import clock, events, ids, keys, sealed, settings
+from api.db import Tx
+from api.problems import Overloaded, Problem
+from api.readers.bridges import freezing
+from api.readers.desks import service as desks
+from api.readers.intents import queries as intents
+from api.readers.model import (
+    CLOCK_SKEW,
+    PASSED_ON_FOR,
+    POLICIES,
+    BridgeState,
+    Incident,
+    IntentState,
+    Policy,
+    Purpose,
+)
+from api.readers.problems import (
+    BridgeEnded,
+    BridgeForked,
+    BridgeUnknown,
+    DeskHeld,
+    DeskNotFound,
+    DeskWithoutReader,
+    IntentOver,
+    NonceWrong,
+    PayloadWrong,
+    ReaderElsewhere,
+    SessionOver,
+    TicketUsed,
+)
+from api.readers.readings import queries
+from api.readers.readings.queries import Basis, NewReading
+from api.sealed import Cell
+from reader_bridge import messages
+from reader_bridge.fields import CardText, Field
+from reader_bridge.messages import Kind, Missing, NotOpened, NotSigned, Receipt, Signed, Statement
+
+_statement: Final = msgspec.json.Decoder(Statement)
+_text: Final = msgspec.json.Decoder(CardText)
+_encode: Final = msgspec.json.encode
+_RACES: Final = 3
+_YEARS: Final = range(1900, 5000)
+"""What a wrong clock may show, in whichever era."""
+
+
+async def take(
+    tx: Tx, device: UUID, signed: Signed, payload: messages.Sealed | None
+) -> Receipt | Missing:
+    """The receipt of a statement of `device`, or which one must come first. Sent again, it gets its
+    receipt again.
+
+    Raises `BridgeUnknown` (no such device, or not its signature), `BridgeEnded`, and `BridgeForked`
+    for a second history under one key, which freezes the device.
+    """
+    try:
+        said = _statement.decode(signed.body)
+    except (msgspec.MsgspecError, RecursionError):
+        raise BridgeUnknown() from None
+    for _ in range(_RACES):
+        basis = await queries.basis(tx, device, said.intent, said.ticket, said.reader, said.boot)
+        if basis is None:
+            raise BridgeUnknown()
+        _check_signature(basis, signed)
+        if basis.state != BridgeState.active:
+            raise BridgeEnded(state=basis.state)
+        if said.device != device or said.audience != settings.current().base_url:
+            raise BridgeUnknown()
+        if said.sequence <= basis.sequence:
+            return await _again(tx, device, said, signed)
+        if said.sequence > basis.sequence + 1:
+            return Missing(basis.sequence + 1)
+        if said.previous != basis.head:
+            raise _forked(device, "fork", said)
+        receipt = await _decide(tx, device, basis, said, signed, payload)
+        if receipt is not None:
+            return receipt
+    raise Overloaded()  # the chain was moved under us, each time
+
+
+def _check_signature(basis: Basis, signed: Signed) -> None:
+    key = Ed25519PublicKey.from_public_bytes(basis.public_key)
+    try:
+        messages.opened(key, Kind.statement, signed, msgspec.Raw)
+    except NotSigned:
+        raise BridgeUnknown() from None
+
+
+async def _again(tx: Tx, device: UUID, said: Statement, signed: Signed) -> Receipt:
+    before = await queries.statement(tx, device, said.sequence)
+    if before is None or before.hash != signed.sha256:
+        raise _forked(device, "replay", said)
+    return Receipt(said.sequence, before.hash, before.reading, before.refused, replayed=True)
+
+
+def _forked(device: UUID, kind: Incident, said: Statement) -> Problem:
+    facts = {"sequence": str(said.sequence), "boot": str(said.boot)}
+    return BridgeForked(kind=kind).surviving(
+        lambda later: freezing.freeze(later, device, kind, facts)
+    )
+
+
+async def _decide(
+    tx: Tx,
+    device: UUID,
+    basis: Basis,
+    said: Statement,
+    signed: Signed,
+    payload: messages.Sealed | None,
+) -> Receipt | None:
+    """None where the chain was moved meanwhile, and all is to be asked again."""
+    try:
+        purpose, policy = _judge(tx, basis, said)
+        if purpose == Purpose.map_desk:
+            assert basis.desk is not None and basis.reader is not None
+            await desks.check_free(tx, basis.desk, basis.reader, basis.account)
+        text = _opened(basis, said, device, payload)
+        new = await _new(tx, device, basis, said, signed, text, purpose, policy)
+    except Problem as problem:
+        return await _refuse(tx, device, said, signed, problem)
+    chained, taken = await queries.take(tx, new, said.nonce, signed.sha256, said.previous)
+    if not chained:
+        return None
+    if not taken:  # ended between our question and our answer
+        await queries.note_refused(tx, device, said.sequence, signed.sha256, IntentOver.code)
+        return Receipt(said.sequence, signed.sha256, refused=IntentOver.code)
+    if purpose == Purpose.map_desk:
+        assert new.desk is not None
+        await desks.mapped(tx, new.desk, new.reader, new.account)
+    facts = {"purpose": purpose, "label": new.label, "bridge": device, "desk": new.desk}
+    await events.record(tx, "reading.taken", "reading", new.id, facts=facts)
+    return Receipt(said.sequence, signed.sha256, new.id)
+
+
+async def _refuse(
+    tx: Tx, device: UUID, said: Statement, signed: Signed, problem: Problem
+) -> Receipt | None:
+    digest = signed.sha256
+    if not await queries.refuse(tx, device, said.sequence, digest, said.previous, problem.code):
+        return None
+    if isinstance(problem, NonceWrong | PayloadWrong):
+        facts = {"sequence": str(said.sequence), "code": problem.code}
+        await freezing.note(tx, device, "foreign", facts)
+    if said.intent is not None and _hopeless(problem):
+        await intents.move(tx, said.intent, IntentState.cancelled, tx.now)
+    return Receipt(said.sequence, digest, refused=problem.code)
+
+
+def _hopeless(problem: Problem) -> bool:
+    """Whether no other card would be taken either; then nobody shall go on waiting."""
+    unmapped = isinstance(problem, DeskWithoutReader) and problem.facts["reason"] == "unmapped"
+    return unmapped or isinstance(problem, DeskHeld | DeskNotFound | ReaderElsewhere)
+
+
+def _judge(tx: Tx, basis: Basis, said: Statement) -> tuple[Purpose, Policy]:
+    """Whether somebody waits for exactly this, and may still have it. Raises what refuses it."""
+    if (said.intent is None) == (said.ticket is None) or basis.purpose is None:
+        raise NonceWrong()
+    if basis.nonce != said.nonce or basis.purpose != said.purpose:
+        raise NonceWrong()
+    if basis.reader is None:
+        raise DeskWithoutReader(reason="away")
+    if basis.purpose != Purpose.map_desk and basis.wanted_reader != basis.reader:
+        raise NonceWrong()
+    if not all(at.year in _YEARS for at in (said.read_at, said.inserted_at)):
+        raise PayloadWrong()
+    if said.ticket is not None:
+        assert basis.since is not None and basis.until is not None
+        early, late = basis.since - CLOCK_SKEW, basis.until + CLOCK_SKEW
+        if basis.void or not early <= said.read_at <= late:
+            raise TicketUsed()
+    elif basis.intent_state != IntentState.armed:
+        raise IntentOver(state=basis.intent_state)
+    elif basis.until is None or basis.until <= tx.now:
+        raise IntentOver(state=IntentState.expired)
+    if not basis.live:
+        raise SessionOver()
+    if not basis.stays:
+        raise DeskWithoutReader(reason="unmapped")
+    return basis.purpose, POLICIES[basis.purpose]
+
+
+def _opened(
+    basis: Basis, said: Statement, device: UUID, payload: messages.Sealed | None
+) -> CardText | None:
+    """What was read; None where nothing was to be read. Raises `PayloadWrong`."""
+    if basis.purpose == Purpose.map_desk:
+        if payload is not None or said.payload_sha256 or said.chip_serial:
+            raise PayloadWrong()
+        return None
+    of = said.intent or said.ticket
+    assert of is not None and basis.fields is not None
+    if payload is None or payload.sha256 != said.payload_sha256:
+        raise PayloadWrong()
+    key = keys.ring().opener(payload.kid)
+    if key is None:
+        raise PayloadWrong()
+    try:
+        text = _text.decode(messages.unseal(key, payload, "text", of, device))
+    except (NotOpened, msgspec.MsgspecError, RecursionError):
+        raise PayloadWrong() from None
+    given = {f for f in Field if getattr(text, f) is not None}
+    if given - set(basis.fields) or (text.no_expiry is not None and "expires" not in basis.fields):
+        raise PayloadWrong()
+    return text
+
+
+def flags_of(tx: Tx, said: Statement, text: CardText | None, wanted: list[str]) -> list[str]:
+    """What is strange about a reading that is taken all the same."""
+    flags = [] if text is None else list(text.odd)
+    online = said.intent is not None
+    if said.read_at > tx.now + CLOCK_SKEW or (online and said.read_at < tx.now - CLOCK_SKEW):
+        flags.append("clock:read_at")
+    if said.inserted_at > said.read_at:
+        flags.append("clock:inserted_at")
+    if text is not None:
+        flags += [f"missing:{f}" for f in wanted if getattr(text, f) is None and f != "expires"]
+        if _has_expired(text, said.read_at):
+            flags.append("card:expired")
+    return flags
+
+
+def _has_expired(text: CardText, at: datetime) -> bool:
+    end, day = text.expires, clock.bangkok_date(at)
+    return end is not None and (end.year, end.month or 12, end.day or 31) < (
+        day.year,
+        day.month,
+        day.day,
+    )
+
+
+async def _new(
+    tx: Tx,
+    device: UUID,
+    basis: Basis,
+    said: Statement,
+    signed: Signed,
+    text: CardText | None,
+    purpose: Purpose,
+    policy: Policy,
+) -> NewReading:
+    assert basis.account is not None and basis.reader is not None and basis.fields is not None
+    id = ids.new()
+    new = NewReading(
+        id=id,
+        label="online" if said.intent else "offline",
+        purpose=purpose,
+        about=basis.about,
+        flags=flags_of(tx, said, text, basis.fields),
+        session=basis.session,
+        account=basis.account,
+        office=basis.office,
+        desk=basis.desk,
+        bridge=device,
+        reader=basis.reader,
+        intent=basis.intent,
+        ticket=basis.ticket,
+        sequence=said.sequence,
+        inserted_at=said.inserted_at,
+        read_at=said.read_at,
+        key=None,
+        cid_index=None,
+        chip_index=None,
+        cid=None,
+        statement=None,
+        passing=None,
+        passing_until=None,
+        keep_until=tx.now + policy.keep,
+    )
+    if text is None:
+        return new
+    new.key = key = sealed.make_key()
+
+    async def seal(column: str, value: bytes) -> bytes:
+        return await sealed.seal_bytes(tx, key.id, Cell("reading", column, id), value)
+
+    new.statement = await seal("statement", _encode(signed))
+    new.passing = await seal("passing", _encode(text))
+    new.passing_until = tx.now + PASSED_ON_FOR
+    if text.cid:
+        new.cid = await seal("cid", text.cid.encode())
+        new.cid_index = sealed.index("reading.cid", text.cid)
+    if said.chip_serial:
+        new.chip_index = sealed.index("reading.chip", said.chip_serial.hex())
+    return new

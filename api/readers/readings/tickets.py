@@ -1,0 +1,126 @@
+"""Leave to read without the server: of one officer, at one device, for one card, for some hours."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+import msgspec
+
+from api import events, ids
+from api.db import Tx
+from api.permissions import Session
+from api.readers.desks import reading as desks
+from api.readers.model import POLICIES, TICKET_FOR, TICKETS_AT_ONCE, Purpose
+from api.readers.problems import (
+    AboutNeeded,
+    DeskWithoutReader,
+    FieldsNotAllowed,
+    PurposeNotOffline,
+    TicketsTooMany,
+)
+from api.readers.views import IssueTickets, OfflineTicket
+from reader_bridge.fields import Field
+from reader_bridge.messages import Ticket
+
+
+class Row(msgspec.Struct):
+    """An unused ticket; `officer` is the name on the officers' list, for the PC to show."""
+
+    id: UUID
+    nonce: bytes
+    purpose: Purpose
+    fields: list[str]
+    officer: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+async def issue(tx: Tx, wanted: IssueTickets) -> list[OfflineTicket]:
+    """Tickets of the caller's for the device at `desk`.
+
+    Raises `DeskNotFound`, `DeskWithoutReader`, `PurposeNotOffline`, `AboutNeeded`,
+    `FieldsNotAllowed`, `TicketsTooMany`.
+    """
+    assert isinstance(tx.actor, Session)
+    desk = await desks.one(tx, wanted.desk, "offline_ticket.issue")
+    if desk.bridge is None or desk.reader is None or not desk.live:
+        raise DeskWithoutReader(reason="unmapped" if desk.bridge is None else "offline")
+    policy = POLICIES[wanted.purpose]
+    if not policy.offline:
+        raise PurposeNotOffline()
+    if policy.about is not None and wanted.about is None:
+        raise AboutNeeded(kind=policy.about)
+    fields = policy.needed if wanted.fields is None else frozenset(wanted.fields)
+    if fields - policy.fields:
+        raise FieldsNotAllowed(fields=", ".join(sorted(fields - policy.fields)))
+    await tx.lock([desk.bridge])
+    unused = await tx.value(
+        """
+        select count(*) from offline_ticket
+        where bridge = $1 and used_at is null and void_at is null and expires_at > $2
+        """,
+        desk.bridge,
+        tx.now,
+    )
+    if unused + wanted.count > TICKETS_AT_ONCE:
+        raise TicketsTooMany(limit=TICKETS_AT_ONCE)
+    made = [OfflineTicket(ids.new(), desk.bridge, tx.now + TICKET_FOR) for _ in range(wanted.count)]
+    await tx.run(
+        """
+        insert into offline_ticket (id, bridge, desk, reader, account, purpose, about, fields,
+            nonce, issued_at, expires_at)
+        select t.id, $3, $4, $11, $5, $6, $7, $8, t.nonce, $9, $10
+        from unnest($1::uuid[], $2::bytea[]) as t (id, nonce)
+        """,
+        [t.id for t in made],
+        [secrets.token_bytes(32) for _ in made],
+        desk.bridge,
+        desk.id,
+        tx.actor.account,
+        wanted.purpose,
+        wanted.about,
+        sorted(fields),
+        tx.now,
+        tx.now + TICKET_FOR,
+        desk.reader,
+    )
+    facts = {"desk": desk.id, "purpose": wanted.purpose, "count": wanted.count}
+    await events.record(tx, "offline_ticket.issued", "bridge", desk.bridge, facts=facts)
+    return made
+
+
+async def unused(tx: Tx, bridge: UUID) -> tuple[Ticket, ...]:
+    """Every ticket that the device may still use, for `messages.Tickets`."""
+    rows = await tx.all(
+        Row,
+        """
+        select t.id, t.nonce, t.purpose, t.fields, coalesce(o.name, ''), t.issued_at, t.expires_at
+        from offline_ticket t
+            join account a on a.id = t.account and a.status = 'active'
+            left join officer o on o.account = t.account and o.ended_at is null
+        where t.bridge = $1 and t.used_at is null and t.void_at is null and t.expires_at > $2
+        order by t.issued_at, t.id
+        """,
+        bridge,
+        tx.now,
+    )
+    return tuple(
+        Ticket(
+            id=row.id,
+            nonce=row.nonce,
+            purpose=row.purpose,
+            fields=cast(tuple[Field, ...], tuple(row.fields)),
+            officer=row.officer,
+            issued_at=row.issued_at,
+            expires_at=row.expires_at,
+        )
+        for row in rows
+    )
+
+
+async def issued_since(tx: Tx, since: datetime) -> list[UUID]:
+    """Bridges that have got tickets since then: where no notification came through."""
+    return await tx.values("select distinct bridge from offline_ticket where issued_at > $1", since)

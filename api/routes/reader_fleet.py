@@ -1,0 +1,438 @@
+"""Card readers as assets over HTTP: requests, readers, imports, reconciliation, the report."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, RawBody
+from litestar.response import Stream
+
+from api import logs
+from api.cursors import CursorInvalid
+from api.db import Database
+from api.edge import InTx, Page, get, if_match, post, put
+from api.problems import Stale
+from api.readers.fleet import importing, queries, rows, service, sheets, views
+from api.readers.fleet.importing import ReaderImport
+from api.readers.fleet.model import (
+    AgencyCodeWrong,
+    AgencyNotFound,
+    AssetMoveImpossible,
+    AssetNotFound,
+    DifferenceKind,
+    FileNotUnderstood,
+    Filters,
+    ReaderAgency,
+    ReaderAgencyEntry,
+    ReaderAllocation,
+    ReaderAsset,
+    ReaderConfirmation,
+    ReaderConfirmationAnswer,
+    ReaderHappening,
+    ReaderMove,
+    ReaderRequest,
+    ReaderRequestEntry,
+    ReaderState,
+    RequestMoveImpossible,
+    RequestNotFound,
+    RequestTaken,
+    SerialsTaken,
+    SerialUnreadable,
+    TooManySerials,
+    UnitNeeded,
+    UnitNotFound,
+)
+from api.readers.fleet.report_queries import FleetDifference, FleetLine
+from api.readers.fleet.views import By, FleetReport
+
+AnyRequest = Request[Any, Any, Any]
+Limit = Annotated[int, QueryParameter(ge=1, le=200)]
+AgencyCode = Annotated[str | None, QueryParameter(pattern="^[a-z0-9-]{1,40}$", max_length=40)]
+Serial = Annotated[str | None, QueryParameter(min_length=1, max_length=80)]
+InState = Annotated[ReaderState | None, QueryParameter(name="state")]
+Kinds = Annotated[list[DifferenceKind] | None, QueryParameter(name="kind")]
+TAGS = ["reader_fleet"]
+_NAME = "list.csv"
+
+
+@get("/v1/reader-agencies", verb="reader_asset.read", operation="reader_agency.list", tags=TAGS)
+async def agencies(tx: InTx) -> Page[ReaderAgency]:
+    """The agencies with card readers."""
+    return Page(await queries.agencies(tx))
+
+
+@put(
+    "/v1/reader-agencies/{agency:str}",
+    verb="reader_agency.write",
+    problems=[AgencyCodeWrong],
+    tags=TAGS,
+)
+async def write_agency(
+    tx: InTx, agency: FromPath[str], data: JSONBody[ReaderAgencyEntry]
+) -> ReaderAgency:
+    """Puts an agency on the list by its code, or corrects its names."""
+    return await service.write_agency(tx, agency, data)
+
+
+@put(
+    "/v1/reader-requests/{reader_request:uuid}",
+    verb="reader_asset.request",
+    operation="reader_request.make",
+    problems=[RequestTaken, RequestNotFound, UnitNotFound, AgencyNotFound],
+    tags=TAGS,
+)
+async def request_readers(
+    tx: InTx, reader_request: FromPath[UUID], data: JSONBody[ReaderRequestEntry]
+) -> ReaderRequest:
+    """A line of a letter: so many readers for a unit. The same again changes nothing."""
+    return await service.request_readers(tx, reader_request, data)
+
+
+@get(
+    "/v1/reader-requests",
+    verb="reader_asset.read",
+    operation="reader_request.list",
+    problems=[CursorInvalid],
+    tags=TAGS,
+)
+async def list_requests(
+    tx: InTx,
+    agency: AgencyCode = None,
+    office: FromQuery[UUID | None] = None,
+    short: FromQuery[bool] = False,
+    cursor: FromQuery[str | None] = None,
+    limit: Limit = 50,
+) -> Page[ReaderRequest]:
+    """Letters' lines; `short=true`: those of which fewer reached a unit than were asked for."""
+    return Page(*await views.requests(tx, agency, office, short, cursor, limit))
+
+
+@get(
+    "/v1/reader-requests/{reader_request:uuid}",
+    verb="reader_asset.read",
+    operation="reader_request.read",
+    problems=[RequestNotFound],
+    tags=TAGS,
+)
+async def read_request(tx: InTx, reader_request: FromPath[UUID]) -> ReaderRequest:
+    """One line of a letter, and how many readers have come of it."""
+    return await views.request(tx, reader_request)
+
+
+@post(
+    "/v1/reader-requests/{reader_request:uuid}/allocate",
+    verb="reader_asset.allocate",
+    problems=[
+        *(RequestNotFound, Stale, RequestMoveImpossible),
+        *(SerialUnreadable, SerialsTaken, TooManySerials),
+    ],
+    status_code=200,
+    tags=TAGS,
+)
+async def allocate(
+    request: AnyRequest, tx: InTx, reader_request: FromPath[UUID], data: JSONBody[ReaderAllocation]
+) -> ReaderRequest:
+    """Grants readers: how many in all, and serials. If-Match: the request's version."""
+    return await service.allocate(tx, reader_request, if_match(request), data)
+
+
+@post(
+    "/v1/reader-requests/{reader_request:uuid}/withdraw",
+    verb="reader_asset.request",
+    operation="reader_request.withdraw",
+    problems=[RequestNotFound, Stale, RequestMoveImpossible],
+    status_code=200,
+    tags=TAGS,
+)
+async def withdraw(request: AnyRequest, tx: InTx, reader_request: FromPath[UUID]) -> ReaderRequest:
+    """Takes back a request for which nothing was granted yet. If-Match: its version."""
+    return await service.withdraw(tx, reader_request, if_match(request))
+
+
+@post(
+    "/v1/reader-assets/confirm",
+    verb="reader_asset.confirm",
+    problems=[UnitNeeded, UnitNotFound, AgencyNotFound],
+    status_code=200,
+    tags=TAGS,
+)
+async def confirm(tx: InTx, data: JSONBody[ReaderConfirmation]) -> ReaderConfirmationAnswer:
+    """A unit says which readers it holds, by serial; what lists do not know is kept, too."""
+    return await service.confirm(tx, data)
+
+
+@get(
+    "/v1/reader-assets",
+    verb="reader_asset.read",
+    operation="reader_asset.list",
+    problems=[CursorInvalid],
+    tags=TAGS,
+)
+async def list_assets(
+    tx: InTx,
+    agency: AgencyCode = None,
+    office: FromQuery[UUID | None] = None,
+    in_state: InState = None,
+    serial: Serial = None,
+    reader_request: FromQuery[UUID | None] = None,
+    unseen_since: FromQuery[datetime | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: Limit = 50,
+) -> Page[ReaderAsset]:
+    """Readers by serial. `serial`: how it begins; `unseen_since`: in service, unseen since."""
+    filters = _filters(agency, office, in_state, serial, reader_request, unseen_since)
+    return Page(*await views.assets(tx, filters, cursor, limit))
+
+
+def _filters(
+    agency: str | None,
+    office: UUID | None,
+    state: ReaderState | None,
+    serial: str | None,
+    request: UUID | None,
+    unseen_since: datetime | None,
+) -> Filters:
+    if unseen_since is not None and unseen_since.tzinfo is None:
+        unseen_since = unseen_since.replace(tzinfo=UTC)
+    return Filters(agency, office, state, serial, request, unseen_since)
+
+
+@get(
+    "/v1/reader-assets.csv",
+    verb="reader_asset.read",
+    operation="reader_asset.sheet",
+    media_type="text/csv",
+    opt={"uncompressed": True},
+    tags=TAGS,
+)
+async def assets_sheet(
+    request: AnyRequest,
+    agency: AgencyCode = None,
+    office: FromQuery[UUID | None] = None,
+    in_state: InState = None,
+    serial: Serial = None,
+    reader_request: FromQuery[UUID | None] = None,
+    unseen_since: FromQuery[datetime | None] = None,
+) -> Stream:
+    """The same as CSV (UTF-8 with BOM, Thai headings), all of it, streamed."""
+    filters = _filters(agency, office, in_state, serial, reader_request, unseen_since)
+    fetch = partial(_assets_page, filters)
+    return await _sheet(request, "readers", sheets.ASSETS, fetch)
+
+
+async def _assets_page(filters: Filters, tx: Any, after: str | None) -> Any:
+    return await views.assets(tx, filters, after, sheets.PAGE)
+
+
+@get(
+    "/v1/reader-assets/{reader_asset:uuid}",
+    verb="reader_asset.read",
+    problems=[AssetNotFound],
+    tags=TAGS,
+)
+async def read_asset(tx: InTx, reader_asset: FromPath[UUID]) -> ReaderAsset:
+    """One reader, and where a bridge saw it last."""
+    return await views.asset(tx, reader_asset)
+
+
+@get(
+    "/v1/reader-assets/{reader_asset:uuid}/history",
+    verb="reader_asset.read",
+    operation="reader_asset.history",
+    problems=[AssetNotFound],
+    tags=TAGS,
+)
+async def history(tx: InTx, reader_asset: FromPath[UUID]) -> Page[ReaderHappening]:
+    """What happened to a reader, the oldest first."""
+    return Page(await views.history(tx, reader_asset))
+
+
+@post(
+    "/v1/reader-assets/{reader_asset:uuid}/move",
+    verb="reader_asset.move",
+    problems=[AssetNotFound, Stale, AssetMoveImpossible],
+    status_code=200,
+    tags=TAGS,
+)
+async def move(
+    request: AnyRequest, tx: InTx, reader_asset: FromPath[UUID], data: JSONBody[ReaderMove]
+) -> ReaderAsset:
+    """Into service, broken, repaired, lost, found, returned, reissued. If-Match: its version."""
+    return await service.move(tx, reader_asset, if_match(request), data)
+
+
+@post(
+    "/v1/reader-fleet/import",
+    verb="reader_asset.import",
+    problems=[FileNotUnderstood, AgencyNotFound],
+    status_code=200,
+    tags=TAGS,
+)
+async def import_list(
+    tx: InTx,
+    body: RawBody,
+    kind: FromQuery[rows.Kind],
+    agency: AgencyCode = None,
+    preview: FromQuery[bool] = True,
+) -> ReaderImport:
+    """A list of at most 5,000 lines as CSV: looked at, or with `preview=false` applied.
+
+    `requests` (document, quantity, date), `readers` (serial, state, unit, …) or `confirmations`
+    (serial, unit); headings in Thai or English, UTF-8 or Windows-874. Longer ones by
+    `superapp import-readers`.
+    """
+    path = await asyncio.to_thread(_kept, body)
+    try:
+        return await importing.import_small(tx, path, kind, agency, name=_NAME, preview=preview)
+    except rows.NotAList as fault:
+        th, en = fault.args
+        raise FileNotUnderstood(reason_th=th, reason_en=en) from None
+    finally:
+        await asyncio.to_thread(path.unlink)
+
+
+def _kept(body: bytes) -> Path:
+    with tempfile.NamedTemporaryFile(prefix="superapp-", suffix=".csv", delete=False) as file:
+        file.write(body)
+    return Path(file.name)
+
+
+@get(
+    "/v1/reader-fleet/reconciliation",
+    verb="reader_asset.read",
+    operation="reader_fleet.reconcile",
+    problems=[CursorInvalid],
+    tags=TAGS,
+)
+async def reconcile(
+    tx: InTx,
+    by: FromQuery[By] = "request",
+    agency: AgencyCode = None,
+    office: FromQuery[UUID | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: Limit = 100,
+) -> Page[FleetLine]:
+    """What was asked for beside what is there, by letter's line or by unit, and the difference."""
+    return Page(*await views.reconciliation(tx, by, agency, office, cursor, limit))
+
+
+@get(
+    "/v1/reader-fleet/reconciliation.csv",
+    verb="reader_asset.read",
+    operation="reader_fleet.reconcile_sheet",
+    media_type="text/csv",
+    opt={"uncompressed": True},
+    tags=TAGS,
+)
+async def reconcile_sheet(
+    request: AnyRequest,
+    by: FromQuery[By] = "request",
+    agency: AgencyCode = None,
+    office: FromQuery[UUID | None] = None,
+) -> Stream:
+    """The same as CSV, streamed."""
+
+    async def fetch(tx: Any, after: str | None) -> Any:
+        return await views.reconciliation(tx, by, agency, office, after, sheets.PAGE)
+
+    return await _sheet(request, "reconciliation", sheets.LINES, fetch)
+
+
+@get(
+    "/v1/reader-fleet/differences",
+    verb="reader_asset.report",
+    operation="reader_fleet.differences",
+    problems=[CursorInvalid],
+    tags=TAGS,
+)
+async def differences(
+    tx: InTx,
+    kinds: Kinds = None,
+    agency: AgencyCode = None,
+    office: FromQuery[UUID | None] = None,
+    reader_request: FromQuery[UUID | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: Limit = 100,
+) -> Page[FleetDifference]:
+    """Serial by serial where lists, units and bridges do not agree: what is to be looked for."""
+    return Page(*await views.differences(tx, kinds, agency, office, reader_request, cursor, limit))
+
+
+@get(
+    "/v1/reader-fleet/differences.csv",
+    verb="reader_asset.report",
+    operation="reader_fleet.differences_sheet",
+    media_type="text/csv",
+    opt={"uncompressed": True},
+    tags=TAGS,
+)
+async def differences_sheet(
+    request: AnyRequest,
+    kinds: Kinds = None,
+    agency: AgencyCode = None,
+    office: FromQuery[UUID | None] = None,
+    reader_request: FromQuery[UUID | None] = None,
+) -> Stream:
+    """The same as CSV, streamed."""
+
+    async def fetch(tx: Any, after: str | None) -> Any:
+        return await views.differences(
+            tx, kinds, agency, office, reader_request, after, sheets.PAGE
+        )
+
+    return await _sheet(request, "differences", sheets.DIFFERENCES, fetch)
+
+
+@get(
+    "/v1/reader-fleet/report",
+    verb="reader_asset.report",
+    operation="reader_fleet.report",
+    tags=TAGS,
+)
+async def report(tx: InTx) -> FleetReport:
+    """The national picture: each agency's readers by state, asked for, distributed, seen lately."""
+    return await views.report(tx)
+
+
+@get(
+    "/v1/reader-fleet/report.csv",
+    verb="reader_asset.report",
+    operation="reader_fleet.report_sheet",
+    media_type="text/csv",
+    opt={"uncompressed": True},
+    tags=TAGS,
+)
+async def report_sheet(request: AnyRequest) -> Stream:
+    """The same as CSV: a line an agency, and the whole country."""
+
+    async def fetch(tx: Any, _: str | None) -> Any:
+        found = await views.report(tx)
+        return [*found.agencies, found.total], None
+
+    return await _sheet(request, "report", sheets.REPORT, fetch)
+
+
+async def _sheet(
+    request: AnyRequest, name: str, columns: tuple[str, ...], fetch: sheets.Fetch
+) -> Stream:
+    db: Database = request.app.state.db
+    found = await sheets.stream(db, request.user, logs.request_id.get(), columns, fetch)
+    return Stream(
+        found,
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="reader-{name}.csv"'},
+    )
+
+
+ROUTES = [
+    *(agencies, write_agency, request_readers, list_requests, read_request, allocate, withdraw),
+    *(confirm, list_assets, assets_sheet, read_asset, history, move, import_list),
+    *(reconcile, reconcile_sheet, differences, differences_sheet, report, report_sheet),
+]

@@ -1,0 +1,264 @@
+"""What the auditor asks of readings, over HTTP. Every question is an event."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request
+from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.response import Stream
+
+from api import logs
+from api.accounts.model import NoAccount
+from api.cursors import CursorInvalid
+from api.db import Database, Tx
+from api.edge import InTx, Page, admit_write, get
+from api.readers.model import Label, Purpose
+from api.readers.oversight import exporting, service
+from api.readers.oversight.problems import PeriodWrong, ReadingExportsBusy
+from api.readers.oversight.queries import Wanted
+from api.readers.oversight.views import Count, Crossing, DayAct, IncidentCount, Unused
+from api.readers.views import ReadingLine
+
+AnyRequest = Request[Any, Any, Any]
+Of = FromQuery[UUID | None]
+When = FromQuery[datetime | None]
+Cursor = FromQuery[str | None]
+Limit = Annotated[int, QueryParameter(ge=1, le=200)]
+Hours = Annotated[int, QueryParameter(ge=0, le=8760)]
+_LISTED = [CursorInvalid, PeriodWrong]
+
+
+@get(
+    "/v1/reading-audit/readings",
+    verb=service.AUDIT,
+    operation="reading_audit.readings",
+    problems=_LISTED,
+)
+async def readings(
+    tx: InTx,
+    officer: Of = None,
+    office: Of = None,
+    desk: Of = None,
+    purpose: FromQuery[Purpose | None] = None,
+    label: FromQuery[Label | None] = None,
+    used: FromQuery[bool | None] = None,
+    since: When = None,
+    until: When = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[ReadingLine]:
+    """Who read a card, where, for what, by what it arrived and whether it served; the newest
+    first. `officer` is an account; at most 92 days, without `since` the last 30."""
+    begin, end = service.period(tx, since, until)
+    wanted = Wanted(
+        since=begin,
+        until=end,
+        office=office,
+        account=officer,
+        purpose=purpose,
+        desk=desk,
+        label=label,
+        used=used,
+    )
+    return Page(*await service.readings(tx, wanted, cursor, limit))
+
+
+@get(
+    "/v1/readings.csv",
+    verb=service.AUDIT,
+    operation="reading_audit.export",
+    problems=[PeriodWrong, ReadingExportsBusy],
+    media_type="text/csv",
+    opt={"uncompressed": True},
+)
+async def export(
+    request: AnyRequest,
+    officer: Of = None,
+    office: Of = None,
+    desk: Of = None,
+    purpose: FromQuery[Purpose | None] = None,
+    label: FromQuery[Label | None] = None,
+    used: FromQuery[bool | None] = None,
+    since: When = None,
+    until: When = None,
+) -> Stream:
+    """The same as CSV (UTF-8 with BOM, Thai headings), streamed. That it was exported, by whom,
+    with which filters, is an event."""
+    db: Database = request.app.state.db
+    async with db.begin(request.user, logs.request_id.get()) as tx:
+        await admit_write(tx, service.AUDIT)
+        begin, end = service.period(tx, since, until)
+        wanted = Wanted(
+            since=begin,
+            until=end,
+            office=office,
+            account=officer,
+            purpose=purpose,
+            desk=desk,
+            label=label,
+            used=used,
+        )
+        found = exporting.Export(db, tx.actor, tx.request_id, wanted)
+        await found.begin(tx)
+    return Stream(
+        await found.open(),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="readings.csv"'},
+    )
+
+
+@get(
+    "/v1/reading-audit/face-differs",
+    verb=service.AUDIT,
+    operation="reading_audit.face_differs",
+    problems=_LISTED,
+)
+async def face_differs(
+    tx: InTx,
+    officer: Of = None,
+    office: Of = None,
+    since: When = None,
+    until: When = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[ReadingLine]:
+    """Readings of which the officer said that person and photograph differ."""
+    wanted = _wanted(tx, officer, office, since, until)
+    return Page(*await service.face_differs(tx, wanted, cursor, limit))
+
+
+@get(
+    "/v1/reading-audit/late",
+    verb=service.AUDIT,
+    operation="reading_audit.late",
+    problems=_LISTED,
+)
+async def late(
+    tx: InTx,
+    officer: Of = None,
+    office: Of = None,
+    since: When = None,
+    until: When = None,
+    hours: Hours = 24,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[ReadingLine]:
+    """Offline readings that came more than `hours` after the device says that it read them."""
+    wanted = _wanted(tx, officer, office, since, until)
+    return Page(*await service.late(tx, wanted, hours, cursor, limit))
+
+
+@get(
+    "/v1/reading-audit/counts",
+    verb=service.AUDIT,
+    operation="reading_audit.counts",
+    problems=_LISTED,
+)
+async def counts(
+    tx: InTx,
+    officer: Of = None,
+    office: Of = None,
+    purpose: FromQuery[Purpose | None] = None,
+    since: When = None,
+    until: When = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[Count]:
+    """Readings by officer, purpose and day in Bangkok, the newest day first."""
+    wanted = _wanted(tx, officer, office, since, until, purpose=purpose)
+    return Page(*await service.counts(tx, wanted, cursor, limit))
+
+
+@get(
+    "/v1/reading-audit/unused",
+    verb=service.AUDIT,
+    operation="reading_audit.unused",
+    problems=_LISTED,
+)
+async def unused(
+    tx: InTx,
+    officer: Of = None,
+    office: Of = None,
+    since: When = None,
+    until: When = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[Unused]:
+    """Readings to serve an order or identify a complainant that served nothing within the hour, by
+    officer and office, the most first. Which ones: `GET /v1/reading-audit/readings?used=false`."""
+    wanted = _wanted(tx, officer, office, since, until)
+    return Page(*await service.unused(tx, wanted, cursor, limit))
+
+
+@get(
+    "/v1/reading-audit/crossings",
+    verb=service.AUDIT,
+    operation="reading_audit.crossings",
+    problems=_LISTED,
+)
+async def crossings(
+    tx: InTx,
+    office: Of = None,
+    since: When = None,
+    until: When = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[Crossing]:
+    """The same card at two offices sooner than anybody gets from one to the other; at most 31 days.
+    Compared by keyed hashes: whose card it is, this does not tell."""
+    wanted = _wanted(tx, None, office, since, until, days=service.DAYS_CROSSING)
+    return Page(*await service.crossings(tx, wanted, cursor, limit))
+
+
+@get(
+    "/v1/reading-audit/officers/{account:uuid}/days/{day:str}",
+    verb=service.AUDIT,
+    operation="reading_audit.officer_day",
+    problems=[*_LISTED, NoAccount],
+)
+async def officer_day(
+    tx: InTx,
+    account: FromPath[UUID],
+    day: FromPath[date],
+    cursor: Cursor = None,
+    limit: Limit = 200,
+) -> Page[DayAct]:
+    """All that one officer did with card readers on one day in Bangkok, in its order: waiting for
+    cards, readings, what they served, documents seen, questions of an audit."""
+    return Page(*await service.day(tx, account, day, cursor, limit))
+
+
+@get(
+    "/v1/reading-audit/incidents",
+    verb=service.AUDIT,
+    operation="reading_audit.incidents",
+    problems=[PeriodWrong],
+)
+async def incidents(
+    tx: InTx, office: Of = None, since: When = None, until: When = None
+) -> list[IncidentCount]:
+    """Forks, rollbacks and replays by device and kind; each is in `GET /v1/bridge-incidents`."""
+    return await service.incidents(tx, _wanted(tx, None, office, since, until))
+
+
+def _wanted(
+    tx: Tx,
+    officer: UUID | None,
+    office: UUID | None,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    purpose: Purpose | None = None,
+    days: int = service.DAYS,
+) -> Wanted:
+    begin, end = service.period(tx, since, until, days)
+    return Wanted(since=begin, until=end, account=officer, office=office, purpose=purpose)
+
+
+ROUTES = [
+    *(readings, export, face_differs, late),
+    *(counts, unused, crossings, officer_day, incidents),
+]

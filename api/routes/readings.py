@@ -1,0 +1,86 @@
+"""Readings of the caller's own session: what was read, for some minutes, and what it proves."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from api.edge import InTx, Page, get, post, put
+from api.readers.problems import (
+    AboutNeeded,
+    DeskNotFound,
+    DeskWithoutReader,
+    FieldsNotAllowed,
+    PhotoGone,
+    PurposeNotOffline,
+    ReadingExists,
+    ReadingNotFound,
+    ReadingStale,
+    ReadingUsed,
+    TicketsTooMany,
+)
+from api.readers.readings import service, tickets
+from api.readers.views import IssueTickets, MatchFace, OfflineTicket, Reading, SeeDocument
+from api.sealed import Erased
+
+
+@get("/v1/readings", verb="reading.read", operation="reading.list")
+async def list_readings(
+    tx: InTx,
+    cursor: FromQuery[UUID | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+) -> Page[Reading]:
+    """The session's own readings, the newest first, without what was read."""
+    found = await service.mine(tx, cursor, limit)
+    return Page(found, str(found[-1].id) if len(found) == limit else None)
+
+
+@get("/v1/readings/{reading:uuid}", verb="reading.read", problems=[ReadingNotFound, Erased])
+async def read_reading(tx: InTx, reading: FromPath[UUID]) -> Reading:
+    """A reading of this session; `card` for fifteen minutes, or until it is used."""
+    return await service.read(tx, reading)
+
+
+@put(
+    "/v1/readings/{reading:uuid}",
+    verb="reading.see_document",
+    problems=[AboutNeeded, DeskNotFound, ReadingExists, ReadingNotFound],
+    status_code=200,
+)
+async def see_document(tx: InTx, reading: FromPath[UUID], data: JSONBody[SeeDocument]) -> Reading:
+    """No chip could be read (a foreigner, a minor, a proxy, a broken card): which document the
+    officer saw. No copy is taken."""
+    return await service.see_document(tx, reading, data)
+
+
+@post(
+    "/v1/readings/{reading:uuid}/face-match",
+    verb="reading.match_face",
+    problems=[PhotoGone, ReadingNotFound, ReadingStale, ReadingUsed],
+    status_code=200,
+)
+async def match_face(tx: InTx, reading: FromPath[UUID], data: JSONBody[MatchFace]) -> Reading:
+    """The officer compared person and photograph: an act of its own, in their name."""
+    return await service.match_face(tx, reading, data)
+
+
+@post(
+    "/v1/offline-tickets",
+    verb="offline_ticket.issue",
+    problems=[
+        AboutNeeded,
+        DeskNotFound,
+        DeskWithoutReader,
+        FieldsNotAllowed,
+        PurposeNotOffline,
+        TicketsTooMany,
+    ],
+)
+async def issue_tickets(tx: InTx, data: JSONBody[IssueTickets]) -> list[OfflineTicket]:
+    """Tickets of the caller's, for the device at a desk, for when the line is cut."""
+    return await tickets.issue(tx, data)
+
+
+ROUTES = [list_readings, read_reading, see_document, match_face, issue_tickets]

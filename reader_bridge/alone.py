@@ -1,0 +1,66 @@
+"""One running program for one folder: a second one would look to the server like a stolen key.
+
+The lock is the operating system's, so it ends with the process, however that ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from reader_bridge.folder import Unusable, make
+
+FILE: Final = "running.lock"
+
+
+class Running(Unusable):
+    """Another process of this PC has the folder."""
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Raises `Running`, and `Unusable` where the folder cannot be written."""
+    make(folder)
+    try:
+        handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Unusable(f"{folder / FILE}: {error.strerror}") from None
+    try:
+        try:
+            _lock(handle)
+        except OSError:
+            raise Running(
+                "โปรแกรมกำลังทำงานอยู่แล้วในเครื่องนี้ กรุณาหยุดบริการก่อน "
+                f"(the bridge runs already for {folder}; stop the service first)"
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def runs(folder: Path) -> bool:
+    """Whether a process of this PC serves this folder now."""
+    if not (folder / FILE).exists():
+        return False
+    try:
+        with alone(folder):
+            return False
+    except Running:
+        return True
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int) -> None:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,147 @@
+"""The fall-back: the same messages, each exchange one request and one answer.
+
+Never two at once, and none is given up for another: a hello that arrives late would tell an older
+end of the chain than the server has by then, which is what a copied device looks like. So the
+server is let wait for long only while no card is waited for.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import httpx
+import msgspec
+
+from reader_bridge import messages
+from reader_bridge.line import Busy, Over, Stuck, Unknown
+from reader_bridge.messages import (
+    Challenge,
+    Exchange,
+    FromBridge,
+    FromServer,
+    NotUnderstood,
+)
+
+if TYPE_CHECKING:
+    from reader_bridge.link import Link
+
+log = logging.getLogger("reader_bridge.link")
+IDLE_WAIT_S: Final = 20
+BUSY_WAIT_S: Final = 1
+"""So long the server waits for something to say while a card may come at any moment."""
+ANSWER_S: Final = 15.0
+MOST: Final = 50
+TOO_MUCH: Final = {429, 500, 502, 503, 504}
+
+
+class _Answer(msgspec.Struct):
+    challenge: Challenge
+    messages: list[msgspec.Raw]
+
+
+async def hold(link: Link) -> None:
+    """Talks until a WebSocket is to be tried again, or the line breaks. Raises `Busy`, `Stuck`,
+    what `Link.heard` raises, OSError, httpx.HTTPError, ImportError."""
+    async with httpx.AsyncClient(
+        base_url=link.configuration.server.rstrip("/"),
+        verify=link.tls(),
+        proxy=link.configuration.proxy or None,
+        timeout=IDLE_WAIT_S + ANSWER_S,
+        headers={"User-Agent": f"superapp-reader-bridge/{link.software}"},
+    ) as http:
+        first, fetched, challenge = True, False, await fetch_challenge(http)
+        began, turned = time.monotonic(), False
+        while not turned and (link.agent.busy or time.monotonic() < link.http_until):
+            link.fresh.clear()
+            said: list[FromBridge] = [] if first else link.outgoing(MOST)
+            if not first and not said and not link.agent.busy and link.rotation.due():
+                said, turned = [link.rotation.offer(challenge.challenge)], True
+            wait = 0 if first or said else BUSY_WAIT_S if link.agent.busy else IDLE_WAIT_S
+            try:
+                answer = await exchange(link, http, challenge, said, wait)
+            finally:
+                if turned:
+                    link.rotation.offered()
+            if answer is None:
+                if fetched:
+                    raise Stuck("the server takes no challenge of its own")
+                challenge, first, fetched = await fetch_challenge(http), True, True
+                continue
+            fetched = False
+            challenge, heard = answer
+            if first:
+                if not heard:
+                    raise Stuck("no welcome")
+                link.begun(heard.pop(0), "HTTP")
+                first = False
+            for message in heard:
+                link.heard(message)
+            if time.monotonic() - began > 60:
+                link.steady()
+
+
+async def fetch_challenge(http: httpx.AsyncClient) -> Challenge:
+    """Raises `Busy`, `Stuck`, httpx.HTTPError."""
+    answer = await http.get("/v1/bridge/challenge")
+    _refused(answer)
+    try:
+        found = messages.from_server(answer.content)
+    except NotUnderstood:
+        raise Stuck("it is not our server that answers: a proxy, or a sign-in page?") from None
+    if not isinstance(found, Challenge):
+        raise Stuck("the server speaks another protocol; update this program")
+    return found
+
+
+async def exchange(
+    link: Link,
+    http: httpx.AsyncClient,
+    challenge: Challenge,
+    said: list[FromBridge],
+    wait_s: int,
+) -> tuple[Challenge, list[FromServer]] | None:
+    """The next challenge and what the server says; None where this challenge is over, as after a
+    PC has slept. Raises `Over`, `Unknown`, `Busy`, `Stuck`, httpx.HTTPError."""
+    body = Exchange(hello=link.hello(challenge), messages=said, wait_s=wait_s)
+    answer = await http.post(
+        "/v1/bridge/exchange",
+        content=messages.encode(body),
+        headers={"Content-Type": "application/json"},
+    )
+    if _code(answer) == "readers/challenge-over":
+        return None
+    _refused(answer)
+    try:
+        found = msgspec.json.decode(answer.content, type=_Answer)
+    except msgspec.MsgspecError:
+        raise Stuck("it is not our server that answers: a proxy, or a sign-in page?") from None
+    heard = []
+    for one in found.messages:
+        try:
+            heard.append(messages.from_server(bytes(one)))
+        except NotUnderstood as error:
+            log.warning("the server said something unknown (%s)", error)
+    return found.challenge, heard
+
+
+def _refused(answer: httpx.Response) -> None:
+    """Only the server's own word counts: a proxy has its own 401 and 403."""
+    code = _code(answer)
+    if code == "readers/bridge-unknown":
+        raise Unknown("the server does not know this device; enrol it anew")
+    if code in ("readers/bridge-ended", "readers/bridge-forked"):
+        raise Over(f"the server has ended this device ({_code(answer, 'title')}); enrol it anew")
+    if answer.status_code in TOO_MUCH:
+        raise Busy(f"HTTP {answer.status_code}")
+    answer.raise_for_status()
+
+
+def _code(answer: httpx.Response, name: str = "code") -> str:
+    if answer.status_code < 400:
+        return ""
+    with suppress(ValueError, AttributeError):
+        return str(answer.json().get(name, ""))
+    return ""

@@ -1,0 +1,197 @@
+"""A desk PC becomes a device: it shows a code and a fingerprint, an officer approves both."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+import httpx
+import msgspec
+
+from reader_bridge import folder, keys, messages
+from reader_bridge.alone import alone
+from reader_bridge.folder import Configuration, Unusable
+from reader_bridge.journal import Journal
+from reader_bridge.messages import Enrolment, Kind, SealingKey
+
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """The server did not take this PC; the text says why."""
+
+
+class Begun(msgspec.Struct, kw_only=True):
+    """What the PC shows (RFC 8628 §3.2)."""
+
+    device_code: str
+    user_code: str
+    fingerprint: str
+    verification_uri: str
+    expires_in: int
+    interval: int
+
+
+class Granted(msgspec.Struct, kw_only=True):
+    device: UUID
+    audience: str
+    office: str
+    name: str
+    key: SealingKey
+
+
+def enrol(
+    where: Path,
+    server: str,
+    *,
+    name: str,
+    audience: str = "",
+    software: str,
+    show: Callable[[Begun], None],
+    in_file: bool = False,
+    ca_file: str = "",
+    proxy: str = "",
+    pause: Callable[[float], None] = time.sleep,
+) -> Configuration:
+    """Asks, shows, waits until somebody has decided, and writes the folder. A key, a journal and a
+    configuration from before are replaced only by success. Raises `Refused`, `folder.Unusable`
+    (also while the service runs), `httpx.HTTPError`."""
+    server = _address(server)
+    with alone(where):
+        device = keys.make(where, "enrolling", in_file=in_file)
+        try:
+            granted = _ask(
+                where, device, server, name, audience, software, show, ca_file, proxy, pause
+            )
+        except BaseException:
+            keys.forget(where, "enrolling")
+            raise
+        device = keys.promote(where, "enrolling")
+        keys.forget(where, "next")
+        journal = Journal(where, device, new=True)
+        journal.remember_key(granted.key)
+        journal.close()
+        found = Configuration(
+            server=server,
+            device=granted.device,
+            audience=granted.audience,
+            office=granted.office,
+            name=granted.name,
+            ca_file=ca_file,
+            proxy=proxy,
+        )
+        folder.save(where, found)
+    return found
+
+
+def _ask(
+    where: Path,
+    device: keys.Device,
+    server: str,
+    name: str,
+    audience: str,
+    software: str,
+    show: Callable[[Begun], None],
+    ca_file: str,
+    proxy: str,
+    pause: Callable[[float], None],
+) -> Granted:
+    try:
+        tls = ssl.create_default_context(cafile=ca_file or None)
+    except OSError as error:
+        raise Unusable(f"{ca_file}: {error.strerror or error}") from None
+    with httpx.Client(base_url=server, verify=tls, proxy=proxy or None, timeout=20) as http:
+        body = Enrolment(
+            audience=audience or server,
+            public_key=device.public,
+            name=(name or socket.gethostname() or "PC")[:200],
+            platform=f"{platform.system()} {platform.release()}"[:200] or "?",
+            software=software,
+            key_protection=device.protection,
+            at=datetime.now(UTC),
+        )
+        signed = messages.sign(device.private, Kind.enrolment, body)
+        begun = _read(
+            _said(http.post("/v1/bridges/enrolments", content=messages.encode(signed))), Begun
+        )
+        if begun.fingerprint.split() != messages.fingerprint(device.public).split():
+            raise Refused(
+                "ลายนิ้วมือกุญแจที่แม่ข่ายตอบไม่ตรงกับเครื่องนี้ อาจมีผู้แทรกกลาง "
+                "(the server answers for another key than ours: somebody may stand in between)"
+            )
+        show(begun)
+        return _wait(http, begun, pause)
+
+
+def _address(server: str) -> str:
+    """Raises `Unusable`. Without TLS only to this very machine."""
+    try:
+        url = httpx.URL(server.strip())
+    except (httpx.InvalidURL, TypeError):
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise Unusable(f"{server!r} is no address: https://…")
+    if url.scheme == "http" and url.host not in ("localhost", "127.0.0.1", "::1"):
+        raise Unusable(
+            "ต้องใช้ https:// เท่านั้น (https:// only; http:// reaches no further than this PC)"
+        )
+    if url.path not in ("", "/") or url.query or url.fragment or url.userinfo:
+        raise Unusable(f"{server!r}: the server's name alone, nothing after it")
+    return str(url).rstrip("/")
+
+
+def _wait(http: httpx.Client, begun: Begun, pause: Callable[[float], None]) -> Granted:
+    until, interval = time.monotonic() + begun.expires_in, float(begun.interval)
+    while time.monotonic() < until:
+        pause(interval)
+        try:
+            answer = http.post(
+                "/v1/bridges/enrolments/token", json={"device_code": begun.device_code}
+            )
+        except httpx.TransportError:
+            interval = min(60.0, interval * 2)  # RFC 8628 §3.5
+            continue
+        if answer.status_code == 200:
+            return _read(answer.content, Granted)
+        error = _error(answer)
+        if error == "slow_down":
+            interval += 5
+        elif error != "authorization_pending" and answer.status_code < 500:
+            raise Refused(_sentence(answer))
+    raise Refused("หมดเวลา ไม่มีผู้อนุมัติ (nobody approved it in time)")
+
+
+def _said(answer: httpx.Response) -> bytes:
+    if answer.status_code != 200:
+        raise Refused(_sentence(answer))
+    return answer.content
+
+
+def _read(content: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(content, type=shape)
+    except msgspec.MsgspecError:
+        raise Refused(
+            "ผู้ตอบไม่ใช่แม่ข่ายของระบบนี้ (it is not our server that answers: a proxy, a sign-in page?)"
+        ) from None
+
+
+def _error(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json().get("error", ""))
+    except ValueError:
+        return ""
+
+
+def _sentence(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["title"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {answer.status_code}"

@@ -1,0 +1,137 @@
+"""Where a bridge keeps what it is: one folder, one configuration file, nobody else's to read.
+
+`bridge.toml` is for people and holds no secret; `journal.sqlite` is the device's own (`journal`);
+the key lies in the operating system's store, or beside them as `device.key` (`keys`).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+CONFIGURATION = "bridge.toml"
+
+
+class Unusable(Exception):
+    """The sentence says what is wrong with the folder, and what to do."""
+
+
+class Configuration(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`server`: its public address. `device`, `audience`, `office`, `name`: as it was approved.
+
+    `ca_file`: a certificate authority of the ministry's own; `proxy`: for the way out.
+    """
+
+    server: Annotated[str, Meta(pattern=r"^https?://[^\s/]+")]
+    device: UUID | None = None
+    audience: str = ""
+    office: str = ""
+    name: str = ""
+    ca_file: str = ""
+    proxy: str = ""
+
+
+def default() -> Path:
+    """Where the program looks when nothing is said: `SUPERAPP_BRIDGE_DIR`, or the system's place
+    for a service's data."""
+    if said := os.environ.get("SUPERAPP_BRIDGE_DIR"):
+        return Path(said)
+    if sys.platform == "win32":
+        return Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "SuperAppReaderBridge"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "superapp-reader-bridge"
+    if os.geteuid() == 0:
+        return Path("/var/lib/superapp-reader-bridge")
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "superapp-reader-bridge"
+
+
+def make(folder: Path) -> None:
+    """There, and nobody else's to read. Raises `Unusable`."""
+    try:
+        if sys.platform == "win32":
+            if not folder.exists():
+                folder.mkdir(parents=True)
+                shut(folder)
+        else:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if folder.stat().st_mode & 0o077:
+                folder.chmod(0o700)
+    except OSError as error:
+        raise Unusable(f"{folder}: {error.strerror}") from None
+
+
+def shut(folder: Path) -> None:
+    """Windows lets every user read below ProgramData: only SYSTEM, administrators and whoever runs
+    this keep their rights here, by number, for their names are translated. Raises `Unusable`."""
+    us = f"{os.environ.get('USERDOMAIN', '.')}\\{os.environ.get('USERNAME', '')}"
+    rights = [f"{who}:(OI)(CI)F" for who in ("*S-1-5-18", "*S-1-5-32-544", us)]
+    done = subprocess.run(
+        ["icacls", str(folder), "/inheritance:r", "/grant:r", *rights],
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Unusable(f"{folder}: icacls could not close it to other users; run as administrator")
+
+
+def sync(folder: Path) -> None:
+    """What was renamed or deleted in there has outlived a power cut. Windows does that by itself.
+    Raises OSError."""
+    if sys.platform != "win32":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def load(folder: Path) -> Configuration:
+    """Raises `Unusable` where there is none, or it cannot be understood."""
+    path = folder / CONFIGURATION
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=Configuration)
+    except FileNotFoundError:
+        raise Unusable(f"{path} is not there: run `reader-bridge enrol --server URL`") from None
+    except OSError as error:
+        raise Unusable(f"{path}: {error.strerror}") from None
+    except msgspec.MsgspecError as error:
+        raise Unusable(f"{path}: {error}") from None
+
+
+def save(folder: Path, configuration: Configuration) -> None:
+    """Whole or not at all. Raises `Unusable`."""
+    said = msgspec.to_builtins(configuration)
+    lines = [f"{name} = {_quoted(str(value))}\n" for name, value in said.items() if value]
+    write_private(folder / CONFIGURATION, "".join(lines).encode())
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """A file that nobody else may read, on the disk when this returns. Raises `Unusable`."""
+    make(path.parent)
+    beside = ""
+    try:
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(beside).replace(path)
+        sync(path.parent)
+    except OSError as error:
+        if beside:
+            Path(beside).unlink(missing_ok=True)
+        raise Unusable(f"{path}: {error.strerror}") from None
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; JSON's escapes are a subset of its own."""
+    return msgspec.json.encode(text).decode()

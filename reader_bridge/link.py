@@ -1,0 +1,260 @@
+"""The line to the server: outbound only, over a WebSocket, and by HTTP where no WebSocket passes.
+
+The bridge opens no port. A line that breaks is made again after a random while that grows: after an
+outage the whole fleet comes back spread over minutes, one PC with a loose cable within seconds.
+What was stated goes out in order from the journal, and again until its receipt is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import platform
+import random
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from reader_bridge import by_http, by_socket, messages
+from reader_bridge.agent import Agent
+from reader_bridge.folder import Configuration, Unusable
+from reader_bridge.line import Blocked, Busy, Over, Stuck, Unknown
+from reader_bridge.messages import (
+    Challenge,
+    Ended,
+    FromBridge,
+    FromServer,
+    Hello,
+    Kind,
+    Missing,
+    NotTaken,
+    Photographed,
+    ReaderSeen,
+    ReadersNow,
+    Receipt,
+    Signed,
+    Stated,
+    Welcome,
+)
+from reader_bridge.rotation import Rotation
+from reader_bridge.store import Damaged
+
+log = logging.getLogger("reader_bridge.link")
+FIRST_RETRY_S: Final = 1.0
+LONGEST_RETRY_S: Final = 300.0
+"""The fleet's reconnects are spread over this when an outage was long."""
+STEADY_S: Final = 60.0
+"""So long a line must have held to count as none that breaks at once."""
+SPREAD: Final = 6
+"""A server that goes, or has too much to do, is tried as after so many failures: within 64 s, or in
+what its last welcome said (`spread_s`). Ten thousand others may have lost their line in the same
+moment; a server greets some 200 a second."""
+SELDOM: Final = 16
+"""As after so many failures: within five minutes."""
+HTTP_FOR_S: Final = 600.0
+"""So long the fall-back is kept to before a WebSocket is tried again."""
+QUEUE: Final = 200
+AGAIN: Final = 5
+"""So often one statement may be asked for on one connection."""
+SKEW: Final = timedelta(minutes=5)
+
+
+class Link:
+    """Keeps the line up until it is cancelled. `readers` are those that are attached now."""
+
+    def __init__(
+        self, configuration: Configuration, agent: Agent, rotation: Rotation, software: str
+    ) -> None:
+        self.configuration, self.agent, self.rotation = configuration, agent, rotation
+        self.journal, self.software = agent.stating.journal, software
+        self.starts = 0
+        self.readers: Callable[[], Iterable[ReaderSeen]] = tuple
+        self.fresh = asyncio.Event()
+        self.http_until = 0.0
+        self.unanswered = 0
+        self._out: deque[FromBridge] = deque(maxlen=QUEUE)
+        self._readers_due = False
+        self._sent = 0
+        self._asked_again: dict[int, int] = {}
+        self._tries = 0
+        self._spread = SPREAD
+        agent.say, agent.stated = self.say, self.fresh.set
+
+    def say(self, message: FromBridge) -> None:
+        """Queues what is worth saying only now; of too much the oldest is lost."""
+        if isinstance(message, ReadersNow):
+            self._readers_due = True  # those that are there when it is sent
+        else:
+            self._out.append(message)
+        self.fresh.set()
+
+    async def run(self) -> None:
+        """Raises `Over`, and `Damaged` for a journal that is; everything else is tried again."""
+        while True:
+            began = time.monotonic()
+            try:
+                if began >= self.http_until:
+                    await by_socket.hold(self)
+                else:
+                    await by_http.hold(self)
+            except (Over, Damaged) as error:
+                self.note("ended", str(error))
+                self.note("connected", "")
+                raise
+            except Unknown as error:
+                if not self.rotation.unknown():
+                    # Perhaps the server alone is set up wrong: a fleet must not end of that.
+                    log.error("not known to the server; trying again seldom")
+                    self.note("ended", str(error))
+                    self._tries = SELDOM
+            except Blocked as error:
+                log.warning("no WebSocket passes; going on by HTTP")
+                self.http_until = time.monotonic() + HTTP_FOR_S
+                self.note("error", f"WebSocket: {error}")
+            except Exception as error:  # whatever a network, a proxy or a disk comes up with
+                log.warning("line broken: %s", type(error).__name__)
+                self.note("error", f"{type(error).__name__}: {error}")
+                if isinstance(error, Busy):
+                    self._tries = max(self._tries, self._spread)
+            if time.monotonic() - began > STEADY_S:
+                self._tries = min(self._tries, self._spread)
+            self.note("connected", "")
+            await asyncio.sleep(self.pause())
+
+    def pause(self) -> float:
+        """Seconds until the next try, at random: up to 1, 2, 4 … 300."""
+        longest = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2**self._tries)
+        self._tries = min(self._tries + 1, SELDOM)
+        return random.uniform(0, longest)  # noqa: S311 - spreads, hides nothing
+
+    # -- what both ways of talking need ----------------------------------------------------------
+
+    def hello(self, challenge: Challenge) -> Signed:
+        drift = abs(datetime.now(UTC) - challenge.at)
+        self.note("clock", f"{drift.total_seconds():.0f}" if drift > SKEW else "")
+        sequence, head = self.journal.end()
+        identity, signer = self.agent.stating.identity, self.rotation.signer
+        self._readers_due = False
+        said = Hello(
+            audience=identity.audience,
+            challenge=challenge.challenge,
+            device=identity.device,
+            boot=identity.boot,
+            starts=self.starts,
+            sequence=sequence,
+            head=head,
+            software=self.software,
+            platform=f"{platform.system()} {platform.release()} {platform.machine()}"[:200],
+            key_protection=signer.protection,
+            at=datetime.now(UTC),
+            readers=list(self.readers())[:64],
+        )
+        return messages.sign(signer.private, Kind.hello, said)
+
+    def begun(self, welcome: FromServer, by: str) -> None:
+        """Raises as `heard` does, and as the journal."""
+        if not isinstance(welcome, Welcome):
+            self.heard(welcome)
+            raise Stuck("no welcome")
+        self.rotation.welcomed()
+        if not self.journal.settle_until(welcome.sequence, welcome.head):
+            raise Over(
+                "ประวัติของเครื่องนี้ไม่ตรงกับแม่ข่าย กรุณาลงทะเบียนใหม่ (what this device has stated is "
+                "not what the server has of it: one of them was put back to an older state; "
+                "enrol it anew)"
+            )
+        self.journal.remember_key(welcome.key)
+        self.agent.stating.key = welcome.key
+        self._sent = welcome.sequence
+        self._spread = math.ceil(math.log2(welcome.spread_s))
+        self._asked_again.clear()
+        self.unanswered = 0
+        kept = [message for message in self._out if isinstance(message, Photographed)]
+        self._out = deque(kept, QUEUE)  # how far an intent was is told anew when it is armed anew
+        self.fresh.set()
+        self.note("connected", f"{datetime.now(UTC).isoformat(timespec='seconds')} {by}")
+        self.note("error", "")
+        self.note("ended", "")
+        log.info("connected by %s", by)
+
+    def steady(self) -> None:
+        """The line has held for a while."""
+        self._tries = 0
+
+    def outgoing(self, limit: int = 50) -> list[FromBridge]:
+        """What is to be sent now, statements first. Raises as the journal does."""
+        found: list[FromBridge] = list(self._unsent(limit))
+        if self._readers_due and len(found) < limit:
+            self._readers_due = False
+            found.append(ReadersNow(list(self.readers())[:64]))
+        while self._out and len(found) < limit:
+            found.append(self._out.popleft())
+        if len(found) == limit:
+            self.fresh.set()  # there may be more
+        return found
+
+    def _unsent(self, limit: int) -> list[Stated]:
+        found = self.journal.waiting(self._sent, limit)
+        if found:
+            self._sent = found[-1].sequence
+        return [one.stated for one in found]
+
+    def heard(self, message: FromServer) -> None:
+        """Raises `Over`, `Unknown`, `Stuck`, and as the journal does."""
+        match message:
+            case Receipt(sequence=sequence, sha256=sha256):
+                if not self.journal.settle(sequence, sha256):
+                    raise Over("the server has a statement of this number that is not ours")
+                if message.refused:
+                    log.warning("statement %d refused: %s", sequence, message.refused)
+                self.agent.heard(message)
+            case Missing(sequence=sequence):
+                self._send_again(sequence)
+            case Ended(code="elsewhere"):
+                raise Busy("this device has connected from elsewhere")
+            case Ended(code="unknown"):
+                raise Unknown(_ended("unknown"))
+            case Ended(code=code):
+                raise Over(_ended(code))
+            case NotTaken(code=code):
+                log.warning("not taken: %s", code)
+            case Welcome(key=key):  # every answer by HTTP begins with one
+                self.agent.stating.key = key
+                self.journal.remember_key(key)
+            case _:
+                self.agent.heard(message)
+
+    def _send_again(self, sequence: int) -> None:
+        first = self.journal.waiting(limit=1)
+        if not first or first[0].sequence > sequence:
+            raise Over("the server lacks a statement that is not here any more; enrol anew")
+        if self._sent < sequence:
+            return  # it is on its way already
+        self._asked_again[sequence] = self._asked_again.get(sequence, 0) + 1
+        if self._asked_again[sequence] > AGAIN:
+            raise Stuck("the server does not take statement after statement")
+        self._sent = sequence - 1
+        self.fresh.set()
+
+    def tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.configuration.ca_file or None)
+
+    def note(self, name: str, value: str) -> None:
+        """For `reader-bridge status`; never what was read, and never worth a fault."""
+        with suppress(Unusable):
+            self.journal.note(name, value)
+
+
+def _ended(code: str) -> str:
+    thai = {"frozen": "ระงับ", "revoked": "เพิกถอน"}.get(code)
+    if thai is None:
+        return f"แม่ข่ายไม่รู้จักเครื่องนี้ กรุณาลงทะเบียนใหม่ (not known to the server: {code}; enrol it anew)"
+    return (
+        f"แม่ข่าย{thai}เครื่องนี้แล้ว กรุณาติดต่อผู้ดูแลและลงทะเบียนใหม่ "
+        f"(this device is {code}; ask who looks after it, then enrol it anew)"
+    )

@@ -1,0 +1,438 @@
+"""What a bridge and the server say to each other, over the WebSocket or the HTTP fall-back.
+
+Every message is one JSON object with its kind in `type`. What counts as evidence is not the message
+but the signed body inside it: `Signed.body` holds the very bytes that were signed (Ed25519, RFC
+8032), so nothing has to be made canonical. What was read from a card travels sealed to the server's
+key (HPKE base mode, RFC 9180: DHKEM(X25519), HKDF-SHA256, AES-256-GCM), bound by `info` to the
+intent, or the ticket, and to the device. The API imports this file; it imports nothing of the API.
+
+Order on a connection: the server's `Challenge`, the bridge's `Greeting`, the server's `Welcome`
+(or `Ended`), then both as it comes. docs/reader-protocol.md tells it with examples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, TypeVar
+from uuid import UUID
+
+import msgspec
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from msgspec import Meta
+
+from reader_bridge.fields import Fault, Field
+
+VERSION: Final = 1
+SUBPROTOCOL: Final = "superapp-bridge.1"
+LARGEST: Final = 64 * 1024
+"""Of one message, bytes. A photograph is 5,118 bytes before it is sealed."""
+FIRST_LARGEST: Final = 16 * 1024
+"""Of a message before the bridge is known."""
+GENESIS: Final = bytes(32)
+"""The `previous` of a device's first statement."""
+MAP_DESK: Final = "map_desk"
+"""The purpose of an intent that only asks where a card is put in; nothing is read."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Moment = Annotated[datetime, Meta(tz=True)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+T = TypeVar("T")
+
+
+class Kind(StrEnum):
+    """What a signature is for: one for one thing is none for another."""
+
+    enrolment = "enrolment"
+    hello = "hello"
+    statement = "statement"
+    photo = "photo"
+    rotation = "rotation"
+
+
+class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`body`: JSON exactly as it was signed; both are base64 on the wire."""
+
+    body: Annotated[bytes, Meta(max_length=16 * 1024)]
+    signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
+
+    @property
+    def sha256(self) -> bytes:
+        return hashlib.sha256(self.body).digest()
+
+
+class NotSigned(Exception):
+    """The signature does not stand, or what it is over cannot be read."""
+
+
+def sign(key: Ed25519PrivateKey, kind: Kind, body: msgspec.Struct) -> Signed:
+    text = msgspec.json.encode(body)
+    return Signed(text, signature(key, kind, text))
+
+
+def signature(key: Ed25519PrivateKey, kind: Kind, body: bytes) -> bytes:
+    return key.sign(_context(kind) + body)
+
+
+def opened(key: Ed25519PublicKey, kind: Kind, signed: Signed, shape: type[T]) -> T:
+    """The body of `signed` as `shape`. Raises `NotSigned`."""
+    try:
+        key.verify(signed.signature, _context(kind) + signed.body)
+        return msgspec.json.decode(signed.body, type=shape)
+    except (InvalidSignature, msgspec.MsgspecError, RecursionError):
+        raise NotSigned() from None
+
+
+def _context(kind: Kind) -> bytes:
+    return f"superapp-bridge/{VERSION}/{kind}\0".encode()
+
+
+def fingerprint(public_key: bytes) -> str:
+    """What two people compare: 20 of the key's SHA-256's hexadecimal digits, in groups of four."""
+    digits = hashlib.sha256(public_key).hexdigest()[:20].upper()
+    return " ".join(digits[i : i + 4] for i in range(0, 20, 4))
+
+
+# --- sealing to the server ----------------------------------------------------------------------
+
+
+class SealingKey(msgspec.Struct, frozen=True):
+    """The server's X25519 public key."""
+
+    kid: Name
+    public: Hash
+
+
+class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`blob`: encapsulated key and ciphertext, to the server's key `kid`."""
+
+    kid: Name
+    blob: Annotated[bytes, Meta(max_length=16 * 1024)]
+
+    @property
+    def sha256(self) -> bytes:
+        return hashlib.sha256(self.blob).digest()
+
+
+What = Literal["text", "photo"]
+
+
+class NotOpened(Exception):
+    """Sealed to another key, for another intent or device, or changed on the way."""
+
+
+_SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
+def seal(key: SealingKey, value: bytes, what: What, of: UUID, device: UUID) -> Sealed:
+    """`value` for the server alone; `of` is the intent, or the ticket, that it was read for."""
+    public = X25519PublicKey.from_public_bytes(key.public)
+    return Sealed(key.kid, _SUITE.encrypt(value, public, info=_info(what, of, device)))
+
+
+def unseal(key: X25519PrivateKey, sealed: Sealed, what: What, of: UUID, device: UUID) -> bytes:
+    """Raises `NotOpened`."""
+    try:
+        return _SUITE.decrypt(sealed.blob, key, info=_info(what, of, device))
+    except (InvalidTag, ValueError):
+        raise NotOpened() from None
+
+
+def _info(what: str, of: UUID, device: UUID) -> bytes:
+    return f"superapp-reading/{VERSION}/{what}/{of}/{device}".encode()
+
+
+# --- what is signed -----------------------------------------------------------------------------
+
+Protection = Literal["os-key-store", "file"]
+"""Where the device's private key lies."""
+
+
+class Enrolment(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Asks to become a device; signed with the key that it presents."""
+
+    audience: Name
+    public_key: Hash
+    name: Name
+    platform: Name
+    software: Name
+    key_protection: Protection
+    at: Moment
+
+
+class ReaderSeen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A reader as PC/SC names it. Its index may change; a serial number, where told, does not."""
+
+    name: Name
+    serial: Annotated[str, Meta(max_length=100)] | None = None
+    model: Annotated[str, Meta(max_length=200)] | None = None
+
+
+Readers = Annotated[list[ReaderSeen], Meta(max_length=64)]
+
+
+class Hello(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Who connects, and where its chain stands. `starts` counts the program's starts, `boot` names
+    this one: of two devices with one key, one is found out by them at once."""
+
+    audience: Name
+    challenge: Hash
+    device: UUID
+    boot: UUID
+    starts: Count
+    sequence: Count
+    head: Hash
+    software: Name
+    platform: Name
+    key_protection: Protection
+    at: Moment
+    readers: Readers = []
+
+
+class Statement(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """That this device saw a card in `reader` answer with what `payload_sha256` is the hash of.
+
+    One of `intent` and `ticket` is set. `waited_ms`: from learning of the intent (or the ticket's
+    use) to the insertion, by the device's monotonic clock; never negative, for a card that already
+    lay there does not count. Times are the device's claims. A statement for `map_desk` has no card
+    data: `atr`, `chip_serial` and `payload_sha256` are empty.
+    """
+
+    version: Literal[1] = 1
+    audience: Name
+    intent: UUID | None = None
+    ticket: UUID | None = None
+    nonce: Hash
+    purpose: Name
+    device: UUID
+    reader: Name
+    boot: UUID
+    sequence: Annotated[int, Meta(ge=1, le=2**53)]
+    previous: Hash
+    waited_ms: Count
+    inserted_at: Moment
+    read_at: Moment
+    atr: Annotated[bytes, Meta(max_length=36)] = b""
+    chip_serial: Annotated[bytes, Meta(max_length=32)] = b""
+    payload_sha256: Annotated[bytes, Meta(max_length=32)] = b""
+    key_protection: Protection
+
+
+class PhotoStatement(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The photograph of the reading that statement `sequence` tells of; passed on, never stored."""
+
+    device: UUID
+    intent: UUID
+    sequence: Annotated[int, Meta(ge=1, le=2**53)]
+    payload_sha256: Hash
+
+
+class Rotation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A new key for a device: signed by the old one, and by the new one as proof of having it."""
+
+    audience: Name
+    device: UUID
+    challenge: Hash
+    public_key: Hash
+    key_protection: Protection
+
+
+# --- from the server ----------------------------------------------------------------------------
+
+
+class Challenge(msgspec.Struct, frozen=True, tag="challenge"):
+    """The first word on a connection. `at` tells a desk PC how wrong its clock is."""
+
+    challenge: Hash
+    audience: Name
+    at: Moment
+    version: int = VERSION
+
+
+class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
+    """Known and in service. `sequence` and `head` are where the server's copy of the chain ends:
+    the bridge sends what it has after that. `spread_s`: should the server go, its PCs come back
+    within this; more for a server that holds more of them."""
+
+    sequence: Count
+    head: Hash
+    key: SealingKey
+    at: Moment
+    office: str = ""
+    name: str = ""
+    spread_s: Annotated[float, Meta(ge=1, le=600)] = 64.0
+
+
+class Arm(msgspec.Struct, frozen=True, tag="arm", omit_defaults=True):
+    """An officer waits for a card in `reader`; for `map_desk` in any reader."""
+
+    intent: UUID
+    nonce: Hash
+    purpose: Name
+    expires_in_s: float
+    reader: Name | None = None
+    fields: tuple[Field, ...] = ()
+    photo: bool = False
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    intent: UUID
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """Leave to read one card without the server, bound to device and officer."""
+
+    id: UUID
+    nonce: Hash
+    purpose: Name
+    fields: tuple[Field, ...]
+    officer: str
+    issued_at: Moment
+    expires_at: Moment
+
+
+class Tickets(msgspec.Struct, frozen=True, tag="tickets"):
+    """Every unused ticket of the device: those not listed any more are void."""
+
+    tickets: tuple[Ticket, ...]
+
+
+class Receipt(msgspec.Struct, frozen=True, tag="receipt", omit_defaults=True):
+    """The server has statement `sequence` with this hash for good. `refused` is the code of the
+    problem where the reading was not taken; the chain goes on all the same."""
+
+    sequence: int
+    sha256: Hash
+    reading: UUID | None = None
+    refused: str | None = None
+    replayed: bool = False
+
+
+class Missing(msgspec.Struct, frozen=True, tag="missing"):
+    """Statement `sequence` must come first; nothing after it was taken."""
+
+    sequence: int
+
+
+class NotTaken(msgspec.Struct, frozen=True, tag="not_taken"):
+    """A message that could not be understood or does not count; the connection goes on."""
+
+    code: str
+    intent: UUID | None = None
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """The device no longer counts (`frozen`, `revoked`), is not known, or has connected anew."""
+
+    code: str
+
+
+FromServer = Challenge | Welcome | Arm | Cancel | Tickets | Receipt | Missing | NotTaken | Ended
+
+# --- from the bridge ----------------------------------------------------------------------------
+
+
+class Greeting(msgspec.Struct, frozen=True, tag="greeting", forbid_unknown_fields=True):
+    hello: Signed  # Hello
+
+
+class ReadersNow(msgspec.Struct, frozen=True, tag="readers", forbid_unknown_fields=True):
+    """All readers that are attached now; sent whenever that changes."""
+
+    readers: Readers
+
+
+Step = Literal["armed", "take_card_out", "waiting", "reading", "sending", "photo"]
+
+
+class Progress(
+    msgspec.Struct, frozen=True, tag="progress", forbid_unknown_fields=True, omit_defaults=True
+):
+    """How far an intent is, for the officer's screen. A fault does not end it: the card may be put
+    in again. `done` of `total` are bytes of the photograph."""
+
+    intent: UUID
+    step: Step
+    fault: Fault | None = None
+    done: Count = 0
+    total: Count = 0
+
+
+class Stated(msgspec.Struct, frozen=True, tag="statement", forbid_unknown_fields=True):
+    signed: Signed  # Statement
+    payload: Sealed | None = None
+
+
+class Photographed(msgspec.Struct, frozen=True, tag="photo", forbid_unknown_fields=True):
+    signed: Signed  # PhotoStatement
+    payload: Sealed
+
+
+class Rotated(msgspec.Struct, frozen=True, tag="rotate", forbid_unknown_fields=True):
+    by_old: Signed  # Rotation
+    by_new: Annotated[bytes, Meta(min_length=64, max_length=64)]
+
+
+FromBridge = Greeting | ReadersNow | Progress | Stated | Photographed | Rotated
+
+_from_bridge: Final = msgspec.json.Decoder(FromBridge)
+_from_server: Final = msgspec.json.Decoder(FromServer)
+encode: Final = msgspec.json.encode
+
+
+class NotUnderstood(Exception):
+    """Too large, not JSON, or not a message of this version."""
+
+
+def from_bridge(text: bytes | str, limit: int = LARGEST) -> FromBridge:
+    """Raises `NotUnderstood`."""
+    found: FromBridge = _decoded(_from_bridge, text, limit)
+    return found
+
+
+def from_server(text: bytes | str) -> FromServer:
+    """Raises `NotUnderstood`."""
+    found: FromServer = _decoded(_from_server, text, LARGEST)
+    return found
+
+
+def exchanged(text: bytes) -> Exchanged:
+    """The answer of the HTTP fall-back, up to 50 messages long. Raises `NotUnderstood`."""
+    found: Exchanged = _decoded(_exchanged, text, 50 * LARGEST)
+    return found
+
+
+def _decoded(decoder: Any, text: bytes | str, limit: int) -> Any:
+    if len(text) > limit:
+        raise NotUnderstood("too large")
+    try:
+        return decoder.decode(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise NotUnderstood(type(error).__name__) from None
+
+
+# --- the HTTP fall-back -------------------------------------------------------------------------
+
+
+class Exchange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/bridge/exchange`: the hello over the last answer's challenge, and what there is to
+    say. The server answers at once, or waits up to `wait_s` for something to say itself."""
+
+    hello: Signed  # Hello
+    messages: Annotated[list[FromBridge], Meta(max_length=50)] = []
+    wait_s: Annotated[int, Meta(ge=0, le=25)] = 0
+
+
+class Exchanged(msgspec.Struct, kw_only=True):
+    """`challenge` is for the next exchange."""
+
+    challenge: Challenge
+    messages: list[FromServer]
+
+
+_exchanged: Final = msgspec.json.Decoder(Exchanged)

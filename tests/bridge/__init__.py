@@ -1,0 +1,1 @@
+"""The program beside a card reader, without a PC/SC stack."""

@@ -1,0 +1,180 @@
+"""Where the device's key lies, and that it is never lost between two places."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from reader_bridge import folder, keys
+from reader_bridge.alone import Running, alone, runs
+from reader_bridge.folder import Unusable
+
+
+class Held:
+    """A key store of an operating system; `broken` answers with a fault."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[str, str], str] = {}
+        self.broken = self.forgets = False
+        self.priority = 5
+
+    def _go(self) -> None:
+        if self.broken:
+            raise RuntimeError("locked")
+
+    def set_password(self, service: str, name: str, value: str) -> None:
+        self._go()
+        if not self.forgets:
+            self.values[service, name] = value
+
+    def get_password(self, service: str, name: str) -> str | None:
+        self._go()
+        return self.values.get((service, name))
+
+    def delete_password(self, service: str, name: str) -> None:
+        self._go()
+        del self.values[service, name]
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Held:
+    """The system's key store, in place of `keyring`'s."""
+    held, whole, inner = Held(), ModuleType("keyring"), ModuleType("keyring.backends")
+    for name in ("set_password", "get_password", "delete_password"):
+        setattr(whole, name, getattr(held, name))
+    whole.get_keyring = lambda: held  # type: ignore[attr-defined]
+    whole.backends = inner  # type: ignore[attr-defined]
+    for name, of in (("fail", "Keyring"), ("null", "Keyring"), ("chainer", "ChainerBackend")):
+        one: Any = ModuleType(f"keyring.backends.{name}")
+        setattr(one, of, type(of, (), {}))
+        setattr(inner, name, one)
+        monkeypatch.setitem(sys.modules, f"keyring.backends.{name}", one)
+    monkeypatch.setitem(sys.modules, "keyring", whole)
+    monkeypatch.setitem(sys.modules, "keyring.backends", inner)
+    return held
+
+
+@pytest.fixture
+def no_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_store", lambda: None)
+
+
+def test_a_key_in_a_file_is_nobody_elses_to_read(tmp_path: Path, no_store: None) -> None:
+    device = keys.make(tmp_path / "new")
+    assert device.protection == "file"
+    assert keys.file(tmp_path / "new").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert keys.load(tmp_path / "new").public == device.public
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o622])
+def test_a_key_that_others_may_read_or_write_is_not_used(
+    tmp_path: Path, no_store: None, mode: int
+) -> None:
+    keys.make(tmp_path)
+    keys.file(tmp_path).chmod(mode)
+    with pytest.raises(Unusable):
+        keys.load(tmp_path)
+
+
+def test_a_key_in_the_systems_store_is_in_no_file(tmp_path: Path, store: Held) -> None:
+    device = keys.make(tmp_path)
+    assert device.protection == "os-key-store"
+    assert list(tmp_path.iterdir()) == []
+    assert keys.load(tmp_path).public == device.public
+    assert keys.load(tmp_path).protection == "os-key-store"
+
+
+@pytest.mark.parametrize("ill", ["broken", "forgets"])
+def test_a_key_store_that_does_not_keep_the_key_leaves_it_in_a_file(
+    tmp_path: Path, store: Held, ill: str
+) -> None:
+    setattr(store, ill, True)
+    device = keys.make(tmp_path)
+    assert device.protection == "file"
+    assert keys.load(tmp_path).public == device.public
+
+
+def test_a_plain_text_store_is_not_taken_for_a_key_store(tmp_path: Path, store: Held) -> None:
+    store.priority = 0
+    assert keys.make(tmp_path).protection == "file"
+
+
+def test_a_locked_key_store_is_not_told_as_a_key_that_is_gone(tmp_path: Path, store: Held) -> None:
+    keys.make(tmp_path)
+    store.broken = True
+    with pytest.raises(Unusable) as told:
+        keys.load(tmp_path)
+    assert not isinstance(told.value, keys.NoKey)
+    assert "enrol anew" not in str(told.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 44, b"c2hvcnQ=", "กุญแจ".encode()])
+def test_a_key_file_that_holds_no_key_says_so(
+    tmp_path: Path, no_store: None, content: bytes
+) -> None:
+    folder.write_private(keys.file(tmp_path), content)
+    with pytest.raises(Unusable):
+        keys.load(tmp_path)
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("after", [True, False])
+def test_the_next_key_becomes_the_devices_wherever_the_two_lie(
+    tmp_path: Path, store: Held, before: bool, after: bool
+) -> None:
+    keys.make(tmp_path, in_file=before)
+    later = keys.make(tmp_path, "next", in_file=after)
+    found = keys.promote(tmp_path, "next")
+    assert keys.load(tmp_path).public == later.public == found.public
+    assert found.protection == ("file" if after else "os-key-store")
+    with pytest.raises(keys.NoKey):
+        keys.load(tmp_path, "next")
+    assert keys.file(tmp_path).exists() is after
+    assert len(store.values) == (0 if after else 1)
+
+
+def test_a_promotion_that_was_cut_off_is_done_again(
+    tmp_path: Path, no_store: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys.make(tmp_path)
+    later = keys.make(tmp_path, "next")
+    with monkeypatch.context() as power_cut:
+        power_cut.setattr(keys, "forget", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            keys.promote(tmp_path, "next")
+    assert keys.promote(tmp_path, "next").public == later.public
+    assert keys.load(tmp_path).public == later.public
+
+
+def test_what_is_derived_from_a_key_is_of_that_key_and_label_alone(
+    tmp_path: Path, no_store: None
+) -> None:
+    one = keys.make(tmp_path / "a")
+    other = keys.make(tmp_path / "b")
+    derived = {one.derive("journal"), one.derive("else"), other.derive("journal")}
+    assert len(derived) == 3
+    assert keys.load(tmp_path / "a").derive("journal") in derived
+
+
+def test_a_file_is_written_whole_or_not_at_all_and_leaves_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write_private(tmp_path / "f", b"before")
+    monkeypatch.setattr(folder.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(Unusable):
+        folder.write_private(tmp_path / "f", b"after")
+    assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"before"]
+
+
+def test_one_program_at_a_time_has_the_folder(tmp_path: Path) -> None:
+    assert not runs(tmp_path)
+    with alone(tmp_path):
+        assert runs(tmp_path)
+        with pytest.raises(Running), alone(tmp_path):
+            pass
+    assert not runs(tmp_path)

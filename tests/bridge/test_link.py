@@ -1,0 +1,408 @@
+"""The line breaks, comes back, and loses nothing that was stated."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+
+from reader_bridge import by_socket, keys, messages, rotation
+from reader_bridge.journal import Journal
+from reader_bridge.line import Over
+from reader_bridge.link import SPREAD, Link
+from reader_bridge.messages import GENESIS, Challenge, Ended, Missing, ReadersNow, Receipt, Welcome
+from reader_bridge.store import NotWritten
+from tests.bridge.lines import Pc, Server, pc, up
+from tests.bridge.papers import SEALING, statement
+
+
+async def test_statements_go_out_in_order_and_are_settled_by_their_receipts(tmp_path: Path) -> None:
+    async with pc(tmp_path) as at:
+        for _ in range(3):
+            at.state()
+        async with up(at.link):
+            await at.until(lambda: at.journal.count() == 0)
+            at.state()
+            await at.until(lambda: at.journal.count() == 0)
+        assert [said.sequence for said in at.server.taken] == [1, 2, 3, 4]
+        assert len(at.server.hellos) == 1
+
+
+async def test_a_statement_whose_receipt_is_lost_is_sent_again_and_taken_once(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+        lost: list[int] = []
+        at.server.lose = lambda sequence: sequence == 2 and not lost and not lost.append(sequence)  # type: ignore[func-returns-value]
+        for _ in range(3):
+            at.state()
+        async with up(at.link):
+            await at.until(lambda: at.journal.count() == 0)
+        assert [said.sequence for said in at.server.taken] == [1, 2, 3]
+        assert len(at.server.hellos) == 2
+
+
+async def test_what_another_process_states_is_sent_by_the_running_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_socket, "LOOK_S", 0.05)
+    async with pc(tmp_path) as at, up(at.link):
+        await at.until(lambda: at.server.hellos)
+        other = Journal(tmp_path, at.device)
+        other.state(statement(at.device))
+        other.close()
+        await at.until(lambda: at.journal.count() == 0)
+        assert at.journal.end()[0] == 1
+
+
+async def test_a_server_that_lacks_one_gets_it_and_all_after_it(tmp_path: Path) -> None:
+    async with pc(tmp_path) as at:
+        asked = False
+
+        async def forgetful(server: Server, socket: ServerConnection) -> None:
+            nonlocal asked
+            assert await server.welcome(socket)
+            async for text in socket:
+                said = messages.from_bridge(text)
+                if not asked and isinstance(said, messages.Stated):
+                    asked = True
+                    await server.say(socket, Missing(1))
+                    continue
+                await server.take(socket, said)
+
+        at.server.talks = forgetful
+        for _ in range(3):
+            at.state()
+        async with up(at.link):
+            await at.until(lambda: at.journal.count() == 0)
+        assert [said.sequence for said in at.server.taken] == [1, 2, 3]
+
+
+async def test_a_server_that_takes_nothing_is_not_asked_in_a_loop(tmp_path: Path) -> None:
+    async with pc(tmp_path) as at:
+        heard = 0
+
+        async def deaf(server: Server, socket: ServerConnection) -> None:
+            nonlocal heard
+            assert await server.welcome(socket)
+            async for _ in socket:
+                heard += 1
+                await server.say(socket, Missing(1))
+
+        at.server.talks = deaf
+        at.link.pause = lambda: 60.0  # type: ignore[method-assign]
+        at.state()
+        async with up(at.link):
+            await at.until(lambda: at.journal.notes().get("error", "").startswith("Stuck"))
+        assert heard < 10
+
+
+@pytest.mark.parametrize("code", ["frozen", "revoked", "of a later version"])
+async def test_a_device_that_is_ended_stops_and_says_so(tmp_path: Path, code: str) -> None:
+    async with pc(tmp_path) as at:
+
+        async def ends(server: Server, socket: ServerConnection) -> None:
+            await server.say(socket, Challenge(bytes(32), "x", datetime.now(UTC)))
+            await socket.recv()
+            await server.say(socket, Ended(code))
+
+        at.server.talks = ends
+        with pytest.raises(Over):
+            await asyncio.wait_for(at.link.run(), 5)
+        assert at.journal.notes()["ended"]
+
+
+async def test_a_device_that_the_server_does_not_know_waits_for_it_to_know_better(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+        at.server.key = bytes(31) + b"x"  # the server was set up wrong for a while
+        pauses: list[int] = []
+        real = at.link.pause
+
+        def pause() -> float:
+            pauses.append(at.link._tries)
+            return real()
+
+        at.link.pause = pause  # type: ignore[method-assign]
+        async with up(at.link) as line:
+            await at.until(lambda: len(pauses) > 2)
+            assert min(pauses) >= 16 and at.journal.notes()["ended"]
+            at.server.key = at.device.public
+            await at.until(lambda: at.server.hellos)
+            assert not line.done()
+        assert not at.journal.notes()["ended"]
+
+
+async def test_ended_in_the_middle_of_a_connection_stops_too(tmp_path: Path) -> None:
+    async with pc(tmp_path) as at, up(at.link) as line:
+        await at.until(lambda: at.server.hellos)
+        assert at.server.socket is not None
+        await at.server.say(at.server.socket, Ended("revoked"))
+        await asyncio.wait([line], timeout=5)
+        with pytest.raises(Over):
+            line.result()
+
+
+async def test_one_that_has_connected_from_elsewhere_comes_again_later(tmp_path: Path) -> None:
+    async with pc(tmp_path) as at, up(at.link):
+        await at.until(lambda: at.server.hellos)
+        assert at.server.socket is not None
+        await at.server.say(at.server.socket, Ended("elsewhere"))
+        await at.until(lambda: len(at.server.hellos) == 2)
+
+
+async def test_a_message_of_a_later_version_does_not_end_the_fleet(tmp_path: Path) -> None:
+    async with pc(tmp_path) as at, up(at.link) as line:
+        await at.until(lambda: at.server.hellos)
+        assert at.server.socket is not None
+        await at.server.socket.send('{"type":"of_tomorrow","x":1}')
+        at.state()
+        await at.until(lambda: at.journal.count() == 0)
+        assert not line.done() and len(at.server.hellos) == 1
+
+
+@pytest.mark.parametrize("close", [1001, 1012, 1013])
+async def test_a_server_that_goes_is_come_back_to_spread_out(tmp_path: Path, close: int) -> None:
+    async with pc(tmp_path) as at:
+
+        async def goes(server: Server, socket: ServerConnection) -> None:
+            await server.welcome(socket)
+            await socket.close(close)
+
+        at.server.talks = goes
+        at.link.pause = lambda: 60.0  # type: ignore[method-assign]
+        async with up(at.link):
+            await at.until(lambda: at.journal.notes().get("error", "").startswith("Busy"))
+        assert at.link._tries >= SPREAD
+
+
+async def test_a_server_that_vanishes_does_not_get_its_whole_fleet_back_at_once(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+
+        async def vanishes(server: Server, socket: ServerConnection) -> None:
+            await server.welcome(socket)
+            await asyncio.sleep(0.1)
+            socket.transport.abort()
+
+        at.server.talks = vanishes
+        at.link.pause = lambda: 60.0  # type: ignore[method-assign]
+        async with up(at.link):
+            await at.until(lambda: at.journal.notes().get("error", "").startswith("Busy"))
+        assert at.link._tries >= SPREAD
+
+
+async def test_a_loose_cable_does_not_keep_a_counter_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_socket, "PING_S", 0.2)
+    async with pc(tmp_path) as at:
+
+        async def falls_silent(server: Server, socket: ServerConnection) -> None:
+            await server.welcome(socket)
+            socket.transport.pause_reading()  # type: ignore[attr-defined]
+            await asyncio.sleep(5)
+
+        at.server.talks = falls_silent
+        at.link.pause = lambda: 60.0  # type: ignore[method-assign]
+        async with up(at.link):
+            await at.until(lambda: "ConnectionClosed" in at.journal.notes().get("error", ""))
+        assert at.link._tries == 0
+
+
+def test_the_pauses_grow_to_five_minutes_and_are_at_random(tmp_path: Path) -> None:
+    bounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    tried = []
+    for _ in range(200):
+        line = Link.__new__(Link)
+        line._tries = 0
+        tried.append([line.pause() for _ in bounds])
+    for at, bound in enumerate(bounds):
+        column = [one[at] for one in tried]
+        assert 0 <= min(column) < 0.1 * bound and 0.9 * bound < max(column) <= bound
+
+
+async def test_a_line_that_breaks_at_once_after_its_welcome_is_not_tried_ever_faster(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+
+        async def breaks(server: Server, socket: ServerConnection) -> None:
+            await server.welcome(socket)
+            socket.transport.abort()
+
+        at.server.talks = breaks
+        real, pauses = Link.pause, list[int]()
+
+        def pause() -> float:
+            pauses.append(at.link._tries)
+            real(at.link)
+            return 0.01
+
+        at.link.pause = pause  # type: ignore[method-assign]
+        async with up(at.link):
+            await at.until(lambda: len(pauses) >= 5)
+        assert pauses[:5] == [SPREAD + n for n in range(5)]
+
+
+async def test_a_server_whose_chain_is_not_ours_is_gone_on_with_by_nobody(tmp_path: Path) -> None:
+    async with pc(tmp_path) as at:
+        at.state()
+
+        async def other(server: Server, socket: ServerConnection) -> None:
+            await server.say(socket, Challenge(bytes(32), "x", datetime.now(UTC)))
+            await socket.recv()
+            await server.say(socket, Welcome(1, b"x" * 32, SEALING, datetime.now(UTC)))
+
+        at.server.talks = other
+        with pytest.raises(Over):
+            await asyncio.wait_for(at.link.run(), 5)
+        assert at.journal.count() == 1
+
+
+async def test_a_receipt_that_is_not_ours_settles_nothing_and_stops(tmp_path: Path) -> None:
+    async with pc(tmp_path) as at, up(at.link) as line:
+        await at.until(lambda: at.server.hellos)
+        assert at.server.socket is not None
+        await at.server.say(at.server.socket, Receipt(1, bytes(32), uuid4()))
+        await asyncio.wait([line], timeout=5)
+        with pytest.raises(Over):
+            line.result()
+
+
+async def test_a_disk_that_is_full_for_a_while_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pc(tmp_path) as at:
+        at.state()
+
+        def full(*_: object) -> bool:
+            raise NotWritten("full")
+
+        async with up(at.link) as line:
+            with monkeypatch.context() as disk:
+                disk.setattr(Journal, "settle", full)
+                await at.until(lambda: len(at.server.hellos) >= 3)
+                assert not line.done()
+            await at.until(lambda: at.journal.count() == 0)
+        assert [said.sequence for said in at.server.taken] == [1]
+
+
+async def test_the_readers_told_after_a_break_are_those_of_now(tmp_path: Path) -> None:
+    async with pc(tmp_path) as at:
+        at.link.say(ReadersNow([]))  # while there was no line
+        now = [messages.ReaderSeen("Sample Reader A 00 00")]
+        at.link.readers = lambda: now
+        async with up(at.link):
+            await at.until(lambda: at.server.hellos)
+            assert at.server.hellos[0].readers == now
+            await asyncio.sleep(0.2)
+            assert not at.server.heard  # the hello has told them
+            at.link.say(ReadersNow([]))
+            now.append(messages.ReaderSeen("Sample Reader B 00 00"))
+            await at.until(lambda: at.server.heard)
+        told = [said for said in at.server.heard if isinstance(said, ReadersNow)]
+        assert told == [ReadersNow(now)]
+
+
+async def test_a_wrong_clock_is_noted_and_stops_nothing(tmp_path: Path) -> None:
+    async with pc(tmp_path) as at:
+
+        async def later(server: Server, socket: ServerConnection) -> None:
+            at_server = datetime(2020, 1, 1, tzinfo=UTC)
+            await server.say(socket, Challenge(bytes(32), "x", at_server))
+            await socket.recv()
+            await server.say(socket, Welcome(0, GENESIS, SEALING, at_server))
+            await socket.wait_closed()
+
+        at.server.talks = later
+        async with up(at.link):
+            await at.until(lambda: at.journal.notes().get("connected"))
+        assert int(at.journal.notes()["clock"]) > 3600 * 24 * 365
+
+
+# --- a new key ------------------------------------------------------------------------------------
+
+
+async def rotated(at: Pc) -> None:
+    at.journal.note(rotation.ASKED, "1")
+    await at.until(lambda: at.journal.notes().get(rotation.DONE), 15)
+
+
+async def test_a_new_key_is_taken_and_the_chain_goes_on_under_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_socket, "LOOK_S", 0.05)
+    monkeypatch.setattr(by_socket, "ROTATES_S", 0.1)
+    async with pc(tmp_path) as at:
+        before = at.device.public
+        at.state()
+        async with up(at.link):
+            await rotated(at)
+            at.state()
+            await at.until(lambda: at.journal.count() == 0)
+        assert at.server.key == keys.load(tmp_path).public != before
+        assert [said.sequence for said in at.server.taken] == [1, 2]
+        at.journal.close()
+        device, kept = rotation.opened(tmp_path)
+        assert device.public == at.server.key
+        kept.close()
+
+
+@pytest.mark.parametrize("server_has", ["old", "new"])
+async def test_a_pc_cut_off_in_the_middle_of_a_rotation_connects_with_whichever_key_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server_has: str
+) -> None:
+    monkeypatch.setattr(by_socket, "LOOK_S", 0.05)
+    monkeypatch.setattr(by_socket, "ROTATES_S", 0.1)
+    async with pc(tmp_path) as at:
+        after = keys.make(tmp_path, "next", in_file=True)  # made, perhaps sent; then the power went
+        if server_has == "new":
+            at.server.key = after.public
+        at.state()  # without the server, under the old key
+        link = at.line(at.device, at.journal)
+        async with up(link):
+            await at.until(lambda: at.journal.notes().get(rotation.DONE), 15)
+            await at.until(lambda: at.journal.count() == 0)
+        assert at.server.key == after.public == keys.load(tmp_path).public
+        assert [said.sequence for said in at.server.taken] == [1]
+
+
+async def test_a_rotation_that_the_server_never_takes_leaves_the_old_key_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_socket, "LOOK_S", 0.05)
+    monkeypatch.setattr(by_socket, "ROTATES_S", 0.05)
+    async with pc(tmp_path) as at:
+        at.server.loses_rotation = True
+        at.journal.note(rotation.ASKED, "1")
+        async with up(at.link) as line:
+            await at.until(
+                lambda: sum(isinstance(m, messages.Rotated) for m in at.server.heard) == 3, 15
+            )
+            await asyncio.sleep(0.5)
+            at.state()
+            await at.until(lambda: at.journal.count() == 0)
+            assert not line.done()
+        assert sum(isinstance(m, messages.Rotated) for m in at.server.heard) == 3
+        assert keys.load(tmp_path).public == at.device.public == at.server.key
+
+
+def test_cut_off_between_journal_and_folder_a_rotation_is_ended_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    device = keys.make(tmp_path, in_file=True)
+    kept = Journal(tmp_path, device, new=True)
+    after = keys.make(tmp_path, "next", in_file=True)
+    kept.rekey(after)
+    kept.close()
+    found, kept = rotation.opened(tmp_path)
+    assert found.public == after.public == keys.load(tmp_path).public
+    kept.close()
+    rotation.opened(tmp_path)[1].close()

@@ -1,0 +1,438 @@
+"""The watcher: no sighting lost, none doubled, never a dead thread."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from reader_bridge import watcher as module
+from reader_bridge.ports import Identity
+from reader_bridge.sightings import (
+    Inserted,
+    ReadersChanged,
+    ReaderSeen,
+    Removed,
+    ServiceBack,
+    ServiceLost,
+    Sighting,
+)
+from reader_bridge.watcher import Watcher
+from tests.bridge.scripted import ScriptedReaders, until
+from tests.pcsc.people import person
+from tests.pcsc.virtual_card import ATRS, VirtualCard
+
+A, B = "Sample Reader 00 00", "Sample Reader 01 00"
+Start = Callable[..., "Seen"]
+
+
+class Seen:
+    """A watcher on scripted readers, and what it told."""
+
+    def __init__(self, readers: ScriptedReaders, settled: float = 0.0) -> None:
+        self.readers, self.told = readers, list[Sighting]()
+        self.watcher = Watcher(readers, self.told.append, settled=settled)
+
+    def of(self, kind: type) -> list[Any]:
+        return [one for one in self.told if isinstance(one, kind)]
+
+    def wait(self, kind: type, count: int = 1) -> Any:
+        until(lambda: len(self.of(kind)) >= count)
+        return self.of(kind)[count - 1]
+
+    def quiet(self) -> None:
+        """Until the watcher has looked at everything that was done before."""
+        self.watcher._wake()
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    monkeypatch.setattr(module, "LONGEST", 0.2)
+    made: list[Seen] = []
+
+    def begin(*names: str, settled: float = 0.0, **cards: VirtualCard) -> Seen:
+        readers = ScriptedReaders(*names)
+        for name, card in cards.items():
+            readers.insert({"a": A, "b": B}[name], card)
+        made.append(Seen(readers, settled))
+        made[-1].watcher.start()
+        return made[-1]
+
+    yield begin
+    for one in made:
+        assert one.watcher.alive, "the watcher's thread is dead"
+        one.watcher.stop()
+        assert not one.watcher.alive
+
+
+def card(number: int = 1) -> VirtualCard:
+    return VirtualCard(person(number))
+
+
+def test_a_card_put_in_is_told_once_and_is_fresh(start: Start) -> None:
+    seen = start(A)
+    seen.wait(ReadersChanged)
+    seen.quiet()
+    put = seen.readers.insert(A, card())
+    got = seen.wait(Inserted)
+    assert (got.reader, got.atr, got.fresh, got.mute) == (A, put.atr, True, False)
+    assert got.at.utcoffset() == timedelta(0)
+    assert abs(got.monotonic - time.monotonic()) < 5
+    assert seen.watcher.present(A) == got
+    seen.quiet()
+    assert len(seen.of(Inserted)) == 1
+
+
+def test_a_card_that_lay_there_at_the_start_is_not_fresh_and_is_after_it_was_put_in_again(
+    start: Start,
+) -> None:
+    seen = start(A, a=card())
+    first = seen.wait(Inserted)
+    assert not first.fresh
+    seen.readers.remove(A)
+    assert seen.wait(Removed) == Removed(A, first.insertion)
+    assert seen.watcher.present(A) is None
+    seen.readers.insert(A, card())
+    again = seen.wait(Inserted, 2)
+    assert again.fresh and again.insertion > first.insertion
+
+
+def test_a_swap_between_two_looks_is_a_removal_and_a_fresh_insertion(start: Start) -> None:
+    seen = start(A, a=card(1))
+    first = seen.wait(Inserted)
+    seen.readers.insert(A, card(2))  # never empty, as far as anyone could see
+    second = seen.wait(Inserted, 2)
+    assert seen.of(Removed) == [Removed(A, first.insertion)]
+    assert second.insertion != first.insertion and second.fresh
+
+
+def test_no_number_of_an_insertion_comes_twice_though_readers_and_service_begin_anew(
+    start: Start,
+) -> None:
+    seen = start(A, B)
+    seen.wait(ReadersChanged)
+    choice = random.Random(7)
+    for turn in range(60):
+        name = choice.choice([A, B])
+        what = choice.randrange(4)
+        if what == 0:
+            seen.readers.remove(name)
+        elif what == 3 and turn % 5 == 0:
+            lost = len(seen.of(ServiceLost))
+            seen.readers.service(False)
+            seen.wait(ServiceLost, lost + 1)
+            seen.readers.service(True)
+            until(lambda: seen.watcher.service_up)
+        else:
+            seen.readers.insert(name, card(turn))
+        time.sleep(choice.choice([0, 0, 0.01]))
+    until(lambda: seen.watcher.service_up)
+    numbers = [one.insertion for one in seen.of(Inserted)]
+    assert len(set(numbers)) == len(numbers) > 5
+    open_now: dict[str, int] = {}
+    for one in list(seen.told):
+        if isinstance(one, Inserted):
+            assert one.reader not in open_now, "a second insertion without a removal"
+            open_now[one.reader] = one.insertion
+        elif isinstance(one, Removed):
+            assert open_now.pop(one.reader) == one.insertion
+
+
+def test_a_service_that_was_killed_is_told_once_and_everything_in_it_is_gone(start: Start) -> None:
+    seen = start(A, a=card())
+    first = seen.wait(Inserted)
+    seen.readers.service(False)
+    seen.wait(ServiceLost)
+    assert seen.told[-3:] == [Removed(A, first.insertion), ReadersChanged(()), ServiceLost()]
+    assert (seen.watcher.present(A), seen.watcher.readers()) == (None, ())
+    assert not seen.watcher.service_up
+    time.sleep(0.3)
+    assert len(seen.of(ServiceLost)) == 1
+
+
+def test_the_same_card_after_a_restart_of_the_service_is_not_fresh(start: Start) -> None:
+    seen = start(A, a=card())
+    seen.wait(Inserted)
+    for round_ in (1, 2, 3):
+        seen.readers.service(False)
+        seen.wait(ServiceLost, round_)
+        seen.readers.service(True)
+        seen.wait(ServiceBack, round_)
+        again = seen.wait(Inserted, round_ + 1)
+        assert not again.fresh
+        kinds = [type(one) for one in seen.told]
+        assert kinds[-3:] == [ServiceBack, ReadersChanged, Inserted]
+
+
+def test_a_card_that_a_service_finds_a_moment_after_it_started_is_not_fresh(start: Start) -> None:
+    seen = start(A, settled=0.3)
+    seen.wait(ReadersChanged)
+    seen.readers.insert(A, card())
+    assert not seen.wait(Inserted).fresh
+    time.sleep(0.35)
+    seen.readers.remove(A)
+    seen.wait(Removed)
+    seen.readers.insert(A, card())
+    assert seen.wait(Inserted, 2).fresh
+
+
+def test_no_service_at_the_start_is_told_and_waited_for(start: Start) -> None:
+    readers = ScriptedReaders(A)
+    readers.running = False
+    seen = Seen(readers)
+    seen.watcher.start()
+    seen.wait(ServiceLost)
+    readers.service(True)
+    assert seen.wait(ReadersChanged).readers == (ReaderSeen(A),)
+    seen.watcher.stop()
+    assert seen.told[:2] == [ServiceLost(), ServiceBack()]
+
+
+def test_the_last_reader_unplugged_and_a_reader_plugged_in_again_are_seen(start: Start) -> None:
+    seen = start(A, a=card())
+    first = seen.wait(Inserted)
+    seen.readers.unplug(A)
+    seen.wait(Removed)
+    until(lambda: seen.watcher.readers() == ())
+    assert seen.of(Removed) == [Removed(A, first.insertion)]
+    seen.readers.plug(B)
+    until(lambda: seen.watcher.readers() == (ReaderSeen(B),))
+    assert seen.of(ServiceLost) == []
+
+
+def test_a_reader_that_left_and_came_again_between_two_looks_has_no_fresh_card(
+    start: Start,
+) -> None:
+    seen = start(A, a=card(1))
+    first = seen.wait(Inserted)
+    with seen.readers._changed:
+        seen.readers.unplug(A)
+        seen.readers.plug(A)
+        seen.readers.slots[A].count = 41
+        seen.readers.insert(A, card(2))
+    second = seen.wait(Inserted, 2)
+    assert seen.of(Removed) == [Removed(A, first.insertion)]
+    assert second.insertion != first.insertion
+
+
+def test_a_card_that_came_with_its_reader_is_not_fresh(start: Start) -> None:
+    seen = start(A)
+    seen.wait(ReadersChanged)
+    seen.quiet()
+    seen.readers.plug(B, card())
+    assert not seen.wait(Inserted).fresh
+
+
+def test_readers_come_without_being_told_where_pc_sc_does_not_tell(start: Start) -> None:
+    readers = ScriptedReaders(A)
+    readers.plug_and_play = False
+    seen = Seen(readers)
+    seen.watcher.start()
+    seen.wait(ReadersChanged)
+    readers.plug(B)
+    until(lambda: len(seen.watcher.readers()) == 2, 1.0)
+    seen.watcher.stop()
+
+
+def test_a_reader_is_announced_with_what_it_says_of_itself(start: Start) -> None:
+    readers = ScriptedReaders(A, B)
+    readers.identities[A] = Identity("SAMPLE-0001", "Sample Maker One")
+    seen = Seen(readers)
+    seen.watcher.start()
+    assert seen.wait(ReadersChanged).readers == (
+        ReaderSeen(A, "SAMPLE-0001", "Sample Maker One"),
+        ReaderSeen(B),
+    )
+    seen.watcher.stop()
+
+
+def test_a_reader_that_is_held_and_cannot_say_who_it_is_delays_nobody(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(name: str) -> Identity:
+        time.sleep(0.6)
+        return Identity("SAMPLE-0002", None)
+
+    monkeypatch.setattr(module, "LOOK", 30.0)
+    readers = ScriptedReaders(A)
+    monkeypatch.setattr(readers, "identity", late)
+    readers.insert(A, card())
+    seen = Seen(readers)
+    began = time.monotonic()
+    seen.watcher.start()
+    seen.wait(Inserted)
+    assert time.monotonic() - began < 0.55
+    assert seen.wait(ReadersChanged, 2).readers == (ReaderSeen(A, "SAMPLE-0002"),)
+    assert len(seen.of(Inserted)) == 1
+    seen.watcher.stop()
+
+
+def test_a_listener_that_fails_neither_ends_the_watching_nor_loses_what_follows(
+    start: Start,
+) -> None:
+    readers, heard = ScriptedReaders(A), list[Sighting]()
+
+    def listen(sighting: Sighting) -> None:
+        heard.append(sighting)
+        raise RuntimeError("a listener's own fault")
+
+    watcher = Watcher(readers, listen, settled=0)
+    watcher.start()
+    until(lambda: heard)
+    readers.insert(A, card())
+    until(lambda: any(isinstance(one, Inserted) for one in heard))
+    readers.remove(A)
+    until(lambda: any(isinstance(one, Removed) for one in heard))
+    assert watcher.alive
+    watcher.stop()
+
+
+def test_any_error_of_the_port_is_survived(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = start(A)
+    seen.wait(ReadersChanged)
+    real, broken = ScriptedReaders.open, [True]
+
+    def stumble(port: ScriptedReaders) -> Any:
+        if broken:
+            raise OSError("something nobody thought of")
+        return real(port)
+
+    monkeypatch.setattr(ScriptedReaders, "open", stumble)
+    seen.readers.service(False)
+    seen.wait(ServiceLost)
+    seen.readers.service(True)
+    time.sleep(0.2)
+    assert seen.watcher.alive and not seen.watcher.service_up
+    broken.clear()
+    seen.wait(ServiceBack)
+
+
+def test_a_mute_card_is_told_as_mute(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reader_bridge.ports import MUTE, PRESENT, ReaderState
+    from tests.bridge import scripted
+
+    seen = start(A)
+    seen.wait(ReadersChanged)
+    monkeypatch.setattr(
+        scripted.Slot, "state", lambda slot: ReaderState(slot.count << 16 | PRESENT | MUTE)
+    )
+    seen.readers.insert(A, card())
+    assert (got := seen.wait(Inserted)).mute and got.atr == b""
+
+
+def test_stopping_is_quick_and_nothing_is_told_after(start: Start) -> None:
+    readers = ScriptedReaders(A)
+    seen = Seen(readers)
+    seen.watcher.start()
+    seen.wait(ReadersChanged)
+    began = time.monotonic()
+    seen.watcher.stop()
+    assert time.monotonic() - began < 0.5
+    told = len(seen.told)
+    readers.insert(A, card())
+    time.sleep(0.05)
+    assert len(seen.told) == told
+
+
+def test_another_card_is_seen_by_its_atr_where_pc_sc_does_not_count(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reader_bridge.ports import PRESENT, ReaderState
+    from tests.bridge import scripted
+
+    monkeypatch.setattr(scripted.Slot, "state", lambda slot: ReaderState(PRESENT, slot.card.atr))
+    seen = start(A, a=VirtualCard(person(1), atr=ATRS["3B68"]))
+    first = seen.wait(Inserted)
+    seen.readers.insert(A, VirtualCard(person(2), atr=ATRS["3B78"]))
+    assert seen.wait(Inserted, 2).atr == ATRS["3B78"]
+    assert seen.of(Removed) == [Removed(A, first.insertion)]
+
+
+def test_a_reader_whose_state_nobody_can_tell_for_a_while_keeps_no_card_and_nobody_busy(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reader_bridge.ports import UNAVAILABLE, ReaderState
+    from tests.bridge import scripted
+
+    seen = start(A, a=card())
+    first = seen.wait(Inserted)
+    plain, looks = scripted.Slot.state, [0]
+
+    def state(slot: scripted.Slot) -> ReaderState:
+        looks[0] += 1
+        return ReaderState(UNAVAILABLE)
+
+    monkeypatch.setattr(scripted.Slot, "state", state)
+    seen.watcher._wake()
+    assert seen.wait(Removed) == Removed(A, first.insertion)
+    before = looks[0]
+    time.sleep(0.3)
+    assert looks[0] - before < 20, "the watcher runs round and round"
+    monkeypatch.setattr(scripted.Slot, "state", plain)
+    seen.watcher._wake()
+    assert not seen.wait(Inserted, 2).fresh, "nobody saw it come"
+    assert len(seen.of(ReadersChanged)) == 1
+
+
+def test_a_reader_that_is_listed_and_yet_unknown_does_not_keep_the_watcher_running(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reader_bridge.ports import UNKNOWN, ReaderState
+    from tests.bridge import scripted
+
+    looks = [0]
+
+    def state(slot: scripted.Slot) -> ReaderState:
+        looks[0] += 1
+        return ReaderState(UNKNOWN)
+
+    monkeypatch.setattr(scripted.Slot, "state", state)
+    seen = start(A)
+    seen.wait(ReadersChanged)
+    time.sleep(0.5)
+    assert looks[0] < 60
+    monkeypatch.undo()
+    seen.readers.insert(A, card())
+    seen.wait(Inserted)
+
+
+def test_a_reader_that_only_the_list_shows_to_be_gone_takes_its_card_with_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.bridge import scripted
+
+    plain = scripted._States.changes
+
+    def changes(states: Any, known: Any, seconds: float) -> Any:
+        """As PC/SC does that refuses to tell of any reader when one is unknown."""
+        got = plain(states, known, seconds)
+        return {name: state if state.known else known[name] for name, state in got.items()}
+
+    monkeypatch.setattr(scripted._States, "changes", changes)
+    seen = start(A, B, a=card())
+    first = seen.wait(Inserted)
+    seen.readers.unplug(A)
+    assert seen.wait(Removed) == Removed(A, first.insertion)
+    until(lambda: seen.watcher.readers() == (ReaderSeen(B),))
+
+
+def test_no_greeting_says_that_there_are_no_readers_before_anybody_looked() -> None:
+    readers, free = ScriptedReaders("A", "B"), threading.Event()
+    opened = readers.open
+    readers.open = lambda: (free.wait(5), opened())[1]  # type: ignore[method-assign]
+    watcher = Watcher(readers, lambda sighting: None, settled=0)
+    watcher.start()
+    try:
+        assert not watcher.first_look(0.05)
+        free.set()
+        assert watcher.first_look(5)
+        assert [reader.name for reader in watcher.readers()] == ["A", "B"]
+    finally:
+        free.set()
+        watcher.stop()

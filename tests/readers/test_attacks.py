@@ -1,0 +1,402 @@
+"""Ways in which somebody could get another's card, or put an honest desk PC out of service."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from api import ids
+from api.db import Database
+from api.permissions import Worker
+from api.problems import Problem
+from api.readers.bridges import attached, connecting
+from api.readers.desks import service as desks
+from api.readers.model import Purpose
+from api.readers.problems import ReadingExists, ReadingStale
+from api.readers.readings import service
+from api.readers.views import MatchFace, SeeDocument, SeenDocument
+from reader_bridge.messages import ReaderSeen, Receipt
+from tests.readers.bridge import SERVER, FakeBridge
+from tests.readers.device import Desk, Waiting, at_desk, person
+from tests.readers.test_attached import A, B, S, attach, placed, ready
+from tests.readers.test_connecting import incidents, state
+from tests.world import World, now
+
+# --- an honest PC must not be put out of service ----------------------------------------------
+
+
+async def greet(
+    db: Database, bridge: FakeBridge, asked: datetime, hello: dict[str, Any] | None = None
+) -> Any:
+    """A hello over a challenge that was given at `asked`."""
+    challenge = secrets.token_bytes(32)
+    async with db.begin() as tx:
+        signed = bridge.hello(challenge, **hello or {})
+        return await connecting.connect(tx, signed, challenge, SERVER, asked)
+
+
+async def test_a_late_hello_of_an_older_start_does_not_freeze_an_honest_pc(
+    world: World, db: Database
+) -> None:
+    bridge = await FakeBridge.enrolled(world)
+    await bridge.connect(db)
+    before, late = {"boot": bridge.boot, "starts": bridge.starts}, now()
+    bridge.restart()
+    await bridge.connect(db)
+    with pytest.raises(Problem) as refused:
+        await greet(db, bridge, late, before)
+    assert refused.value.code == "readers/bridge-elsewhere"
+    assert (await state(db, bridge), await incidents(db, bridge)) == ("active", [])
+    with pytest.raises(Problem) as refused:  # a challenge that came after it: two are alive
+        await greet(db, bridge, now() + timedelta(seconds=3), before)
+    assert refused.value.code == "readers/bridge-forked"
+    assert await state(db, bridge) == "frozen"
+
+
+async def test_a_late_hello_from_before_the_last_statement_does_not_freeze_an_honest_pc(
+    world: World, db: Database
+) -> None:
+    bridge = await FakeBridge.enrolled(world)
+    await bridge.connect(db)
+    before, late = {"sequence": bridge.sequence, "head": bridge.head}, now()
+    desk = await of(world, db, bridge)
+    receipt = await desk.read(await desk.arm())
+    bridge.sequence, bridge.head = receipt.sequence, receipt.sha256
+    with pytest.raises(Problem) as refused:
+        await greet(db, bridge, late, before)
+    assert refused.value.code == "readers/bridge-elsewhere"
+    await bridge.connect(db)
+    assert await incidents(db, bridge) == []
+
+
+async def of(world: World, db: Database, bridge: FakeBridge) -> Desk:
+    """The enrolled bridge as one whose statements can say anything."""
+    actor = await person(db, world, "inspector")
+    assert actor.office is not None
+    desk = Desk(db, actor.account, actor.session, actor.office)
+    desk.key, desk.bridge, desk.actor = bridge.key, bridge.device, actor
+    desk.sequence, desk.head = bridge.sequence, bridge.head
+    async with db.begin(Worker("test")) as tx:
+        desk.reader = await tx.value(
+            "select id from bridge_reader where bridge = $1 limit 1", bridge.device
+        )
+        await tx.run(
+            "update bridge_reader set name = 'Sample Reader 00 00' where id = $1", desk.reader
+        )
+        await tx.run(
+            "insert into desk (id, office, name) values ($1, $2, $3)",
+            desk.desk,
+            desk.office,
+            f"ช่อง {desk.desk}",
+        )
+        await desks.mapped(tx, desk.desk, desk.reader, actor.account)
+    return desk
+
+
+# --- a reader that may be another one -----------------------------------------------------------
+
+
+async def test_readers_without_a_number_that_swapped_names_while_the_pc_was_off_keep_no_desk(
+    world: World, db: Database
+) -> None:
+    bridge, of = await placed(world, db, [A, B, S])
+    bridge.restart()
+    await bridge.connect(db)
+    assert await ready(world, of) == {A.name: None, B.name: None, S.name: True}
+    async with db.read() as tx:
+        told = await tx.value(
+            "select count(*) from event where name = 'desk.unmapped' and record = any($1)",
+            [of[A.name], of[B.name]],
+        )
+    assert told == 2
+
+
+async def test_a_reader_that_took_a_missing_ones_name_while_the_pc_was_off_has_no_desk(
+    world: World, db: Database
+) -> None:
+    bridge, of = await placed(world, db, [A, B])
+    bridge.restart()
+    await bridge.connect(db, readers=[A])
+    assert await ready(world, of) == {A.name: None, B.name: None}
+
+
+async def test_one_reader_alone_keeps_its_desk_when_the_program_begins_anew(
+    world: World, db: Database
+) -> None:
+    bridge, of = await placed(world, db, [A, S])
+    bridge.restart()
+    await bridge.connect(db)
+    await bridge.connect(db)
+    assert await ready(world, of) == {A.name: True, S.name: True}
+
+
+async def test_a_line_that_broke_costs_no_desk(world: World, db: Database) -> None:
+    bridge, of = await placed(world, db, [A, B])
+    await bridge.connect(db)
+    assert await ready(world, of) == {A.name: True, B.name: True}
+
+
+async def test_a_number_that_two_readers_have_tells_neither_from_the_other(
+    world: World, db: Database
+) -> None:
+    one, two = ReaderSeen("Cheap 1", "0000"), ReaderSeen("Cheap 2", "0000")
+    bridge, of = await placed(world, db, [one, two])
+    bridge.restart()
+    await bridge.connect(db)
+    assert await ready(world, of) == {one.name: None, two.name: None}
+
+
+async def test_a_pc_that_invents_readers_does_not_fill_the_table(
+    world: World, db: Database
+) -> None:
+    bridge, of = await placed(world, db, [S])
+    for turn in range(12):
+        await attach(db, bridge, S, *(ReaderSeen(f"Invented {turn} {n}") for n in range(60)))
+    async with db.read() as tx:
+        kept = await tx.value("select count(*) from bridge_reader where bridge = $1", bridge.device)
+    assert kept <= attached.MOST
+    assert await ready(world, of) == {S.name: True}
+
+
+# --- another's desk, another's card -------------------------------------------------------------
+
+
+async def second(desk: Desk) -> UUID:
+    """One more desk of the office, without a reader."""
+    found = ids.new()
+    async with desk.db.begin(Worker("test")) as tx:
+        await tx.run(
+            "insert into desk (id, office, name) values ($1, $2, $3)",
+            found,
+            desk.office,
+            f"ช่อง {found}",
+        )
+    return found
+
+
+async def map_at(desk: Desk, to: UUID, account: UUID | None = None) -> Receipt:
+    """A card in the desk's reader while its officer, or `account`, maps desk `to`."""
+    found = Waiting(ids.new(), secrets.token_bytes(32))
+    async with desk.db.begin(Worker("test")) as tx:
+        await tx.run(
+            """
+            insert into intent (id, session, account, office, desk, bridge, purpose, about, fields,
+                photo, nonce, armed_at, expires_at, moved_at)
+            values ($1, $2, $3, $4, $5, $6, 'map_desk', $5, '{}', false, $7, $8, $9, $8)
+            """,
+            found.id,
+            desk.session,
+            account or desk.account,
+            desk.office,
+            to,
+            desk.bridge,
+            found.nonce,
+            tx.now,
+            tx.now + timedelta(seconds=90),
+        )
+    signed, _ = desk.state(found, purpose="map_desk", payload_sha256=b"", chip_serial=b"", atr=b"")
+    receipt = await desk.send(signed, None)
+    assert isinstance(receipt, Receipt)
+    return receipt
+
+
+async def reader_of(desk: Desk, id: UUID) -> UUID | None:
+    found: UUID | None = await desk.value("select reader from desk where id = $1", id)
+    return found
+
+
+async def test_an_officer_does_not_take_a_colleagues_reader_to_their_own_desk(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    own = await second(desk)
+    receipt = await map_at(desk, own)
+    assert receipt.refused == "readers/desk-held"
+    assert (await reader_of(desk, desk.desk), await reader_of(desk, own)) == (desk.reader, None)
+    head = await person(db, world, "head")
+    assert (await map_at(desk, own, head.account)).refused is None
+    assert (await reader_of(desk, desk.desk), await reader_of(desk, own)) == (None, desk.reader)
+
+
+async def test_an_officer_does_not_put_their_own_reader_on_a_colleagues_desk(
+    world: World, db: Database
+) -> None:
+    theirs, mine = await at_desk(db, world), await at_desk(db, world)
+    async with db.begin(Worker("test")) as tx:
+        await tx.run(
+            "update desk set reader = null, mapped_at = null, mapped_by = null where id = $1",
+            mine.desk,
+        )
+    assert (await map_at(mine, theirs.desk)).refused == "readers/desk-held"
+    async with db.begin(Worker("test")) as tx:  # it is gone: whoever sits there puts another on
+        await tx.run("update bridge_reader set seen = false where id = $1", theirs.reader)
+    assert (await map_at(mine, theirs.desk)).refused is None
+    assert await reader_of(mine, theirs.desk) == mine.reader
+
+
+async def test_no_card_goes_to_whoever_waited_where_the_reader_stood_before(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    before, head = await desk.arm(), await person(db, world, "head")
+    assert (await map_at(desk, await second(desk), head.account)).refused is None
+    assert await desk.value("select state from intent where id = $1", before.id) == "cancelled"
+    assert (await desk.read(before)).refused == "readers/intent-over"
+
+
+async def test_no_card_is_delivered_to_a_desk_that_the_reader_has_left(
+    world: World, db: Database
+) -> None:
+    """As when arming and mapping cross: the intent was made after the others had been told."""
+    desk = await at_desk(db, world)
+    async with db.begin(Worker("test")) as tx:
+        await desks.mapped(tx, await second(desk), desk.reader, desk.account)
+    assert (await desk.read(await desk.arm())).refused == "readers/desk-without-reader"
+    assert await desk.readings() == 0
+
+
+async def test_a_desk_that_has_ended_is_not_mapped_and_the_pc_goes_on(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    over, head = await second(desk), await person(db, world, "head")
+    async with db.begin(Worker("test")) as tx:
+        await tx.run("update desk set ended_at = $2 where id = $1", over, tx.now)
+    assert (await map_at(desk, over, head.account)).refused == "readers/desk-not-found"
+    assert (await desk.read(await desk.arm())).refused is None
+
+
+async def test_what_was_read_offline_is_not_lost_because_the_desk_has_no_reader_any_more(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    ticket = await desk.ticket()
+    async with db.begin(Worker("test")) as tx:
+        await attached.unmap(tx, [desk.reader], "readers_changed")
+    receipt = await desk.read(ticket)
+    assert receipt.refused is None
+
+
+# --- what a device says -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+@pytest.mark.parametrize("which", ["read_at", "inserted_at"])
+async def test_a_time_that_no_clock_shows_is_refused_and_stops_nothing(
+    world: World, db: Database, year: int, which: str
+) -> None:
+    desk = await at_desk(db, world)
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    edge = first if year == 1 else last
+    receipt = await desk.read(await desk.arm(), **{which: edge})
+    assert receipt.refused == "readers/payload-wrong"
+    assert (await desk.read(await desk.arm())).refused is None
+
+
+async def test_a_hostile_pc_does_not_fill_the_list_of_incidents(world: World, db: Database) -> None:
+    desk = await at_desk(db, world)
+    for _ in range(40):
+        await desk.read(Waiting(ids.new(), secrets.token_bytes(32)))
+    assert len(await desk.incidents()) <= 20
+    assert await desk.value("select sequence from bridge where id = $1", desk.bridge) == 40
+
+
+# --- what an officer says -----------------------------------------------------------------------
+
+
+def passport(number: str = "AA0000000") -> SeeDocument:
+    document = SeenDocument(kind="passport", why="foreigner", name="SAMPLE", number=number)
+    return SeeDocument(desk=ids.new(), purpose=Purpose.identify_complainant, document=document)
+
+
+async def test_a_document_that_was_seen_is_not_said_to_be_a_card_that_was_read(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    receipt = await desk.read(await desk.arm())
+    assert receipt.reading is not None and desk.actor is not None
+    with pytest.raises(ReadingExists):
+        async with db.begin(desk.actor) as tx:
+            await service.see_document(tx, receipt.reading, passport())
+
+
+async def test_another_document_under_an_old_id_is_not_taken_for_the_first(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    id, first, other = ids.new(), passport(), passport("BB0000000")
+    first.desk = other.desk = desk.desk
+    assert desk.actor is not None
+    async with db.begin(desk.actor) as tx:
+        await service.see_document(tx, id, first)
+        await tx.run("update reading set passing = null, passing_until = null where id = $1", id)
+    async with db.begin(desk.actor) as tx:
+        await service.see_document(tx, id, first)
+    with pytest.raises(ReadingExists):
+        async with db.begin(desk.actor) as tx:
+            await service.see_document(tx, id, other)
+
+
+async def test_no_face_is_compared_long_after_the_person_has_gone(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    receipt = await desk.read(await desk.arm())
+    assert receipt.reading is not None and desk.actor is not None
+    async with db.begin(Worker("test")) as tx:
+        await tx.run(
+            "update reading set received_at = $2 where id = $1",
+            receipt.reading,
+            tx.now - timedelta(minutes=16),
+        )
+    with pytest.raises(ReadingStale):
+        async with db.begin(desk.actor) as tx:
+            await service.match_face(
+                tx, receipt.reading, MatchFace(matches=True, against="printed")
+            )
+
+
+async def test_no_face_is_compared_with_a_photograph_that_nobody_was_shown(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    receipt = await desk.read(await desk.arm())
+    assert receipt.reading is not None and desk.actor is not None
+    with pytest.raises(Problem) as refused:
+        async with db.begin(desk.actor) as tx:
+            await service.match_face(tx, receipt.reading, MatchFace(matches=True, against="photo"))
+    assert refused.value.code == "readers/photo-gone"
+    async with db.begin(desk.actor) as tx:
+        found = await service.match_face(
+            tx, receipt.reading, MatchFace(matches=True, against="printed")
+        )
+    assert "officer-face-match" in found.levels
+
+
+async def test_an_officer_who_was_moved_or_has_left_reads_nobodys_card(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    ticket, intent = await desk.ticket(), await desk.arm()
+    async with db.begin(Worker("test")) as tx:
+        other = await tx.value("select id from office where id <> $1 limit 1", desk.office)
+        await tx.run("update account set office = $2 where id = $1", desk.account, other)
+    assert (await desk.read(intent)).refused == "readers/session-over"
+    assert (await desk.read(ticket)).refused == "readers/session-over"
+    async with db.begin(Worker("test")) as tx:
+        await tx.run("update account set office = $2 where id = $1", desk.account, desk.office)
+        await tx.run(
+            "update account_role set ended_at = $2 where account = $1 and ended_at is null",
+            desk.account,
+            tx.now,
+        )
+    try:
+        assert (await desk.read(ticket)).refused == "readers/session-over"
+    finally:
+        async with db.begin(Worker("test")) as tx:
+            await tx.run("update account_role set ended_at = null where account = $1", desk.account)
+    assert (await desk.read(ticket)).refused is None

@@ -1,0 +1,250 @@
+"""A desk where no WebSocket passes: the same over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import msgspec
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from api import clock
+from api.db import Database
+from api.permissions import Worker
+from api.readers.channel import challenges
+from api.settings import Settings
+from reader_bridge import messages
+from reader_bridge.messages import (
+    Arm,
+    Cancel,
+    Challenge,
+    Ended,
+    Exchange,
+    Exchanged,
+    Kind,
+    NotTaken,
+    Progress,
+    Receipt,
+    Tickets,
+    Welcome,
+)
+from tests.readers.bridges import Bridge, Running, arm, running
+from tests.world import World
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def one(conf: Settings, db: Database) -> AsyncIterator[Running]:
+    async with running(conf, db) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def two(conf: Settings, db: Database) -> AsyncIterator[Running]:
+    async with running(conf, db) as found:
+        yield found
+
+
+class Caller:
+    """A bridge that asks by HTTP, whichever server answers."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self.bridge = bridge
+        self.challenge: bytes = b""
+
+    async def begin(self, at: Running) -> None:
+        async with httpx.AsyncClient(base_url=at.url) as http:
+            found = await http.get("/v1/bridge/challenge")
+        self.challenge = msgspec.json.decode(found.content, type=Challenge).challenge
+
+    async def post(self, at: Running, *said: Any, wait_s: int = 0, **hello: Any) -> httpx.Response:
+        body = Exchange(
+            hello=self.bridge.hello(self.challenge, **hello), messages=list(said), wait_s=wait_s
+        )
+        async with httpx.AsyncClient(base_url=at.url, timeout=30) as http:
+            return await http.post("/v1/bridge/exchange", content=messages.encode(body))
+
+    async def say(self, at: Running, *said: Any, wait_s: int = 0) -> list[Any]:
+        """What the server says, without its welcome."""
+        answer = await self.post(at, *said, wait_s=wait_s)
+        assert answer.status_code == 200, answer.text
+        found = msgspec.json.decode(answer.content, type=Exchanged)
+        self.challenge = found.challenge.challenge
+        welcome, *rest = found.messages
+        assert isinstance(welcome, Welcome)
+        self.bridge.sealing = welcome.key
+        return rest
+
+
+async def caller(db: Database, world: World, at: Running) -> Caller:
+    found = Caller(await Bridge.enrolled(db, world.inspector))
+    await found.begin(at)
+    return found
+
+
+async def test_a_card_is_read_without_any_socket(
+    one: Running, two: Running, world: World, db: Database
+) -> None:
+    desk = await caller(db, world, one)
+    assert await desk.say(one) == [Tickets(())]
+    waiting = asyncio.create_task(desk.say(one, wait_s=20))
+    await asyncio.sleep(0.3)
+    made = await arm(two, world, world.inspector, desk.bridge)
+    (told,) = await asyncio.wait_for(waiting, 4)
+    assert isinstance(told, Arm) and str(told.intent) == made.json()["id"]
+    said = desk.bridge.stated(told)
+    desk.bridge.sequence, head = 0, desk.bridge.head  # it has not its receipt yet
+    desk.bridge.head, before = messages.GENESIS, head
+    (receipt,) = await desk.say(one, Progress(told.intent, "sending"), said)
+    assert isinstance(receipt, Receipt) and receipt.refused is None and receipt.sha256 == before
+    desk.bridge.sequence, desk.bridge.head = 1, before
+    found = (await world.inspector.get(f"/v1/intents/{told.intent}")).json()
+    assert found["state"] == "delivered" and found["reading"] == str(receipt.reading)
+
+
+async def test_what_was_just_told_is_not_told_in_a_loop_but_again_when_an_answer_may_be_lost(
+    one: Running, world: World, db: Database
+) -> None:
+    desk = await caller(db, world, one)
+    made = (await arm(one, world, world.inspector, desk.bridge)).json()
+    assert any(isinstance(m, Arm) for m in await desk.say(one))
+    started = time.monotonic()
+    assert await desk.say(one, wait_s=1) == []
+    assert time.monotonic() - started > 0.9
+    told = one.app.state.readers_told
+    began, talk = told._held[desk.bridge.id]
+    told._held[desk.bridge.id] = (began - 11, talk)
+    assert any(isinstance(m, Arm) for m in await desk.say(one))
+    await world.inspector.post(f"/v1/intents/{made['id']}/cancel")
+    assert await desk.say(one, wait_s=5) == [Cancel(UUID(made["id"]))]
+
+
+async def test_a_challenge_is_good_at_any_server_and_for_five_minutes(
+    one: Running, two: Running, world: World, db: Database
+) -> None:
+    desk = await caller(db, world, one)
+    await desk.say(two)
+    now = clock.now()
+    given = challenges.issue(now).challenge
+    assert challenges.stands(given, now + timedelta(minutes=4, seconds=59))
+    assert not challenges.stands(given, now + timedelta(minutes=5, seconds=1))
+    assert not challenges.stands(given, now - timedelta(seconds=30))
+    for wrong in (bytes(32), given[:-1] + bytes([given[-1] ^ 1]), bytes([1]) + given[1:], b""):
+        desk.challenge = wrong
+        assert not challenges.stands(wrong, now)
+    desk.challenge = bytes(32)
+    refused = await desk.post(one)
+    assert (refused.status_code, refused.json()["code"]) == (401, "readers/challenge-over")
+
+
+async def test_only_the_device_itself_is_answered(one: Running, world: World, db: Database) -> None:
+    desk = await caller(db, world, one)
+    key, desk.bridge.key = desk.bridge.key, (await Bridge.enrolled(db, world.inspector)).key
+    assert (await desk.post(one)).status_code == 401
+    desk.bridge.key = key
+    assert (await desk.post(one, audience="https://other.example")).status_code == 401
+    assert (await desk.post(one)).status_code == 200
+    async with httpx.AsyncClient(base_url=one.url) as http:
+        for body in (b"", b"{}", b'{"hello":{"body":"","signature":""}}', b"[" * 9000):
+            answer = await http.post("/v1/bridge/exchange", content=body)
+            assert 400 <= answer.status_code < 500, body[:20]
+    async with db.begin(Worker("test")) as tx:
+        await tx.run(
+            "update bridge set state = 'revoked', ended_at = $2 where id = $1",
+            desk.bridge.id,
+            tx.now,
+        )
+    await desk.begin(one)
+    refused = await desk.post(one)
+    assert (refused.status_code, refused.json()["code"]) == (403, "readers/bridge-ended")
+
+
+async def test_a_device_that_speaks_by_http_has_no_socket_left(
+    one: Running, two: Running, world: World, db: Database
+) -> None:
+    desk = await caller(db, world, one)
+    await desk.bridge.connect(one)
+    await desk.say(one)
+    assert (await desk.bridge.until(Ended)).code == "elsewhere"
+    await desk.bridge.connect(one)
+    await desk.say(two)
+    assert (await desk.bridge.until(Ended, within_s=4)).code == "elsewhere"
+
+
+async def test_waiting_holds_no_connection_and_ends_with_the_server(
+    conf: Settings, world: World, db: Database
+) -> None:
+    async with running(conf, db) as third:
+        desks = [await caller(db, world, third) for _ in range(5)]
+        for desk in desks:
+            await desk.say(third)
+        waits = [asyncio.create_task(desk.say(third, wait_s=25)) for desk in desks]
+        await asyncio.sleep(1)
+        assert not any(wait.done() for wait in waits)
+        assert db.pool.get_size() - db.pool.get_idle_size() <= 1
+        started = time.monotonic()
+        third.server.should_exit = True
+        await asyncio.gather(*waits)
+        assert time.monotonic() - started < 3
+
+
+async def test_a_card_is_not_told_to_an_exchange_that_nobody_waits_for_any_more(
+    one: Running, world: World, db: Database
+) -> None:
+    desk = await caller(db, world, one)
+    await desk.say(one)
+    waiting = asyncio.create_task(desk.post(one, wait_s=20))
+    await asyncio.sleep(0.5)
+    waiting.cancel()
+    await asyncio.sleep(0.5)
+    made = (await arm(one, world, world.inspector, desk.bridge)).json()
+    await asyncio.sleep(0.5)
+    assert made["id"] in (await desk.post(one)).text
+
+
+async def test_a_later_exchange_of_a_device_ends_the_one_that_waits(
+    one: Running, world: World, db: Database
+) -> None:
+    """A proxy may keep the first open when its caller has long gone."""
+    desk = await caller(db, world, one)
+    await desk.say(one)
+    first = asyncio.create_task(desk.post(one, wait_s=20))
+    await asyncio.sleep(0.5)
+    second = asyncio.create_task(desk.post(one, wait_s=20))
+    assert "arm" not in (await asyncio.wait_for(first, 4)).text
+    made = (await arm(one, world, world.inspector, desk.bridge)).json()
+    assert made["id"] in (await asyncio.wait_for(second, 4)).text
+
+
+async def test_a_new_key_is_taken_and_acknowledged(
+    one: Running, world: World, db: Database
+) -> None:
+    desk = await Bridge.enrolled(db, world.inspector)
+    challenge = (await desk.dial(one)).challenge
+    await desk.say(messages.Greeting(desk.hello(challenge)))
+    await desk.until(Tickets)
+    new = Ed25519PrivateKey.generate()
+    body = messages.Rotation(
+        audience=desk.audience,
+        device=desk.id,
+        challenge=challenge,
+        public_key=new.public_key().public_bytes_raw(),
+        key_protection="file",
+    )
+    by_old, by_new = (messages.sign(key, Kind.rotation, body) for key in (desk.key, new))
+    await desk.say(messages.Rotated(by_old, by_old.signature))
+    assert (await desk.until(NotTaken)).code == "readers/bridge-unknown"
+    await desk.say(messages.Rotated(by_old, by_new.signature))
+    assert (await desk.until(Welcome)).sequence == 0
+    await desk.close()
+    challenge = (await desk.dial(one)).challenge
+    await desk.say(messages.Greeting(desk.hello(challenge)))
+    assert await desk.heard() == Ended("unknown")
+    desk.key = new
+    await desk.connect(one)
+    await desk.close()

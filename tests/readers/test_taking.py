@@ -1,0 +1,389 @@
+"""What becomes of a device's statement: one reading for one live session, or a refusal for good."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from api import ids
+from api.db import Database
+from api.permissions import Worker
+from api.problems import Problem
+from api.readers.model import Purpose
+from api.readers.problems import (
+    BridgeEnded,
+    BridgeForked,
+    BridgeUnknown,
+    ReadingFaceDiffers,
+    ReadingForOther,
+    ReadingNotFound,
+    ReadingStale,
+    ReadingUsed,
+)
+from api.readers.readings import queries, service, using
+from api.readers.views import MatchFace
+from reader_bridge import messages
+from reader_bridge.messages import Missing, Receipt, SealingKey, Signed
+from tests.readers.device import SAMPLE, Desk, Waiting, at_desk, person
+from tests.world import World
+
+
+@pytest_asyncio.fixture
+async def desk(db: Database, world: World) -> Desk:
+    return await at_desk(db, world)
+
+
+# --- taken once ---------------------------------------------------------------------------------
+
+
+async def test_a_reading_is_seen_by_the_session_that_waited_for_it_alone(
+    desk: Desk, db: Database, world: World
+) -> None:
+    receipt = await desk.read(await desk.arm())
+    assert receipt.reading is not None and receipt.refused is None
+    assert desk.actor is not None
+    async with db.begin(desk.actor) as tx:
+        found = await service.read(tx, receipt.reading)
+    assert found.card == SAMPLE and found.levels == ["chip-bytes"] and found.label == "online"
+    another = await person(db, world, "inspector-2")
+    elsewhere = msgspec.structs.replace(desk.actor, session=another.session)
+    for actor in (another, elsewhere):
+        async with db.begin(actor) as tx:
+            with pytest.raises(ReadingNotFound):
+                await service.read(tx, receipt.reading)
+
+
+async def test_a_receipt_that_was_lost_is_given_again_and_nothing_is_read_twice(
+    desk: Desk,
+) -> None:
+    statement = desk.state(await desk.arm())
+    first = await desk.send(*statement)
+    again = await desk.send(*statement)
+    assert isinstance(first, Receipt) and isinstance(again, Receipt)
+    assert again.replayed and again.reading == first.reading and again.sha256 == first.sha256
+    assert await desk.readings() == 1
+
+
+async def test_forty_equal_statements_at_once_are_one_reading(desk: Desk) -> None:
+    statement = desk.state(await desk.arm())
+    found = await asyncio.gather(*(desk.send(*statement) for _ in range(40)))
+    assert len({receipt.reading for receipt in found if isinstance(receipt, Receipt)}) == 1
+    assert sum(isinstance(r, Receipt) and not r.replayed for r in found) == 1
+    assert await desk.readings() == 1 and await desk.incidents() == []
+
+
+async def test_a_number_said_twice_with_other_words_freezes_the_device(desk: Desk) -> None:
+    waiting = await desk.arm()
+    one, other = desk.state(waiting), desk.state(waiting, waited_ms=6)
+    await desk.send(*one)
+    with pytest.raises(BridgeForked):
+        await desk.send(*other)
+    assert await desk.incidents() == ["replay"]
+    with pytest.raises(BridgeEnded):
+        await desk.read(await desk.arm())
+
+
+async def test_a_chain_that_goes_on_from_elsewhere_freezes_the_device(desk: Desk) -> None:
+    await desk.read(await desk.arm())
+    waiting = await desk.arm()
+    with pytest.raises(BridgeForked):
+        await desk.read(waiting, previous=messages.GENESIS)
+    assert await desk.incidents() == ["fork"]
+    state = await desk.value("select state from intent where id = $1", waiting.id)
+    assert state == "cancelled"  # nobody waits for a device that is frozen
+
+
+async def test_of_two_statements_made_at_once_from_one_state_one_freezes_the_device(
+    desk: Desk,
+) -> None:
+    waiting = await desk.arm()
+    one, other = desk.state(waiting), desk.state(waiting, waited_ms=6)
+    found = await asyncio.gather(desk.send(*one), desk.send(*other), return_exceptions=True)
+    assert Counter(type(f) for f in found) == Counter((Receipt, BridgeForked))
+    assert await desk.readings() == 1
+
+
+async def test_what_is_missing_is_asked_for_and_nothing_after_it_is_taken(desk: Desk) -> None:
+    found = await desk.send(*desk.state(await desk.arm(), sequence=3))
+    assert found == Missing(1)
+    assert await desk.readings() == 0 and await desk.incidents() == []
+
+
+# --- refused for good ---------------------------------------------------------------------------
+
+
+async def refused(desk: Desk, waiting: Waiting, **said: Any) -> str | None:
+    """The code; the chain must have gone on, and nothing of the card may be there."""
+    before = desk.sequence
+    receipt = await desk.read(waiting, **said)
+    assert receipt.reading is None and desk.sequence == before + 1
+    assert await desk.readings() == 0
+    assert (await desk.read(await desk.arm())).refused is None
+    return receipt.refused
+
+
+async def test_nothing_is_kept_for_an_officer_who_has_signed_out_meanwhile(
+    desk: Desk, db: Database
+) -> None:
+    waiting = await desk.arm()
+    async with db.begin(Worker("test")) as tx:
+        await tx.run(
+            "update session set ended_at = now(), end_reason = 'signed_out' where id = $1",
+            desk.session,
+        )
+    receipt = await desk.read(waiting)
+    async with db.begin(Worker("test")) as tx:
+        await tx.run(
+            "update session set ended_at = null, end_reason = null where id = $1", desk.session
+        )
+    assert receipt.refused == "readers/session-over" and await desk.readings() == 0
+
+
+async def test_an_intent_that_is_over_takes_no_reading(desk: Desk) -> None:
+    over = await desk.arm(seconds=-1)
+    assert await refused(desk, over) == "readers/intent-over"
+
+
+async def test_an_intent_takes_one_reading_and_no_second(desk: Desk) -> None:
+    waiting = await desk.arm()
+    assert (await desk.read(waiting)).refused is None
+    assert (await desk.read(waiting)).refused == "readers/intent-over"
+    assert await desk.readings() == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"nonce": bytes(32)},
+        {"purpose": "serve_order"},
+        {"reader": "Sample Reader 00 01"},
+        {"intent": UUID(int=1)},
+        {"intent": None},
+        {"ticket": UUID(int=1)},
+    ],
+    ids=lambda said: next(iter(said)),
+)
+async def test_what_belongs_to_another_intent_is_refused_and_noted(
+    desk: Desk, db: Database, said: dict[str, Any]
+) -> None:
+    async with db.begin(Worker("test")) as tx:
+        await desk.add_reader(tx, ids.new(), "Sample Reader 00 01")
+    assert await refused(desk, await desk.arm(), **said) == "readers/nonce-wrong"
+    assert await desk.incidents() == ["foreign"]
+
+
+async def test_a_nonce_relayed_to_another_device_is_refused(desk: Desk, db: Database) -> None:
+    other = await Desk(db, desk.account, desk.session, desk.office).put_up()
+    assert (await other.read(await desk.arm())).refused == "readers/nonce-wrong"
+    assert await other.readings() == await desk.readings() == 0
+
+
+async def test_more_than_was_asked_for_is_refused(desk: Desk) -> None:
+    waiting = await desk.arm(fields=("name_th",))
+    assert (await desk.read(waiting)).refused == "readers/payload-wrong"
+    assert await desk.readings() == 0
+
+
+async def test_a_payload_that_was_swapped_is_refused(desk: Desk) -> None:
+    waiting = await desk.arm()
+    signed, _ = desk.state(waiting)
+    _, another = desk.state(waiting)
+    found = await desk.send(signed, another)
+    assert isinstance(found, Receipt) and found.refused == "readers/payload-wrong"
+
+
+@pytest.mark.parametrize("where", ["intent", "device", "kid"])
+async def test_a_payload_sealed_for_something_else_does_not_open(desk: Desk, where: str) -> None:
+    waiting = await desk.arm()
+    text = msgspec.json.encode(SAMPLE)
+    key = desk.sealing if where != "kid" else SealingKey("unknown", desk.sealing.public)
+    of = uuid4() if where == "intent" else waiting.id
+    device = uuid4() if where == "device" else desk.bridge
+    wrong = messages.seal(key, text, "text", of, device)
+    assert (await desk.read(waiting, payload=wrong)).refused == "readers/payload-wrong"
+
+
+@pytest.mark.parametrize("said", [{"audience": "https://elsewhere"}, {"device": UUID(int=7)}])
+async def test_what_was_said_to_another_server_or_by_another_device_counts_for_nothing(
+    desk: Desk, said: dict[str, Any]
+) -> None:
+    with pytest.raises(BridgeUnknown):
+        await desk.read(await desk.arm(), **said)
+    assert desk.sequence == 0
+
+
+async def test_a_statement_that_another_key_has_signed_counts_for_nothing(desk: Desk) -> None:
+    own, desk.key = desk.key, Ed25519PrivateKey.generate()
+    statement = desk.state(await desk.arm())
+    with pytest.raises(BridgeUnknown):
+        await desk.send(*statement)
+    desk.key = own
+    assert await desk.incidents() == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[" * 10_000, b"\xff", b'{"sequence":"x"}'])
+async def test_bytes_that_are_no_statement_count_for_nothing(desk: Desk, body: bytes) -> None:
+    with pytest.raises(BridgeUnknown):
+        await desk.send(Signed(body, bytes(64)), None)
+
+
+# --- clocks, and what is strange ----------------------------------------------------------------
+
+
+async def test_a_device_in_the_buddhist_era_is_taken_and_flagged(desk: Desk) -> None:
+    wrong = datetime.now(UTC).replace(year=2569)
+    receipt = await desk.read(await desk.arm(), inserted_at=wrong, read_at=wrong)
+    flags = await desk.value("select flags from reading where id = $1", receipt.reading)
+    assert flags == ["clock:read_at"]
+
+
+# --- offline ------------------------------------------------------------------------------------
+
+
+async def test_a_ticket_is_good_for_one_card_and_the_reading_says_offline(
+    desk: Desk, db: Database, world: World
+) -> None:
+    ticket = await desk.ticket()
+    receipt = await desk.read(ticket)
+    assert (await desk.read(ticket)).refused == "readers/ticket-used"
+    assert desk.actor is not None and receipt.reading is not None
+    later = msgspec.structs.replace(desk.actor, session=uuid4())  # signed in anew since
+    async with db.begin(later) as tx:
+        found = await service.read(tx, receipt.reading)
+    assert found.label == "offline" and found.card == SAMPLE
+    async with db.begin(await person(db, world, "inspector-2")) as tx:
+        with pytest.raises(ReadingNotFound):
+            await service.read(tx, receipt.reading)
+
+
+@pytest.mark.parametrize("hours", [-1, 13])
+async def test_a_ticket_is_good_within_its_hours_only(desk: Desk, hours: float) -> None:
+    ticket = await desk.ticket()
+    at = datetime.now(UTC) + timedelta(hours=hours)
+    assert await refused(desk, ticket, read_at=at, inserted_at=at) == "readers/ticket-used"
+
+
+# --- used once ----------------------------------------------------------------------------------
+
+
+async def used(desk: Desk, reading: UUID, **other: Any) -> using.Used:
+    wanted = {"about": None, "used_for": "complaint", "by": ids.new()} | other
+    purpose = wanted.pop("purpose", Purpose.identify_complainant)
+    assert desk.actor is not None
+    async with desk.db.begin(desk.actor) as tx:
+        return await using.use(tx, reading, purpose, **wanted)
+
+
+async def taken(desk: Desk, **how: Any) -> UUID:
+    found = (await desk.read(await desk.arm(**how))).reading
+    assert found is not None
+    return found
+
+
+async def test_a_reading_serves_one_purpose_once_however_many_ask(desk: Desk) -> None:
+    reading = await taken(desk)
+    found = await asyncio.gather(*(used(desk, reading) for _ in range(20)), return_exceptions=True)
+    assert Counter(type(f) for f in found) == Counter({using.Used: 1, ReadingUsed: 19})
+    assert await desk.value("select passing from reading where id = $1", reading) is None
+
+
+async def test_a_reading_made_for_one_thing_is_none_for_another(desk: Desk) -> None:
+    reading = await taken(desk, about=(about := uuid4()))
+    for other in ({"purpose": Purpose.serve_order, "about": about}, {"about": uuid4()}, {}):
+        with pytest.raises(ReadingForOther):
+            await used(desk, reading, **other)
+    assert (await used(desk, reading, about=about)).card == SAMPLE
+
+
+async def test_a_reading_is_of_no_use_after_a_quarter_of_an_hour(desk: Desk, db: Database) -> None:
+    reading = await taken(desk)
+    async with db.begin(Worker("test")) as tx:
+        await tx.run(
+            """
+            update reading set received_at = received_at - interval '16 minutes',
+                passing_until = passing_until - interval '16 minutes' where id = $1
+            """,
+            reading,
+        )
+        await queries.wipe(tx)
+    with pytest.raises(ReadingStale):
+        await used(desk, reading)
+    assert desk.actor is not None
+    async with db.begin(desk.actor) as tx:
+        assert (await service.read(tx, reading)).card is None
+
+
+async def test_a_face_that_differs_makes_the_reading_useless(desk: Desk, db: Database) -> None:
+    same, other = await taken(desk), await taken(desk)
+    assert desk.actor is not None
+    async with db.begin(desk.actor) as tx:
+        found = await service.match_face(tx, same, MatchFace(matches=True, against="printed"))
+        await service.match_face(tx, other, MatchFace(matches=False, against="printed"))
+    assert found.levels == ["chip-bytes", "officer-face-match"]
+    assert "officer-face-match" in (await used(desk, same)).levels
+    with pytest.raises(ReadingFaceDiffers):
+        await used(desk, other)
+
+
+async def test_what_a_register_confirms_later_is_a_level_more_and_told_once(
+    desk: Desk, db: Database
+) -> None:
+    reading = await taken(desk)
+    for _ in range(2):
+        async with db.begin(Worker("dopa")) as tx:
+            await service.raise_level(tx, reading, "dopa-status")
+    assert (await used(desk, reading)).levels == ("chip-bytes", "dopa-status")
+    told = "select count(*) from event where record = $1 and name = 'reading.confirmed'"
+    assert await desk.value(told, reading) == 1
+
+
+# --- what stays ---------------------------------------------------------------------------------
+
+
+async def test_nothing_that_was_read_stands_anywhere_in_clear(desk: Desk, db: Database) -> None:
+    reading = await taken(desk)
+    await used(desk, reading)
+    secrets = [b"1999900000019", "ตัวอย่าง".encode(), b"12345678", b"12345678".hex().encode()]
+    async with db.pool.acquire() as connection:
+        for table in ("reading", "bridge_statement", "intent", "bridge_incident"):
+            rows = await connection.fetch(f"select * from {table} where bridge = $1", desk.bridge)
+            held = b"|".join(
+                value if isinstance(value, bytes) else str(value).encode()
+                for row in rows
+                for value in row.values()
+            )
+            assert not [s for s in secrets if s in held], table
+        events = await connection.fetch("select facts::text from event where record = $1", reading)
+        assert len(events) >= 2
+        assert not [s for s in secrets if s.decode() in str(events)]
+
+
+async def test_a_reading_whose_time_is_over_cannot_be_opened_by_anyone(
+    desk: Desk, db: Database
+) -> None:
+    reading = await taken(desk)
+    key = await desk.value("select data_key from reading where id = $1", reading)
+    async with db.begin(Worker("test")) as tx:
+        await tx.run("update reading set keep_until = now() where id = $1", reading)
+    async with db.begin(Worker("sweep")) as tx:
+        assert await service.sweep(tx) >= 1
+    row = await desk.value(
+        "select to_jsonb(r) from reading r where id = $1 and num_nonnulls(cid, cid_index, "
+        "chip_index, statement, passing, data_key) = 0 and erased_at is not null",
+        reading,
+    )
+    assert row is not None
+    assert await desk.value("select wrapped from data_key where id = $1", key) is None
+
+
+def test_a_problem_of_a_reading_names_nobody() -> None:
+    assert not [p for p in (ReadingUsed, ReadingForOther) if "{cid}" in p.th or "{name}" in p.th]
+    assert issubclass(BridgeForked, Problem)

@@ -1,0 +1,1 @@
+"""Card readers as assets."""
