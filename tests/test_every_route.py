@@ -215,6 +215,13 @@ BODIES: dict[str, Body] = {
     "desk.edit": lambda t: {"name": "x"},
     "reading.bind_account": lambda t: {"code": codes.new(8)},
     "officer.confirm": lambda t: {"reading": ids.new()},
+    "reading.match_face": lambda t: {"matches": True, "against": "printed"},
+    "reading.see_document": lambda t: {
+        "desk": t.desk,
+        "purpose": "identify_complainant",
+        "document": {"kind": "passport", "why": "foreigner", "name": "Sample"},
+    },
+    "offline_ticket.issue": lambda t: {"desk": t.desk, "purpose": "identify_complainant"},
     "intent.arm": lambda t: {"desk": t.desk, "purpose": "identify_complainant"},
     "reader_agency.write": lambda t: {"name_th": "หน่วยงานตัวอย่าง", "name_en": "Sample"},
     "reader_request.make": lambda t: {
@@ -241,7 +248,7 @@ NOT_FOREIGN = {
     *("officer.import", "officer.list"),
     "complaint.export",
     *("bridge.list", "reader.list", "bridge_incident.list", "desk.list"),
-    *("intent.list", "intent.follow"),
+    *("intent.list", "intent.follow", "reading.list"),
     *("account.ask_code", "reading_audit.readings", "reading_audit.export"),
     *("reading_audit.face_differs", "reading_audit.late", "reading_audit.counts"),
     *("reading_audit.unused", "reading_audit.crossings", "reading_audit.incidents"),

@@ -180,6 +180,7 @@ async def test_the_profile_shows_ones_own_name_and_masks_the_number(phone: Phone
         "name_th": "ประชาชน ตัวอย่าง",
         "name_en": None,
         "cid_masked": "xxxxxxxxx0137",
+        "verified_at": None,
     }
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ class _Server:
 
     def turn_calendar(self, record: str, days: int) -> None:
         pass
+
+    def away(self) -> nullcontext[None]:
+        return nullcontext()
 
 
 def test_the_demo_ends_at_the_first_thing_that_is_not_as_it_should_be(
