@@ -151,13 +151,14 @@ async def open_original(tx: Tx, id: UUID) -> AsyncIterator[bytes]:
 async def read(tx: Tx, id: UUID) -> Evidence:
     """An upload of the caller's, or evidence in their reach; raises `EvidenceNotFound`."""
     scope = permissions.scope(tx.actor, "evidence.read")
-    rows = await queries.evidence(tx, [id], scope)
-    if rows:
-        return await seen_by(tx, rows[0])
-    held = await queries.upload(tx, id)
-    if held is None or held.by != _reader(tx):
-        raise EvidenceNotFound()
-    return await _upload_view(tx, held)
+    for _ in range(2):  # between two statements an upload may become evidence: neither sees it then
+        rows = await queries.evidence(tx, [id], scope)
+        if rows:
+            return await seen_by(tx, rows[0])
+        held = await queries.upload(tx, id)
+        if held is not None and held.by == _reader(tx):
+            return await _upload_view(tx, held)
+    raise EvidenceNotFound()
 
 
 def _reader(tx: Tx) -> Uploader | None:

@@ -10,7 +10,7 @@ import pytest
 
 from api import clock, ids
 from api.db import Database
-from api.evidence import service
+from api.evidence import queries, service
 from api.evidence.model import EvidenceTaken, EvidenceUnknown
 from api.permissions import Worker
 from tests.evidence.conftest import Phone, Work, noise, photograph
@@ -274,3 +274,19 @@ async def test_no_link_is_made_to_what_one_may_not_see(
         assert (await world[key].post(f"/v1/evidence/{id}/link")).status_code == 404
     assert (await world.auditor.post(f"/v1/evidence/{id}/link")).status_code == 403
     assert (await phone.person.post(f"/v1/evidence/{id}/link?form=screen")).status_code == 404
+
+
+async def test_a_file_that_is_stored_between_two_looks_is_not_told_as_missing(
+    phone: Phone, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = await phone.send(noise(1000))
+    await work()
+    real, looks = queries.evidence, []
+
+    async def not_yet(*args: Any) -> Any:
+        looks.append(args)
+        return [] if len(looks) == 1 else await real(*args)
+
+    monkeypatch.setattr(queries, "evidence", not_yet)
+    found = await phone.person.get(f"/v1/evidence/{id}")
+    assert (found.status_code, len(looks)) == (200, 2)
