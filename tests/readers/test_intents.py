@@ -15,9 +15,12 @@ import pytest_asyncio
 from api import ids
 from api.accounts import seed as accounts
 from api.db import Database, Tx
-from api.permissions import Worker
+from api.permissions import Role, Session, Worker
+from api.readers.bridges.queries import IN_REACH
 from api.readers.intents import queries, service
 from api.readers.model import INTENT_MOVES, IntentState, Purpose
+from api.readers.problems import DeskNotFound
+from api.readers.views import ArmIntent
 from api.settings import Settings
 from reader_bridge.fields import Fault
 from reader_bridge.messages import Progress
@@ -131,6 +134,14 @@ async def test_no_card_is_waited_for_where_none_can_be_read(
         "readers/desk-without-reader",
         reason,
     )
+
+
+async def test_an_officer_without_an_office_reaches_no_desk(db: Database, bridge: Bridge) -> None:
+    nowhere = Session(ids.new(), ids.new(), frozenset({Role.inspector}), office=None)
+    entry = ArmIntent(desk=bridge.desk, purpose=Purpose.identify_complainant)
+    async with db.begin(nowhere) as tx:
+        with pytest.raises(DeskNotFound):
+            await service.arm(tx, ids.new(), entry)
 
 
 async def test_a_purpose_reads_no_more_than_it_may(world: World, bridge: Bridge) -> None:
@@ -324,4 +335,4 @@ async def test_every_fault_has_words_and_every_purpose_a_row_can_hold(tx: Tx) ->
         "select pg_get_constraintdef(oid) from pg_constraint where conname = 'intent_purpose_check'"
     )
     assert all(f"'{purpose}'" in held for purpose in Purpose)
-    assert timedelta(minutes=1) < service.HEARD_WITHIN
+    assert timedelta(minutes=1) < IN_REACH

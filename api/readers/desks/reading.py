@@ -6,9 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from api import permissions
 from api.db import Tx
-from api.permissions import Reach, Session
+from api.readers.bridges import reach
 from api.readers.problems import DeskNotFound
 
 
@@ -38,13 +37,6 @@ async def one(tx: Tx, id: UUID, verb: str) -> DeskRow:
         """,
         id,
     )
-    if found is None or not in_reach(tx, found.office, verb):
+    if found is None or reach.office(tx.actor, verb) not in (None, found.office):
         raise DeskNotFound()
     return found
-
-
-def in_reach(tx: Tx, office: UUID, verb: str) -> bool:
-    """Desks and bridges are of an office: its own people's, or everybody's who reaches all."""
-    found = permissions.reaches(tx.actor, verb)
-    own = isinstance(tx.actor, Session) and tx.actor.office == office
-    return Reach.all in found or own

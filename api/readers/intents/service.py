@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from api import cursors, events, permissions
+from api import cursors, events
 from api.db import Tx
 from api.jobs import Job
-from api.permissions import Reach, Session
+from api.permissions import Session
+from api.readers.bridges import reach
+from api.readers.bridges.queries import IN_REACH
 from api.readers.intents import queries
 from api.readers.intents.queries import Moved, Open, Place, Row
 from api.readers.model import (
@@ -41,8 +43,6 @@ from reader_bridge.fields import Field
 from reader_bridge.messages import Progress
 from reader_bridge.texts import FAULT
 
-HEARD_WITHIN: Final = timedelta(minutes=3)
-"""A bridge that no server heard of for longer is not there; presence is noted every minute."""
 CANCEL_OF_SESSION: Final = "intents.cancel_of_session"
 SHOWN_FOR: Final = timedelta(minutes=10)
 """So long what has ended is told to a stream that begins."""
@@ -61,7 +61,7 @@ async def arm(tx: Tx, id: UUID, entry: ArmIntent) -> Intent:
     """
     actor = session_of(tx)
     purpose, about, fields = _wanted(entry)
-    office = None if Reach.all in permissions.reaches(actor, "intent.arm") else actor.office
+    office = reach.office(actor, "intent.arm")
     await tx.lock([id])
     before = await queries.intent(tx, id)
     if before is not None:
@@ -109,11 +109,18 @@ def _wanted(entry: ArmIntent) -> tuple[Purpose, UUID | None, list[Field]]:
         raise AboutNeeded(kind="bridge")
     if not mapping and entry.bridge is not None:
         raise FieldsNotAllowed(fields="bridge")
-    fields = set(policy.needed) if entry.fields is None else set(entry.fields)
-    denied = sorted(fields - policy.fields) + ["photo"] * (entry.photo and not policy.photo)
-    if denied or not (fields or mapping):
+    return entry.purpose, about, allowed(entry.purpose, entry.fields, photo=entry.photo)
+
+
+def allowed(purpose: Purpose, wanted: list[Field] | None, *, photo: bool = False) -> list[Field]:
+    """The fields that are read, the purpose's usual ones when nothing is said. Raises
+    `FieldsNotAllowed`."""
+    policy = POLICIES[purpose]
+    fields = set(policy.needed) if wanted is None else set(wanted)
+    denied = sorted(fields - policy.fields) + ["photo"] * (photo and not policy.photo)
+    if denied or not (fields or purpose == Purpose.map_desk):
         raise FieldsNotAllowed(fields=", ".join(denied))
-    return entry.purpose, about, sorted(fields)
+    return sorted(fields)
 
 
 def _again(
@@ -140,7 +147,7 @@ async def _place(tx: Tx, entry: ArmIntent, office: UUID | None) -> Place:
         if entry.bridge is not None:
             raise BridgeNotFound()
         raise DeskWithoutReader(reason="unmapped")
-    heard = found.last_seen_at is not None and found.last_seen_at > tx.now - HEARD_WITHIN
+    heard = found.last_seen_at is not None and found.last_seen_at > tx.now - IN_REACH
     if not found.active or not heard:
         raise DeskWithoutReader(reason="offline")
     if not found.seen:

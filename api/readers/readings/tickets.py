@@ -13,11 +13,11 @@ from api import events, ids
 from api.db import Tx
 from api.permissions import Session
 from api.readers.desks import reading as desks
+from api.readers.intents import service as intents
 from api.readers.model import POLICIES, TICKET_FOR, TICKETS_AT_ONCE, Purpose
 from api.readers.problems import (
     AboutNeeded,
     DeskWithoutReader,
-    FieldsNotAllowed,
     PurposeNotOffline,
     TicketsTooMany,
 )
@@ -53,9 +53,7 @@ async def issue(tx: Tx, wanted: IssueTickets) -> list[OfflineTicket]:
         raise PurposeNotOffline()
     if policy.about is not None and wanted.about is None:
         raise AboutNeeded(kind=policy.about)
-    fields = policy.needed if wanted.fields is None else frozenset(wanted.fields)
-    if fields - policy.fields:
-        raise FieldsNotAllowed(fields=", ".join(sorted(fields - policy.fields)))
+    fields = intents.allowed(wanted.purpose, wanted.fields)
     await tx.lock([desk.bridge])
     unused = await tx.value(
         """
@@ -82,7 +80,7 @@ async def issue(tx: Tx, wanted: IssueTickets) -> list[OfflineTicket]:
         tx.actor.account,
         wanted.purpose,
         wanted.about,
-        sorted(fields),
+        fields,
         tx.now,
         tx.now + TICKET_FOR,
         desk.reader,
