@@ -401,12 +401,6 @@ def from_server(text: bytes | str) -> FromServer:
     return found
 
 
-def exchanged(text: bytes) -> Exchanged:
-    """The answer of the HTTP fall-back, up to 50 messages long. Raises `NotUnderstood`."""
-    found: Exchanged = _decoded(_exchanged, text, 50 * LARGEST)
-    return found
-
-
 def _decoded(decoder: Any, text: bytes | str, limit: int) -> Any:
     if len(text) > limit:
         raise NotUnderstood("too large")
@@ -433,6 +427,3 @@ class Exchanged(msgspec.Struct, kw_only=True):
 
     challenge: Challenge
     messages: list[FromServer]
-
-
-_exchanged: Final = msgspec.json.Decoder(Exchanged)
