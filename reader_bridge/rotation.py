@@ -52,7 +52,7 @@ def opened(folder: Path) -> tuple[Device, Journal]:
 
 
 def waiting(folder: Path) -> int:
-    """Statements of the device in `folder` that the server does not have; 0 where nobody can tell."""
+    """Statements in `folder` that the server does not have; 0 where nobody can tell."""
     with suppress(Unusable):
         _, journal = opened(folder)
         try:
