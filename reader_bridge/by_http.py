@@ -143,7 +143,7 @@ async def _answered(
                 whole += part
                 if len(whole) > MOST * LARGEST:
                     raise Stuck(NOT_OURS)
-            return httpx.Response(answer.status_code, content=whole, request=answer.request)
+            return httpx.Response(answer.status_code, content=bytes(whole), request=answer.request)
 
 
 def _refused(answer: httpx.Response) -> None:

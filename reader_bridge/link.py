@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from reader_bridge import by_http, by_socket, messages
@@ -61,7 +61,6 @@ HTTP_FOR_S: Final = 600.0
 QUEUE: Final = 200
 AGAIN: Final = 5
 """So often one statement may be asked for on one connection."""
-SKEW: Final = timedelta(minutes=5)
 
 
 class Link:
@@ -136,7 +135,7 @@ class Link:
 
     def hello(self, challenge: Challenge) -> Signed:
         drift = abs(datetime.now(UTC) - challenge.at)
-        self.note("clock", f"{drift.total_seconds():.0f}" if drift > SKEW else "")
+        self.note("clock", f"{drift.total_seconds():.0f}" if drift > messages.SKEW else "")
         sequence, head = self.journal.end()
         identity, signer = self.agent.stating.identity, self.rotation.signer
         self._readers_due = False

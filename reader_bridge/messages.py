@@ -13,7 +13,7 @@ Order on a connection: the server's `Challenge`, the bridge's `Greeting`, the se
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
@@ -37,6 +37,9 @@ GENESIS: Final = bytes(32)
 """The `previous` of a device's first statement."""
 MAP_DESK: Final = "map_desk"
 """The purpose of an intent that only asks where a card is put in; nothing is read."""
+
+SKEW: Final = timedelta(minutes=5)
+"""So far the clock of a PC may be from the server's."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -284,8 +287,13 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     intent: UUID
 
 
-class Ticket(msgspec.Struct, frozen=True):
-    """Leave to read one card without the server, bound to device and officer."""
+class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Leave to read one card without the server, bound to device, officer and `reader`.
+
+    `serial` is that of `reader`, where it has one: names are given anew when readers are plugged
+    in. `desk` is where it stands, in the words of that office; `about`, what a card is read for
+    where the purpose wants one named. A server of before says neither; then any reader will do.
+    """
 
     id: UUID
     nonce: Hash
@@ -294,6 +302,25 @@ class Ticket(msgspec.Struct, frozen=True):
     officer: str
     issued_at: Moment
     expires_at: Moment
+    reader: Name | None = None
+    serial: str | None = None
+    desk: str = ""
+    about: UUID | None = None
+
+    @property
+    def code(self) -> str:
+        """What tells it from others, on the officer's screen and here: the end of its id."""
+        return self.id.hex[-6:]
+
+    def is_for(self, reader: ReaderSeen) -> bool:
+        """Whether the server will take a card that was read there."""
+        serial = (reader.serial or "").replace("\0", "").strip()
+        known = self.serial is not None and bool(serial)
+        return self.reader in (None, reader.name) and not (known and serial != self.serial)
+
+    def good_at(self, now: datetime) -> bool:
+        """By this PC's clock; the server looks at it with the same patience."""
+        return self.issued_at - SKEW <= now < self.expires_at
 
 
 class Tickets(msgspec.Struct, frozen=True, tag="tickets"):

@@ -34,6 +34,7 @@ from api.readers.problems import (
     PayloadWrong,
     ReaderElsewhere,
     SessionOver,
+    TicketElsewhere,
     TicketUsed,
 )
 from reader_bridge.messages import Challenge, Exchange, Exchanged
@@ -48,6 +49,7 @@ REFUSED = (
     PayloadWrong,
     ReaderElsewhere,
     SessionOver,
+    TicketElsewhere,
     TicketUsed,
 )
 """Why a statement was kept and its reading was not taken; the exchange itself is a 200."""
