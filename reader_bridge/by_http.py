@@ -2,7 +2,8 @@
 
 Never two at once, and none is given up for another: a hello that arrives late would tell an older
 end of the chain than the server has by then, which is what a copied device looks like. So the
-server is let wait for long only while no card is waited for.
+server is let wait for long only while no card is waited for. What is not signed by itself is said
+in the hello, which is.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from reader_bridge.messages import (
     FromBridge,
     FromServer,
     NotUnderstood,
+    Progress,
+    ReadersNow,
 )
 
 if TYPE_CHECKING:
@@ -111,7 +114,10 @@ async def exchange(
 ) -> tuple[Challenge, list[FromServer]] | None:
     """The next challenge and what the server says; None where this challenge is over, as after a
     PC has slept. Raises `Over`, `Unknown`, `Busy`, `Stuck`, TimeoutError, httpx.HTTPError."""
-    body = Exchange(hello=link.hello(challenge), messages=said, wait_s=wait_s)
+    # Of each intent the last step; the readers are in every hello anyway.
+    steps = {one.intent: one for one in said if isinstance(one, Progress)}
+    rest: list[FromBridge] = [one for one in said if not isinstance(one, Progress | ReadersNow)]
+    body = Exchange(hello=link.hello(challenge, steps.values()), messages=rest, wait_s=wait_s)
     answer = await _answered(http, "POST", "/v1/bridge/exchange", messages.encode(body))
     if _code(answer) == "readers/challenge-over":
         return None

@@ -34,6 +34,7 @@ from reader_bridge.messages import (
     Missing,
     NotTaken,
     Photographed,
+    Progress,
     ReaderSeen,
     ReadersNow,
     Receipt,
@@ -133,7 +134,7 @@ class Link:
 
     # -- what both ways of talking need ----------------------------------------------------------
 
-    def hello(self, challenge: Challenge) -> Signed:
+    def hello(self, challenge: Challenge, progress: Iterable[Progress] = ()) -> Signed:
         drift = abs(datetime.now(UTC) - challenge.at)
         self.note("clock", f"{drift.total_seconds():.0f}" if drift > messages.SKEW else "")
         sequence, head = self.journal.end()
@@ -152,6 +153,7 @@ class Link:
             key_protection=signer.protection,
             at=datetime.now(UTC),
             readers=list(self.readers())[:64],
+            progress=list(progress)[-messages.MOST_PROGRESS :],
         )
         return messages.sign(signer.private, Kind.hello, said)
 

@@ -33,6 +33,8 @@ LARGEST: Final = 64 * 1024
 """Of one message, bytes. A photograph is 5,118 bytes before it is sealed."""
 FIRST_LARGEST: Final = 16 * 1024
 """Of a message before the bridge is known."""
+MOST_PROGRESS: Final = 16
+"""Intents that one hello tells of."""
 GENESIS: Final = bytes(32)
 """The `previous` of a device's first statement."""
 MAP_DESK: Final = "map_desk"
@@ -179,9 +181,10 @@ class ReaderSeen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Readers = Annotated[list[ReaderSeen], Meta(max_length=64)]
 
 
-class Hello(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Hello(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Who connects, and where its chain stands. `starts` counts the program's starts, `boot` names
-    this one: of two devices with one key, one is found out by them at once."""
+    this one: of two devices with one key, one is found out by them at once. `progress` is for the
+    HTTP fall-back, where a message that is not signed counts for nothing."""
 
     audience: Name
     challenge: Hash
@@ -195,6 +198,7 @@ class Hello(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     key_protection: Protection
     at: Moment
     readers: Readers = []
+    progress: Annotated[list[Progress], Meta(max_length=MOST_PROGRESS)] = []
 
 
 class Statement(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -442,7 +446,8 @@ def _decoded(decoder: Any, text: bytes | str, limit: int) -> Any:
 
 class Exchange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`POST /v1/bridge/exchange`: the hello over the last answer's challenge, and what there is to
-    say. The server answers at once, or waits up to `wait_s` for something to say itself."""
+    say that is signed by itself: whoever has seen a hello could add the rest. The server answers
+    at once, or waits up to `wait_s` for something to say itself."""
 
     hello: Signed  # Hello
     messages: Annotated[list[FromBridge], Meta(max_length=50)] = []

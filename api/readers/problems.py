@@ -418,4 +418,4 @@ class ChallengeOver(
     th="คำท้าหมดอายุ กรุณาขอใหม่",
     en="The challenge is over or not ours; ask for a new one",
 ):
-    """A hello of the HTTP fall-back signs a challenge of the last five minutes."""
+    """A hello of the HTTP fall-back signs a challenge of the last minute."""

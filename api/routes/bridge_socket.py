@@ -57,7 +57,7 @@ REFUSED = (
 
 @get("/v1/bridge/challenge", verb=PUBLIC, operation="bridge.challenge")
 async def challenge() -> Challenge:
-    """For the first hello of the HTTP fall-back; good for five minutes."""
+    """For the first hello of the HTTP fall-back; good for one minute."""
     return challenges.issue(clock.now())
 
 
