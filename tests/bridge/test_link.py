@@ -331,7 +331,7 @@ async def test_a_wrong_clock_is_noted_and_stops_nothing(tmp_path: Path) -> None:
 async def test_where_no_websocket_ever_passes_the_line_is_not_left_every_ten_minutes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy that drops the handshake costs fifteen seconds each time, in which no card is read."""
+    """A proxy that drops handshakes costs fifteen seconds each time, in which no card is read."""
     async with pc(tmp_path) as at:
         kept: list[int] = []
         ways = "dropped dropped http" + " dropped http" * 5 + " passes dropped dropped http"
