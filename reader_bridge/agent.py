@@ -1,8 +1,8 @@
 """What the desk PC does: an officer's intent meets a fresh card, and is served with it.
 
 It knows neither sockets nor PC/SC: sightings of cards and messages of the server come in, messages
-go out through `say`. `attending` reads the card and states it; `link` sends what was stated from the
-journal, now or when the line is back. All of it runs on the event loop's thread.
+go out through `say`. `attending` reads the card and states it; `link` sends what was stated from
+the journal, now or when the line is back. All of it runs on the event loop's thread.
 """
 
 from __future__ import annotations
