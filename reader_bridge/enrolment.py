@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import socket
 import ssl
 import time
@@ -64,6 +65,10 @@ def enrol(
     configuration from before are replaced only by success. Raises `Refused`, `folder.Unusable`
     (also while the service runs, and where readings wait that would be lost), `httpx.HTTPError`."""
     server = _address(server)
+    if not re.match(folder.PROXY, proxy):
+        raise Unusable(
+            "--proxy: http://ชื่อ:พอร์ต (http://name:port, or http://user:password@name:port)"
+        )
     ca_file = str(Path(ca_file).resolve()) if ca_file else ""  # the service starts elsewhere
     with alone(where):
         if waiting := rotation.waiting(where):

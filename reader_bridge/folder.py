@@ -1,7 +1,7 @@
 """Where a bridge keeps what it is: one folder, one configuration file, nobody else's to read.
 
-`bridge.toml` is for people and holds no secret; `journal.sqlite` is the device's own (`journal`);
-the key lies in the operating system's store, or beside them as `device.key` (`keys`).
+`bridge.toml` is for people and holds no secret of the device; `journal.sqlite` is the device's own
+(`journal`); the key lies in the operating system's store, or beside them as `device.key` (`keys`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 CONFIGURATION = "bridge.toml"
+PROXY = r"^(https?://([^\s/@]*@)?[^\s/@]+/?)?$"
 
 
 class Unusable(Exception):
@@ -27,7 +28,8 @@ class Unusable(Exception):
 class Configuration(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`server`: its public address. `device`, `audience`, `office`, `name`: as it was approved.
 
-    `ca_file`: a certificate authority of the ministry's own; `proxy`: for the way out.
+    `ca_file`: a certificate authority of the ministry's own; `proxy`: for the way out, which may
+    hold a password.
     """
 
     server: Annotated[str, Meta(pattern=r"^https?://[^\s/]+")]
@@ -36,7 +38,7 @@ class Configuration(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     office: str = ""
     name: str = ""
     ca_file: str = ""
-    proxy: str = ""
+    proxy: Annotated[str, Meta(pattern=PROXY)] = ""
 
 
 def default() -> Path:

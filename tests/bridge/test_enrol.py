@@ -200,3 +200,27 @@ def test_a_certificate_file_is_found_wherever_the_service_is_started(
     enrol(tmp_path / "bridge", ca_file="ministry.pem")
     monkeypatch.chdir("/")
     ssl.create_default_context(cafile=folder.load(tmp_path / "bridge").ca_file)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "proxy.example:8080",
+        "u:hunter2@proxy.example:1",
+        "socks5://u:hunter2@x:1",
+        "http://u:hunter2@",
+    ],
+)
+def test_a_proxy_that_is_none_is_told_without_its_password(
+    tmp_path: Path, desk: Desk, proxy: str
+) -> None:
+    with pytest.raises(Unusable, match="http://") as refused:
+        enrol(tmp_path, proxy=proxy)
+    assert "hunter2" not in str(refused.value) and desk.asked == 0
+    enrol(tmp_path, proxy="http://u:hunter2@proxy.example:8080")
+    by_hand = (tmp_path / folder.CONFIGURATION).read_text(encoding="utf-8")
+    good = "http://u:hunter2@proxy.example:8080"
+    (tmp_path / folder.CONFIGURATION).write_text(by_hand.replace(good, proxy), encoding="utf-8")
+    with pytest.raises(Unusable) as refused:
+        folder.load(tmp_path)
+    assert "hunter2" not in str(refused.value)
