@@ -41,6 +41,7 @@ def software() -> str:
 def main(context: click.Context, where: Path) -> None:
     """Beside each card reader: reads a card when a signed-in officer waits for one."""
     plain_output()
+    folder.as_owner(where)
     context.obj = where
 
 

@@ -56,6 +56,21 @@ def default() -> Path:
     return Path(base) / "superapp-reader-bridge"
 
 
+def as_owner(folder: Path) -> None:
+    """Root becomes whoever the folder belongs to, for the rest of this process: what an operator
+    leaves there as root keeps the service out of it. Nothing where there is no folder yet."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return
+    try:
+        found = folder.stat()
+    except OSError:
+        return
+    if found.st_uid != 0:
+        os.setgroups([])
+        os.setgid(found.st_gid)
+        os.setuid(found.st_uid)
+
+
 def make(folder: Path) -> None:
     """There, and nobody else's to read. Raises `Unusable`."""
     try:

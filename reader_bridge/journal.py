@@ -199,7 +199,9 @@ class Journal:
                 if datetime.fromisoformat(until) < now:
                     self._store.run("delete from used_ticket where id = ?", id)
             used = {UUID(bytes=id) for (id,) in self._store.rows("select id from used_ticket")}
-            self._put_tickets([ticket for ticket in tickets if ticket.id not in used])
+            good = {ticket.id: ticket for ticket in tickets if ticket.id not in used}
+            if good != {ticket.id: ticket for ticket in self._tickets()}:  # told often, by HTTP
+                self._put_tickets(list(good.values()))
 
     def tickets(self, now: datetime) -> list[Ticket]:
         """Unused and good at `now`, the next to end first."""

@@ -12,9 +12,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from reader_bridge import folder, keys
 from reader_bridge.alone import FILE, Running, alone, runs
+from reader_bridge.cli import main
 from reader_bridge.folder import Unusable
 
 
@@ -212,3 +214,30 @@ def test_a_look_whether_it_runs_keeps_no_service_from_starting(tmp_path: Path) -
     threading.Timer(0.05, os.close, (handle,)).start()
     with alone(tmp_path):
         pass
+
+
+@pytest.mark.parametrize(("we", "owner", "become"), [(0, 990, [990]), (0, 0, []), (1000, 990, [])])
+def test_root_leaves_nothing_of_its_own_in_the_folder_of_the_services_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, we: int, owner: int, become: list[int]
+) -> None:
+    """A key or lock that is root's would keep the service out of its own folder."""
+    became: list[int] = []
+    found = os.stat_result((0o40700, 0, 0, 1, owner, owner, 0, 0, 0, 0))
+    monkeypatch.setattr(Path, "stat", lambda self, **_: found)
+    monkeypatch.setattr(os, "geteuid", lambda: we)
+    for name in ("setgroups", "setgid"):
+        monkeypatch.setattr(os, name, lambda _: None)
+    monkeypatch.setattr(os, "setuid", became.append)
+    folder.as_owner(tmp_path)
+    assert became == become
+    monkeypatch.undo()
+    folder.as_owner(tmp_path / "none")
+
+
+def test_every_command_works_as_the_owner_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(folder, "as_owner", asked.append)
+    CliRunner().invoke(main, ["--folder", str(tmp_path), "status"])
+    assert asked == [tmp_path]
