@@ -15,7 +15,7 @@ from uuid import UUID
 import httpx
 import msgspec
 
-from reader_bridge import folder, keys, messages
+from reader_bridge import folder, keys, messages, rotation
 from reader_bridge.alone import alone
 from reader_bridge.folder import Configuration, Unusable
 from reader_bridge.journal import Journal
@@ -62,9 +62,16 @@ def enrol(
 ) -> Configuration:
     """Asks, shows, waits until somebody has decided, and writes the folder. A key, a journal and a
     configuration from before are replaced only by success. Raises `Refused`, `folder.Unusable`
-    (also while the service runs), `httpx.HTTPError`."""
+    (also while the service runs, and where readings wait that would be lost), `httpx.HTTPError`."""
     server = _address(server)
+    ca_file = str(Path(ca_file).resolve()) if ca_file else ""  # the service starts elsewhere
     with alone(where):
+        if waiting := rotation.waiting(where):
+            raise Unusable(
+                f"มี {waiting} รายการที่ยังไม่ได้ส่ง กรุณาเปิดบริการให้ส่งก่อน หรือใช้คำสั่ง forget ถ้ายอมเสียไป "
+                f"({waiting} statements are not sent yet: start the service and let it send them, "
+                "or give them up with `reader-bridge forget`)"
+            )
         device = keys.make(where, "enrolling", in_file=in_file)
         try:
             granted = _ask(

@@ -202,9 +202,14 @@ class Journal:
             self._put_tickets([ticket for ticket in tickets if ticket.id not in used])
 
     def tickets(self, now: datetime) -> list[Ticket]:
-        """Unused and not over, the next to end first."""
-        found = [ticket for ticket in self._tickets() if ticket.expires_at > now]
+        """Unused and good at `now`, the next to end first."""
+        found = [ticket for ticket in self._tickets() if ticket.good_at(now)]
         return sorted(found, key=lambda ticket: ticket.expires_at)
+
+    def ticket_count(self) -> int:
+        """Unused ones, also those that are over, or not good yet by this PC's clock."""
+        found: int = self._store.rows("select count(*) from ticket")[0][0]
+        return found
 
     # -- notes for `reader-bridge status` and other processes of this PC -------------------------
 

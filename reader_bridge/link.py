@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from reader_bridge import by_http, by_socket, messages
@@ -34,6 +34,7 @@ from reader_bridge.messages import (
     Missing,
     NotTaken,
     Photographed,
+    Progress,
     ReaderSeen,
     ReadersNow,
     Receipt,
@@ -61,7 +62,6 @@ HTTP_FOR_S: Final = 600.0
 QUEUE: Final = 200
 AGAIN: Final = 5
 """So often one statement may be asked for on one connection."""
-SKEW: Final = timedelta(minutes=5)
 
 
 class Link:
@@ -134,9 +134,9 @@ class Link:
 
     # -- what both ways of talking need ----------------------------------------------------------
 
-    def hello(self, challenge: Challenge) -> Signed:
+    def hello(self, challenge: Challenge, progress: Iterable[Progress] = ()) -> Signed:
         drift = abs(datetime.now(UTC) - challenge.at)
-        self.note("clock", f"{drift.total_seconds():.0f}" if drift > SKEW else "")
+        self.note("clock", f"{drift.total_seconds():.0f}" if drift > messages.SKEW else "")
         sequence, head = self.journal.end()
         identity, signer = self.agent.stating.identity, self.rotation.signer
         self._readers_due = False
@@ -153,6 +153,7 @@ class Link:
             key_protection=signer.protection,
             at=datetime.now(UTC),
             readers=list(self.readers())[:64],
+            progress=list(progress)[-messages.MOST_PROGRESS :],
         )
         return messages.sign(signer.private, Kind.hello, said)
 

@@ -13,11 +13,13 @@ It begins only when nothing waits in the journal. What is stated while it is in 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from reader_bridge import keys, messages
+from reader_bridge.folder import Unusable
 from reader_bridge.journal import Journal
 from reader_bridge.keys import Device
 from reader_bridge.messages import Kind, Rotated
@@ -47,6 +49,17 @@ def opened(folder: Path) -> tuple[Device, Journal]:
             raise
         journal = Journal(folder, after)
         return keys.promote(folder, "next"), journal
+
+
+def waiting(folder: Path) -> int:
+    """Statements in `folder` that the server does not have; 0 where nobody can tell."""
+    with suppress(Unusable):
+        _, journal = opened(folder)
+        try:
+            return journal.count()
+        finally:
+            journal.close()
+    return 0
 
 
 class Rotation:

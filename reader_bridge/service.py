@@ -108,7 +108,7 @@ async def serve(where: Path, software: str, port: Port, stopping: asyncio.Event)
             await asyncio.gather(*tasks, return_exceptions=True)
             await agent.close()
             await asyncio.to_thread(watcher.stop)
-            cards.close()
+            await asyncio.to_thread(cards.close)
 
 
 async def _outlives(watcher: Watcher) -> None:

@@ -320,6 +320,16 @@ class TicketUsed(
     """A ticket is good for one card, at most twelve hours, at the device it was given to."""
 
 
+class TicketElsewhere(
+    Conflict,
+    code="readers/ticket-elsewhere",
+    th="ตั๋วออฟไลน์นี้เป็นของเครื่องอ่านบัตรอีกตัวหนึ่ง",
+    en="This offline ticket is for another reader",
+):
+    """The card was put into a reader of another desk; a PC program from before it was told which
+    reader a ticket is for may do that."""
+
+
 class ReadingNotFound(
     NotFound,
     code="readers/reading-not-found",
@@ -408,4 +418,4 @@ class ChallengeOver(
     th="คำท้าหมดอายุ กรุณาขอใหม่",
     en="The challenge is over or not ours; ask for a new one",
 ):
-    """A hello of the HTTP fall-back signs a challenge of the last five minutes."""
+    """A hello of the HTTP fall-back signs a challenge of the last minute."""

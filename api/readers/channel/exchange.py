@@ -3,6 +3,9 @@
 The answer waits, holding nothing, until there is something to say. What a device was told is
 remembered for some seconds by the server that told it, so that it is neither told in a loop, nor
 never, should an answer be lost.
+
+On a socket the hello stands for the whole connection. Here whoever has come by a hello could send
+it again, with words of their own: only what the device signed counts, in the hello or by itself.
 """
 
 from __future__ import annotations
@@ -22,14 +25,29 @@ from api.readers.channel import challenges
 from api.readers.channel.hub import Hub
 from api.readers.channel.talk import Over, Talk, welcome
 from api.readers.problems import BridgeUnknown, ChallengeOver
-from reader_bridge.messages import Ended, Exchange, Exchanged, FromServer, Signed
+from reader_bridge.messages import (
+    Ended,
+    Exchange,
+    Exchanged,
+    FromServer,
+    NotTaken,
+    Photographed,
+    Progress,
+    Rotated,
+    Signed,
+    Stated,
+)
 
 TOLD_FOR_S: Final = 10.0
 _REMEMBERED: Final = 20_000
 
 
+_UNSIGNED: Final = NotTaken("readers/not-signed")
+
+
 class _Hello(msgspec.Struct):
     challenge: bytes
+    progress: list[Progress] = []
 
 
 class Told:
@@ -56,7 +74,8 @@ async def exchange(hub: Hub, told: Told, asked: Exchange, gone: asyncio.Future[N
     be told to nobody. Raises `ChallengeOver`, `BridgeUnknown`, `BridgeElsewhere`, `BridgeEnded` and
     `BridgeForked`.
     """
-    challenge = _challenge(asked.hello)
+    hello = _claimed(asked.hello)
+    challenge = hello.challenge
     if not challenges.stands(challenge, clock.now()):
         raise ChallengeOver()
     async with hub.doors, hub.db.begin(NOBODY) as tx:
@@ -68,8 +87,11 @@ async def exchange(hub: Hub, told: Told, asked: Exchange, gone: asyncio.Future[N
     hub.wake_here(device.id)  # an earlier exchange of the device that still waits
     out: list[FromServer] = [welcome(device, len(hub.sockets))]
     try:
+        for step in hello.progress:
+            await talk.answer(step)
         for said in asked.messages:
-            answer = await talk.answer(said)
+            signed = isinstance(said, Stated | Photographed | Rotated)
+            answer = await talk.answer(said) if signed else _UNSIGNED
             if answer is not None:
                 out.append(answer)
         out += await _news(hub, talk, asked.wait_s if len(out) == 1 else 0, gone, turn)
@@ -99,9 +121,9 @@ async def _news(
                 continue
 
 
-def _challenge(hello: Signed) -> bytes:
-    """The one that a hello says to answer, before anything is checked."""
+def _claimed(hello: Signed) -> _Hello:
+    """What a hello says, before anything is checked."""
     try:
-        return msgspec.json.decode(hello.body, type=_Hello).challenge
+        return msgspec.json.decode(hello.body, type=_Hello)
     except (msgspec.MsgspecError, RecursionError):
         raise BridgeUnknown() from None

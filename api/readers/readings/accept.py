@@ -42,6 +42,7 @@ from api.readers.problems import (
     PayloadWrong,
     ReaderElsewhere,
     SessionOver,
+    TicketElsewhere,
     TicketUsed,
 )
 from api.readers.readings import queries
@@ -176,7 +177,7 @@ def _judge(tx: Tx, basis: Basis, said: Statement) -> tuple[Purpose, Policy]:
     if basis.reader is None:
         raise DeskWithoutReader(reason="away")
     if basis.purpose != Purpose.map_desk and basis.wanted_reader != basis.reader:
-        raise NonceWrong()
+        raise NonceWrong() if said.ticket is None else TicketElsewhere()
     if not all(at.year in _YEARS for at in (said.read_at, said.inserted_at)):
         raise PayloadWrong()
     if said.ticket is not None:
