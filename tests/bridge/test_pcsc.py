@@ -144,6 +144,21 @@ def test_an_exclusive_program_is_waited_for_a_moment_and_not_for_ever(
     assert fault_of(port) is Fault.reader_busy
 
 
+def test_a_reset_by_another_program_before_our_transaction_is_waited_out_and_no_fault(
+    scard: Scard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pcsc, "BUSY_STEP", 0.001)
+    port = pcsc.Pcsc()
+    scard.codes["begin"] = [RESET, RESET, 0]
+    with port.connect(A) as transaction:
+        assert transaction.transmit(b"") == (b"", 0x90, 0)
+    assert len(scard.called("connect")) == len(scard.called("disconnect")) == 3, "each let go"
+    assert len(scard.called("end")) == 1
+    monkeypatch.setattr(pcsc, "BUSY_WAIT", 0.01)
+    scard.codes["begin"] = [RESET]
+    assert fault_of(port) is Fault.reader_busy
+
+
 def test_a_context_of_a_service_that_has_restarted_is_thrown_away_and_not_a_fault(
     scard: Scard,
 ) -> None:
