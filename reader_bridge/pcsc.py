@@ -28,8 +28,8 @@ MOST = 10 if sys.platform == "win32" else 16
 CROWDED = 0.1
 """Seconds of one wait with that many readers: nobody tells of new ones then."""
 BUSY_WAIT, BUSY_STEP = 1.0, 0.05
-"""Seconds for which a card that another program holds for itself, or has just reset, is asked again:
-Windows' own services take a card for a moment whenever one is put in, and reset it."""
+"""Seconds for which a card that another program holds for itself, or has just reset, is asked
+again: Windows' own services take a card for a moment whenever one is put in, and reset it."""
 
 FAULTS: dict[int, Fault] = {
     0x80100068: Fault.reader_busy,  # W_RESET_CARD: by another program, in between
@@ -63,6 +63,9 @@ FAULTS: dict[int, Fault] = {
     TIMEOUT: Fault.timed_out,
     CANCELLED: Fault.cancelled,
 }
+_NO_SUCH_READER = (UNKNOWN_READER, NO_READERS)
+_NOT_NOW = frozenset({Fault.reader_busy, Fault.reader_gone, Fault.service_gone})
+"""Why a reader cannot say who it is that may pass, or take the reader with it."""
 
 
 class NoPyscard(RuntimeError):
@@ -121,24 +124,35 @@ class Pcsc:
         finally:
             states.close()
 
-    def identity(self, reader: str) -> Identity:
+    def identity(self, reader: str) -> Identity | None:
         scard = self._scard
         try:
             context = self._fresh_context()
         except CardFault:
-            return Identity()
+            return None
         try:
-            # Direct: there need be no card, and one that is there is not powered up.
-            code, card, _ = scard.SCardConnect(context, reader, scard.SCARD_SHARE_DIRECT, 0)
-            if code != OK:
-                return Identity()
-            try:
-                vendor, model, serial = (self._attribute(card, a) for a in (VENDOR, MODEL, SERIAL))
-                return Identity(serial, " ".join(filter(None, (vendor, model)))[:100] or None)
-            finally:
-                scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
+            # Direct: there need be no card, and one that is there is not powered up. On Windows
+            # that is for one program alone; beside others, who share the card, it can be asked too.
+            for share, protocols in (
+                (scard.SCARD_SHARE_DIRECT, 0),
+                (scard.SCARD_SHARE_SHARED, scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1),
+            ):
+                code, card, _ = scard.SCardConnect(context, reader, share, protocols)
+                if code == OK:
+                    return self._told(card)
+                if code & 0xFFFFFFFF != SHARING:
+                    break
+            return None if FAULTS.get(code & 0xFFFFFFFF) in _NOT_NOW else Identity()
         finally:
             scard.SCardReleaseContext(context)
+
+    def _told(self, card: int) -> Identity:
+        """What the reader of that connection says; lets it go."""
+        try:
+            vendor, model, serial = (self._attribute(card, a) for a in (VENDOR, MODEL, SERIAL))
+            return Identity(serial, " ".join(filter(None, (vendor, model)))[:100] or None)
+        finally:
+            self._scard.SCardDisconnect(card, self._scard.SCARD_LEAVE_CARD)
 
     def _begun(self, reader: str) -> tuple[int, int, int]:
         """Context, card, protocol of a connection whose transaction has begun. Raises CardFault.
@@ -235,8 +249,10 @@ class _States:
         self._closed = False
         self._plugged = 0
         code, states = scard.SCardGetStatusChange(context, 0, [(PLUG_AND_PLAY, 0)])
-        _check("SCardGetStatusChange", OK if code & 0xFFFFFFFF == TIMEOUT else code)
-        self.plug_and_play = not states[0][1] & UNKNOWN
+        code &= 0xFFFFFFFF
+        if code not in (TIMEOUT, *_NO_SUCH_READER):
+            _check("SCardGetStatusChange", code)
+        self.plug_and_play = code not in _NO_SUCH_READER and not states[0][1] & UNKNOWN
 
     def readers(self) -> list[str]:
         code, names = self._scard.SCardListReaders(self._context, [])
@@ -271,11 +287,11 @@ class _States:
     def _wait(
         self, asked: list[tuple[str, int, list[int]]], seconds: float
     ) -> list[tuple[str, int, list[int]]] | None:
-        """One call of PC/SC; None when it was cancelled or a reader left meanwhile."""
+        """One call of PC/SC; None when it was cancelled, or a reader left meanwhile."""
         milliseconds = max(1, round(seconds * 1000))
         code, states = self._scard.SCardGetStatusChange(self._context, milliseconds, asked)
         code &= 0xFFFFFFFF
-        if code in (UNKNOWN_READER, CANCELLED):
+        if code == CANCELLED or code in _NO_SUCH_READER:
             return None
         if code != TIMEOUT:
             _check("SCardGetStatusChange", code)
