@@ -218,7 +218,8 @@ async def progress(tx: Tx, bridge: UUID, said: Progress) -> Moved | None:
 
 
 async def at_bridge(tx: Tx, bridge: UUID, told: list[UUID]) -> list[Open]:
-    """Open intents at a bridge, and how those stand that it was told of before."""
+    """Open intents at a bridge, those that ended before their time, and how those stand that it was
+    told of before."""
     return await queries.at_bridge(tx, bridge, told, tx.now)
 
 
