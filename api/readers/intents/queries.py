@@ -300,3 +300,16 @@ async def moved_since(
         bridges,
         sessions,
     )
+
+
+async def forget(tx: Tx, before: datetime, at_most: int) -> int:
+    """Those that ended before; returns how many."""
+    return await tx.run(
+        """
+        delete from intent where id in (
+            select id from intent where moved_at < $1 and state <> 'armed'
+            order by moved_at limit $2 for update skip locked)
+        """,
+        before,
+        at_most,
+    )

@@ -22,6 +22,7 @@ from api.readers.intents import queries
 from api.readers.intents.queries import Moved, Open, Place, Row
 from api.readers.model import (
     INTENT_FOR,
+    INTENT_KEPT_FOR,
     INTENT_MOVES,
     INTENT_TH,
     POLICIES,
@@ -195,7 +196,8 @@ async def cancel(tx: Tx, id: UUID) -> Intent:
         tx, id, IntentState.cancelled, tx.now
     ):
         raise IntentOver(state=view(await _own(tx, id), tx.now).state)
-    await events.record(tx, "intent.cancelled", "intent", id)
+    facts = {"desk": row.desk, "purpose": row.purpose}
+    await events.record(tx, "intent.cancelled", "intent", id, facts=facts)
     return view(await _own(tx, id), tx.now)
 
 
@@ -208,6 +210,11 @@ async def cancel_of_session(tx: Tx, job: Job) -> None:
 async def expire(tx: Tx) -> list[Moved]:
     """Writes down which have run out."""
     return await queries.expire(tx, tx.now)
+
+
+async def forget(tx: Tx, at_most: int) -> int:
+    """Those that ended long ago; that they were stays in the audit trail. Returns how many."""
+    return await queries.forget(tx, tx.now - INTENT_KEPT_FOR, at_most)
 
 
 async def progress(tx: Tx, bridge: UUID, said: Progress) -> Moved | None:
