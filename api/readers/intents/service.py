@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from api import cursors, events
+from api import cursors, events, limits, settings
 from api.db import Tx
 from api.jobs import Job
 from api.permissions import Session
@@ -58,7 +58,8 @@ async def arm(tx: Tx, id: UUID, entry: ArmIntent) -> Intent:
     """Waits for a card. The same again is the same intent, however it has ended meanwhile.
 
     Raises `IntentExists`, `IntentNotFound` (somebody else's id), `DeskNotFound`,
-    `DeskWithoutReader`, `BridgeNotFound`, `AboutNeeded`, `FieldsNotAllowed` and `ReaderBusy`.
+    `DeskWithoutReader`, `BridgeNotFound`, `AboutNeeded`, `FieldsNotAllowed`, `ReaderBusy` and
+    `TooFast`: each intent leaves rows behind for good.
     """
     actor = session_of(tx)
     purpose, about, fields = _wanted(entry)
@@ -67,6 +68,9 @@ async def arm(tx: Tx, id: UUID, entry: ArmIntent) -> Intent:
     before = await queries.intent(tx, id)
     if before is not None:
         return _again(tx, before, entry, about, fields)
+    most = settings.current().armings_a_minute
+    bucket = f"intent-arm:{actor.account}"
+    await limits.take(tx, bucket, capacity=most, per_second=most / 60)
     place = await _place(tx, entry, office)
     assert place.bridge is not None
     await queries.free(tx, place.bridge, place.reader, tx.now)
