@@ -88,6 +88,12 @@ TICKET_FOR: Final = timedelta(hours=12)
 TICKETS_AT_ONCE: Final = 50
 PASSED_ON_FOR: Final = timedelta(minutes=15)
 """So long after its arrival a reading is seen by the session that asked for it, and can be used."""
+INTENT_KEPT_FOR: Final = timedelta(days=30)
+"""So long after its end an intent is kept; the reading that came of it and the audit trail stay."""
+STATEMENT_KEPT_FOR: Final = timedelta(days=90)
+"""So long number, hash and outcome of a statement are. A device sends one again only until its next
+connection; where its chain ends is kept for good, so a second history is found out all the same.
+The data base lets nobody forget them sooner (migration 0029)."""
 CLOCK_SKEW: Final = timedelta(minutes=5)
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from api.problems import Conflict, Forbidden, Invalid, NotFound, Problem, Unauthenticated
+from api.problems import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Problem,
+    TooMany,
+    Unauthenticated,
+)
 
 
 class BridgeNotFound(
@@ -236,6 +244,24 @@ class ReaderBusy(
     constraints=("intent_reader_free", "intent_mapping_free"),
 ):
     """One open intent a reader; it ends by itself after 90 seconds."""
+
+
+class TooManyScreens(
+    TooMany,
+    code="readers/too-many-screens",
+    th="เปิดหน้าจอรับบัตรไว้มากเกินไป หน้าจอนี้จึงหยุดรับ",
+    en="Too many windows of this session follow its cards; this one has stopped",
+):
+    """Told on the stream of the window that was opened first; it does not come back by itself."""
+
+
+class TooManyWaits(
+    TooMany,
+    code="readers/too-many-waits",
+    th="มีคำขอที่รออยู่มากเกินไป กรุณารอ {retry_after_s} วินาที",
+    en="Too many requests of this session wait already; please wait {retry_after_s} seconds",
+):
+    """Follow the stream of events instead: one for all intents of the session."""
 
 
 class IntentNotFound(

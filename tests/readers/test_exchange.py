@@ -274,3 +274,26 @@ async def test_a_new_key_is_taken_and_acknowledged(
     desk.key = new
     await desk.connect(one)
     await desk.close()
+
+
+async def test_a_cancel_is_told_by_another_server_than_the_one_that_told_of_the_card(
+    one: Running, two: Running, world: World, db: Database
+) -> None:
+    desk = await caller(db, world, one)
+    made = (await arm(one, world, world.inspector, desk.bridge)).json()
+    assert any(isinstance(m, Arm) for m in await desk.say(one))
+    await world.inspector.post(f"/v1/intents/{made['id']}/cancel")
+    assert Cancel(UUID(made["id"])) in await desk.say(two)
+
+
+async def test_a_cancel_is_told_also_after_what_was_told_is_forgotten(
+    one: Running, world: World, db: Database
+) -> None:
+    desk = await caller(db, world, one)
+    made = (await arm(one, world, world.inspector, desk.bridge)).json()
+    assert any(isinstance(m, Arm) for m in await desk.say(one))
+    told = one.app.state.readers_told
+    began, talk = told._held[desk.bridge.id]
+    told._held[desk.bridge.id] = (began - 11, talk)
+    await world.inspector.post(f"/v1/intents/{made['id']}/cancel")
+    assert Cancel(UUID(made["id"])) in await desk.say(one)

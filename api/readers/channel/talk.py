@@ -74,6 +74,7 @@ class Talk:
         "_counted",
         "_left",
         "_left_at",
+        "_over",
         "_progress",
         "_tickets",
         "_told",
@@ -86,6 +87,7 @@ class Talk:
     def __init__(self, hub: Hub, bridge: UUID, challenge: bytes) -> None:
         self.hub, self.bridge, self.challenge = hub, bridge, challenge
         self._told: dict[UUID, UUID] | None = None  # intent → session; None costs less than empty
+        self._over: frozenset[UUID] = frozenset()  # intents that it was told are over
         self._tickets: frozenset[UUID] | None = None
         self._progress: Progress | None = None
         self._counted = 0.0
@@ -93,20 +95,23 @@ class Talk:
         self.turn: object = None
 
     async def news(self) -> list[FromServer]:
-        """What it has not been told yet: cards waited for, or no longer, and its tickets."""
+        """What it has not been told yet: cards waited for, or no longer, and its tickets.
+
+        What is over is told also where this talk never told of it: another connection, or another
+        server, may have."""
         told = self._told or {}
         async with self.hub.slots, self.hub.db.read(Bridge(self.bridge)) as tx:
             found = await intents.at_bridge(tx, self.bridge, list(told))
             unused = await tickets.unused(tx, self.bridge)
             now = tx.now
-        out: list[FromServer] = []
-        for intent in found:
-            if intent.state == "armed":
-                if intent.id not in told:
-                    out.append(_arm(intent, (intent.expires_at - now).total_seconds()))
-            elif intent.id in told and intent.state != "delivered":
-                out.append(Cancel(intent.id))
-        self._told = {i.id: i.session for i in found if i.state == "armed"} or None
+        armed = {i.id: i for i in found if i.state == "armed"}
+        over = frozenset(i.id for i in found if i.state not in ("armed", "delivered"))
+        out: list[FromServer] = [Cancel(id) for id in over - self._over]
+        for intent in armed.values():
+            if intent.id not in told:
+                out.append(_arm(intent, (intent.expires_at - now).total_seconds()))
+        self._told = {id: i.session for id, i in armed.items()} or None
+        self._over = over
         out += self._new_tickets(unused)
         return out
 

@@ -273,28 +273,29 @@ async def day(
     after_id: UUID | None,
     limit: int,
 ) -> list[DayAct]:
-    """In their order; `first` and `last` bound the ids of events of that day."""
+    """In their order; `first` and `last` bound the ids of events of that day. What an intent was
+    for is in the event that armed it: the intent itself is forgotten before (`forgetting`)."""
     return await tx.all(
         DayAct,
         """
         with act as (
-            select id, at, name as what, kind, record from event
+            select id, at, name as what, kind, record, facts from event
             where account = $1 and id >= $4 and id < $5 and at >= $2 and at < $3
                 and (kind in ('intent', 'reading', 'desk', 'bridge', 'reading_audit')
                     or name in ('offline_ticket.issued', 'account.bound', 'officer.confirmed'))
             union all
-            select id, received_at, 'reading.taken', 'reading', id from reading
+            select id, received_at, 'reading.taken', 'reading', id, '{}' from reading
             where account = $1 and received_at >= $2 and received_at < $3 and label <> 'seen'
         ), page as (
-            select id, at, what, kind, record from act
+            select id, at, what, kind, record, facts from act
             where $6::timestamptz is null or (at, id) > ($6, $7)
             order by at, id limit $8
         )
-        select p.id, p.at, p.what, p.kind, p.record, coalesce(r.purpose, i.purpose) as purpose,
-            coalesce(r.desk, i.desk) as desk
+        select p.id, p.at, p.what, p.kind, p.record,
+            coalesce(r.purpose, case when p.kind = 'intent' then p.facts->>'purpose' end) as purpose,
+            coalesce(r.desk, case when p.kind = 'intent' then (p.facts->>'desk')::uuid end) as desk
         from page p
             left join reading r on p.kind = 'reading' and r.id = p.record
-            left join intent i on p.kind = 'intent' and i.id = p.record
         order by p.at, p.id
         """,
         *(account, since, until, first, last, after, after_id, limit),

@@ -8,9 +8,11 @@ from typing import Final
 from api.readers.channel import photos
 from api.readers.model import (
     INTENT_FOR,
+    INTENT_KEPT_FOR,
     LEVEL_TH,
     PASSED_ON_FOR,
     POLICIES,
+    STATEMENT_KEPT_FOR,
     TICKET_FOR,
     Level,
     Purpose,
@@ -159,6 +161,9 @@ def page() -> str:
         f" | {_span(PASSED_ON_FOR)} |",
         f"| รูปถ่ายในหน่วยความจำ · The photograph, in memory alone | {_span(photos.SHOWN_FOR)} |",
         f"| ตั๋วออฟไลน์ · An offline ticket | {_span(TICKET_FOR)} |",
+        f"| ประวัติการรอเสียบบัตร · How a card was waited for | {_span(INTENT_KEPT_FOR)} |",
+        "| ลำดับและแฮชของคำแถลงของเครื่อง · Number and hash of a device's statement"
+        f" | {_span(STATEMENT_KEPT_FOR)} |",
         f"| รหัสของเจ้าของบัญชี · An account holder's code | {_span(CODE_FOR)} |",
         "",
         "## ระดับหลักฐาน · Evidence levels",
