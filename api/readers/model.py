@@ -88,6 +88,9 @@ TICKET_FOR: Final = timedelta(hours=12)
 TICKETS_AT_ONCE: Final = 50
 PASSED_ON_FOR: Final = timedelta(minutes=15)
 """So long after its arrival a reading is seen by the session that asked for it, and can be used."""
+PASSED_ON_LATE_FOR: Final = timedelta(days=7)
+"""The same for one that came offline: when the line is back its officer may have gone home for a
+long weekend, and whoever showed the card cannot be asked to come again."""
 CLOCK_SKEW: Final = timedelta(minutes=5)
 
 
@@ -104,6 +107,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     `fields` are the most that may be asked for, `needed` what is read when nothing is said.
     `about`: the kind of record that the reading must be for; None where that is known only later.
+    `seen`: a document that an officer only saw will do.
     Of all that is read, the reading itself keeps the CID, sealed; names and addresses are kept by
     the record that it serves, if at all, and the photograph nowhere.
     """
@@ -113,6 +117,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     needed: frozenset[Field]
     about: str | None
     photo: bool
+    seen: bool
     offline: bool
     keep: timedelta
 
@@ -126,6 +131,7 @@ POLICIES: Final[dict[Purpose, Policy]] = {
         needed=_WHO,
         about=None,
         photo=True,
+        seen=True,
         offline=True,
         keep=timedelta(days=365),
     ),
@@ -135,6 +141,7 @@ POLICIES: Final[dict[Purpose, Policy]] = {
         needed=_WHO | {F.expires},
         about="legal_order",
         photo=True,
+        seen=True,
         offline=True,
         keep=timedelta(days=3650),
     ),
@@ -144,6 +151,7 @@ POLICIES: Final[dict[Purpose, Policy]] = {
         needed=_WHO | {F.name_en, F.expires},
         about=None,
         photo=True,
+        seen=False,
         offline=False,
         keep=timedelta(days=3650),
     ),
@@ -153,6 +161,7 @@ POLICIES: Final[dict[Purpose, Policy]] = {
         needed=_WHO | {F.expires},
         about="officer",
         photo=True,
+        seen=False,
         offline=False,
         keep=timedelta(days=365),
     ),
@@ -162,6 +171,7 @@ POLICIES: Final[dict[Purpose, Policy]] = {
         needed=frozenset(),
         about="desk",
         photo=False,
+        seen=False,
         offline=False,
         keep=timedelta(days=90),
     ),
@@ -187,6 +197,12 @@ LEVEL_TH: Final[dict[Level, str]] = {
 
 Label = Literal["online", "offline", "seen"]
 """How a reading came: for an armed intent; by a ticket, without the server; or without a chip."""
+
+
+def passed_on_for(label: Label) -> timedelta:
+    """How long after its arrival a reading is shown and can be used."""
+    return PASSED_ON_LATE_FOR if label == "offline" else PASSED_ON_FOR
+
 
 Incident = Literal["fork", "rollback", "replay", "foreign"]
 """`fork`: two histories under one key; `rollback`: a device older than what it has said;
