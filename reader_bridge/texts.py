@@ -22,6 +22,10 @@ FAULT: Final[dict[Fault, tuple[str, str]]] = {
     Fault.two_cards: ("มีบัตรสองใบพร้อมกัน กรุณาเสียบทีละใบ", "two cards at once; one at a time"),
     Fault.timed_out: ("หมดเวลา", "out of time"),
     Fault.cancelled: ("ยกเลิกแล้ว", "cancelled"),
+    Fault.asked_too_much: (
+        "แม่ข่ายขออ่านเกินวัตถุประสงค์ หรือโปรแกรมเครื่องนี้เก่าเกินไป จึงไม่อ่านบัตร",
+        "asked for more than the purpose may read, or this program is too old; no card is read",
+    ),
     Fault.failed: ("อ่านไม่สำเร็จ กรุณาลองใหม่", "it failed; try again"),
 }
 

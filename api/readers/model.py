@@ -15,6 +15,7 @@ import msgspec
 
 from reader_bridge.fields import Field
 from reader_bridge.messages import MAP_DESK
+from reader_bridge.purposes import MOST
 
 
 class BridgeState(StrEnum):
@@ -127,7 +128,7 @@ _WHO = frozenset((F.cid, F.name_th))
 POLICIES: Final[dict[Purpose, Policy]] = {
     Purpose.identify_complainant: Policy(
         th="ยืนยันตัวผู้ร้องเรียนที่เคาน์เตอร์",
-        fields=_WHO | {F.address, F.expires},
+        fields=MOST["identify_complainant"],
         needed=_WHO,
         about=None,
         photo=True,
@@ -137,7 +138,7 @@ POLICIES: Final[dict[Purpose, Policy]] = {
     ),
     Purpose.serve_order: Policy(
         th="พิสูจน์การรับคำสั่ง",
-        fields=_WHO | {F.address, F.expires},
+        fields=MOST["serve_order"],
         needed=_WHO | {F.expires},
         about="legal_order",
         photo=True,
@@ -147,7 +148,7 @@ POLICIES: Final[dict[Purpose, Policy]] = {
     ),
     Purpose.bind_account: Policy(
         th="ผูกบุคคลกับบัญชี i-Industry",
-        fields=_WHO | {F.name_en, F.birth, F.expires},
+        fields=MOST["bind_account"],
         needed=_WHO | {F.name_en, F.expires},
         about=None,
         photo=True,
@@ -157,7 +158,7 @@ POLICIES: Final[dict[Purpose, Policy]] = {
     ),
     Purpose.confirm_officer: Policy(
         th="ยืนยันตัวเจ้าหน้าที่",
-        fields=_WHO | {F.expires},
+        fields=MOST["confirm_officer"],
         needed=_WHO | {F.expires},
         about="officer",
         photo=True,
@@ -167,7 +168,7 @@ POLICIES: Final[dict[Purpose, Policy]] = {
     ),
     Purpose.map_desk: Policy(
         th="จับคู่เครื่องอ่านกับโต๊ะ",
-        fields=frozenset(),
+        fields=MOST["map_desk"],
         needed=frozenset(),
         about="desk",
         photo=False,
