@@ -34,6 +34,7 @@ from reader_bridge.messages import (
     Tickets,
 )
 from reader_bridge.ports import CardFault
+from reader_bridge.purposes import within
 from reader_bridge.reading import TextReading, read_photo, read_text
 from reader_bridge.sightings import Inserted, ReadersChanged, Removed, Sighting
 from reader_bridge.stating import Stating
@@ -114,13 +115,20 @@ class Agent:
                 if (armed := self._armed.get(intent)) is not None:
                     armed.cancelled.set()
             case Tickets(tickets=tickets):
-                self.stating.journal.set_tickets(tickets)
+                good = tuple(t for t in tickets if within(t.purpose, t.fields))
+                if good != tickets:
+                    log.error("%d tickets ask for too much", len(tickets) - len(good))
+                self.stating.journal.set_tickets(good)
             case Receipt():
                 self._settle(message)
             case _:
                 pass
 
     def _arm(self, arm: Arm) -> None:
+        if not within(arm.purpose, arm.fields, photo=arm.photo):
+            log.error("asked for more than %s may read", arm.purpose)
+            self.say(Progress(arm.intent, "armed", Fault.asked_too_much))
+            return
         known = self._armed.get(arm.intent)
         if known is not None and known.arm.nonce == arm.nonce:
             self._tell(known, known.step, known.fault)  # the line was away, the screen too

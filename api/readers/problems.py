@@ -389,7 +389,7 @@ class ReadingStale(
     th="การอ่านบัตรนี้เก่าเกินไป กรุณาอ่านใหม่",
     en="This reading is too old to be used; read the card again",
 ):
-    """It may be used within fifteen minutes of its arrival."""
+    """It may be used within fifteen minutes of its arrival, offline within seven days."""
 
 
 class ReadingExists(
@@ -400,6 +400,15 @@ class ReadingExists(
     constraints=("reading_pkey",),
 ):
     """The sender's id stands for one document that was seen."""
+
+
+class ChipNeeded(
+    Invalid,
+    code="readers/chip-needed",
+    th="วัตถุประสงค์นี้ต้องอ่านชิปของบัตร เอกสารที่เห็นอย่างเดียวใช้ไม่ได้",
+    en="This purpose needs a chip that was read; a document that was only seen will not do",
+):
+    """So nothing is kept of the document either."""
 
 
 class ReadingFaceDiffers(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reader_bridge import agent as agents
-from reader_bridge.fields import Fault
+from reader_bridge.fields import Fault, Field
 from reader_bridge.journal import Journal
 from reader_bridge.messages import Cancel, Photographed, Progress, Tickets
 from reader_bridge.reading import read_text
 from reader_bridge.store import NotWritten
 from tests.bridge.agents import A, B, arm, maps, seat
+from tests.bridge.papers import ticket
 from tests.pcsc.faults import after, pull, slow
 from tests.pcsc.people import person
 from tests.pcsc.virtual_card import VirtualCard
@@ -110,6 +112,31 @@ async def test_two_readers_serve_two_officers_at_once_each_their_own(tmp_path: P
         assert got[first.intent] == (A, person(1).cid)
         assert got[second.intent] == (B, person(2).cid)
         assert [said.sequence for said in pc.statements()] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "too_much",
+    [
+        {"fields": (Field.cid, Field.name_th, Field.birth)},
+        {"purpose": "confirm_officer", "fields": (Field.address,)},
+        {"purpose": "something_new"},
+        {"purpose": "map_desk", "fields": (Field.cid,), "reader": None},
+        {"purpose": "map_desk", "fields": (), "reader": None, "photo": True},
+    ],
+)
+async def test_a_server_that_asks_for_more_than_the_purpose_may_read_gets_nothing(
+    tmp_path: Path, too_much: dict[str, Any]
+) -> None:
+    async with seat(tmp_path) as pc:
+        asked = arm(**too_much)
+        pc.agent.heard(asked)
+        assert pc.steps(asked) == [("armed", Fault.asked_too_much)]
+        card = pc.port.insert(A, VirtualCard(person(1)))
+        await asyncio.sleep(0.3)
+        assert not card.seen and pc.journal.count() == 0
+        good, bad = ticket(), ticket(fields=(Field.cid, Field.laser_no))
+        pc.agent.heard(Tickets((good, bad)))
+        assert [t.id for t in pc.journal.tickets(datetime.now(UTC))] == [good.id]
 
 
 async def test_a_cancelled_intent_reads_no_card(tmp_path: Path) -> None:

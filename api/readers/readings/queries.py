@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 import msgspec
 
-from api import permissions
 from api.db import Tx
-from api.permissions import Reach
+from api.readers.bridges.reach import AT_HOME, EVERYWHERE
 from api.readers.model import BridgeState, IntentState, Label, Purpose
 from api.sealed import NewKey
-
-_ROLES: Final = permissions.PERMISSIONS["intent.arm"]
-_EVERYWHERE: Final = [role for role, reach in _ROLES.items() if reach is Reach.all]
-_AT_HOME: Final = [role for role, reach in _ROLES.items() if reach is Reach.office]
 
 
 class Basis(msgspec.Struct):
@@ -80,8 +74,8 @@ async def basis(
         intent,
         ticket,
         reader,
-        _EVERYWHERE,
-        _AT_HOME,
+        EVERYWHERE,
+        AT_HOME,
         boot,
     )
 
@@ -296,12 +290,14 @@ class Row(msgspec.Struct):
     keep_until: datetime
     statement: bytes | None
     photographed: bool
+    device: BridgeState | None
 
 
 _ROW = """
 select id, label, purpose, about, levels, flags, session, account, office, desk, bridge, intent,
     inserted_at, read_at, received_at, data_key, cid, passing, passing_until, used_for, used_by,
-    used_at, keep_until, statement, photo_sha256 is not null as photographed
+    used_at, keep_until, statement, photo_sha256 is not null as photographed,
+    (select b.state from bridge b where b.id = reading.bridge) as device
 from reading
 """
 
@@ -315,35 +311,45 @@ async def held(tx: Tx, id: UUID) -> Row | None:
     return await tx.maybe_one(Row, _ROW + "where id = $1 and erased_at is null for update", id)
 
 
-async def mine(tx: Tx, account: UUID, session: UUID, before: UUID | None, limit: int) -> list[Row]:
-    """The account's own readings, the newest first: those of this session and those by ticket."""
+async def mine(
+    tx: Tx,
+    account: UUID,
+    session: UUID,
+    before: datetime | None,
+    before_id: UUID | None,
+    limit: int,
+) -> list[Row]:
+    """The account's own readings, what came last first: those of this session and by ticket."""
     return await tx.all(
         Row,
         _ROW
         + """
         where account = $1 and (session = $2 or session is null) and erased_at is null
-            and purpose <> 'map_desk' and ($3::uuid is null or id < $3)
-        order by id desc limit $4
+            and purpose <> 'map_desk'
+            and ($3::timestamptz is null or (received_at, id) < ($3, $4))
+        order by received_at desc, id desc limit $5
         """,
         account,
         session,
         before,
+        before_id,
         limit,
     )
 
 
-async def use(tx: Tx, id: UUID, used_for: str, used_by: UUID) -> None:
-    """What the session could still see is gone with its use."""
+async def use(tx: Tx, id: UUID, used_for: str, used_by: UUID, flags: list[str]) -> None:
+    """What the session could still see is gone with its use; `flags` are all of them then."""
     await tx.run(
         """
         update reading set used_for = $2, used_by = $3, used_at = $4, passing = null,
-            passing_until = null
+            passing_until = null, flags = $5
         where id = $1
         """,
         id,
         used_for,
         used_by,
         tx.now,
+        flags,
     )
 
 
