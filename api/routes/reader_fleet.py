@@ -19,15 +19,10 @@ from api.cursors import CursorInvalid
 from api.db import Database
 from api.edge import InTx, Page, get, if_match, post, put
 from api.problems import Stale
-from api.readers.fleet import importing, queries, rows, service, sheets, views
+from api.readers.fleet import confirmations, importing, queries, rows, service, sheets, views
 from api.readers.fleet.importing import ReaderImport
 from api.readers.fleet.model import (
-    AgencyCodeWrong,
-    AgencyNotFound,
-    AssetMoveImpossible,
-    AssetNotFound,
     DifferenceKind,
-    FileNotUnderstood,
     Filters,
     ReaderAgency,
     ReaderAgencyEntry,
@@ -40,6 +35,14 @@ from api.readers.fleet.model import (
     ReaderRequest,
     ReaderRequestEntry,
     ReaderState,
+)
+from api.readers.fleet.problems import (
+    AgencyCodeWrong,
+    AgencyNotFound,
+    AssetMoveImpossible,
+    AssetNotFound,
+    DayWrong,
+    FileNotUnderstood,
     RequestMoveImpossible,
     RequestNotFound,
     RequestTaken,
@@ -85,7 +88,7 @@ async def write_agency(
     "/v1/reader-requests/{reader_request:uuid}",
     verb="reader_asset.request",
     operation="reader_request.make",
-    problems=[RequestTaken, RequestNotFound, UnitNotFound, AgencyNotFound],
+    problems=[RequestTaken, RequestNotFound, UnitNotFound, AgencyNotFound, DayWrong],
     tags=TAGS,
 )
 async def request_readers(
@@ -165,7 +168,7 @@ async def withdraw(request: AnyRequest, tx: InTx, reader_request: FromPath[UUID]
 )
 async def confirm(tx: InTx, data: JSONBody[ReaderConfirmation]) -> ReaderConfirmationAnswer:
     """A unit says which readers it holds, by serial; what lists do not know is kept, too."""
-    return await service.confirm(tx, data)
+    return await confirmations.confirm(tx, data)
 
 
 @get(

@@ -13,14 +13,13 @@ from api.db import Tx
 from api.readers.fleet import queries as sql
 from api.readers.fleet import report_queries as report_sql
 from api.readers.fleet.model import (
-    AssetNotFound,
     DifferenceKind,
     Filters,
     ReaderAsset,
     ReaderHappening,
     ReaderRequest,
-    RequestNotFound,
 )
+from api.readers.fleet.problems import AssetNotFound, RequestNotFound
 from api.readers.fleet.report_queries import FleetDifference, FleetLine, FleetVersion
 from api.readers.fleet.service import own_office
 
@@ -33,7 +32,9 @@ _facts = msgspec.json.Decoder(dict[str, Any])
 class FleetAgency(msgspec.Struct, kw_only=True):
     """An agency's readers. `broken_rate`: the broken among those that reached a unit, 0 to 1.
 
-    `seen`: seen at a bridge in the last seven days; `difference`: asked for, but at no unit.
+    `seen`: seen at a bridge in the last seven days. `distributed`: reached a unit and have not come
+    back; `difference`: asked for, less these. What is lacking is `missing`, what is too much
+    `surplus`: of the whole country, one agency's surplus makes up for nothing that another lacks.
     """
 
     agency: str
@@ -50,6 +51,8 @@ class FleetAgency(msgspec.Struct, kw_only=True):
     returned: int = 0
     seen: int = 0
     difference: int = 0
+    missing: int = 0
+    surplus: int = 0
     broken_rate: float = 0.0
 
 
@@ -182,12 +185,14 @@ async def report(tx: Tx) -> FleetReport:
             unlisted = seen.n
         else:
             lines[seen.agency].seen = seen.n
+    for line in lines.values():
+        line.difference = line.requested - line.distributed
+        line.missing, line.surplus = max(line.difference, 0), max(-line.difference, 0)
     total = FleetAgency(agency="", name_th="รวมทั้งประเทศ", name_en="Nationwide")
     for line in lines.values():
         for name in _ADDED:
             setattr(total, name, getattr(total, name) + getattr(line, name))
     for line in (*lines.values(), total):
-        line.difference = line.requested - line.distributed
         line.broken_rate = round(line.broken / line.distributed, 4) if line.distributed else 0.0
     versions = await report_sql.versions(tx, since)
     return FleetReport(tx.now, list(lines.values()), total, versions, unlisted)
@@ -195,7 +200,7 @@ async def report(tx: Tx) -> FleetReport:
 
 _ADDED = (
     *("requested", "allocated", "serials", "distributed", "unconfirmed", "in_service"),
-    *("broken", "lost", "returned", "seen"),
+    *("broken", "lost", "returned", "seen", "difference", "missing", "surplus"),
 )
 
 
