@@ -89,6 +89,9 @@ TICKETS_AT_ONCE: Final = 50
 PASSED_ON_FOR: Final = timedelta(minutes=15)
 """So long after its arrival a reading is seen by the session that asked for it, and can be used."""
 CLOCK_SKEW: Final = timedelta(minutes=5)
+KNOWN_AGAIN: Final = timedelta(hours=4)
+"""Readings this far apart are known to be of one card, also where the index key was rotated between
+them. No way in the country needs longer."""
 
 
 class Purpose(StrEnum):
