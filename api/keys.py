@@ -194,8 +194,7 @@ class Keyring:
         return [self._mac(key, purpose, value) for key in self.usable(Purpose.blind_index)]
 
     def indexes_since(self, purpose: str, value: str, since: datetime) -> list[bytes]:
-        """The value under the active index key, then under those that were active since then, for
-        rows that must be recognised by others which were written before a rotation."""
+        """The value under the active index key, then under those that were active since then."""
         found: list[Key] = []
         for key in self.usable(Purpose.blind_index):
             if found and found[-1].created <= since:

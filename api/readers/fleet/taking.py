@@ -99,6 +99,8 @@ async def take_readers(
         if before is None:
             new.append(listing.added(row, place, request, today))
             continue
+        if row.says == before.listed and before.agency == place.agency:
+            continue  # nothing new: most lines of most lists
         made = listing.changed(row, place, request, before, today, of.id, faults)
         if isinstance(made, Rejected):
             faults.append(made)

@@ -29,6 +29,23 @@ KINDS: tuple[str, ...] = get_args(DifferenceKind)
 _facts = msgspec.json.Decoder(dict[str, Any])
 
 
+class Reconciling(msgspec.Struct, frozen=True):
+    """Which letters' lines, or which units."""
+
+    by: By = "request"
+    agency: str | None = None
+    office: UUID | None = None
+
+
+class Differing(msgspec.Struct, frozen=True):
+    """Which differences, of which readers; without kinds all."""
+
+    kinds: list[DifferenceKind] | None = None
+    agency: str | None = None
+    office: UUID | None = None
+    request: UUID | None = None
+
+
 class FleetAgency(msgspec.Struct, kw_only=True):
     """An agency's readers. `broken_rate`: the broken among those that reached a unit, 0 to 1.
 
@@ -121,18 +138,18 @@ class _UnitPlace(msgspec.Struct, array_like=True, frozen=True):
 
 
 async def reconciliation(
-    tx: Tx, by: By, agency: str | None, office: UUID | None, cursor: str | None, limit: int
+    tx: Tx, of: Reconciling, cursor: str | None, limit: int
 ) -> tuple[list[FleetLine], str | None]:
     """A page of what was asked for beside what is there, by letter's line or by unit."""
-    office = _narrowed(own_office(tx, "reader_asset.read"), office)
-    if by == "request":
+    office = _narrowed(own_office(tx, "reader_asset.read"), of.office)
+    if of.by == "request":
         after = cursors.read(cursor, UUID) if cursor else None
-        found = await report_sql.by_request(tx, agency, office, after, limit)
+        found = await report_sql.by_request(tx, of.agency, office, after, limit)
         place: Any = found[-1].request if found else None
     else:
         last = cursors.read(cursor, _UnitPlace) if cursor else None
         after_unit = (last.agency, last.unit) if last else None
-        found = await report_sql.by_unit(tx, agency, office, after_unit, limit)
+        found = await report_sql.by_unit(tx, of.agency, office, after_unit, limit)
         place = (found[-1].agency, found[-1].unit) if found else None
     return found, cursors.write(place) if len(found) == limit else None
 
@@ -143,23 +160,17 @@ class _DifferencePlace(msgspec.Struct, array_like=True, frozen=True):
 
 
 async def differences(
-    tx: Tx,
-    kinds: list[DifferenceKind] | None,
-    agency: str | None,
-    office: UUID | None,
-    request: UUID | None,
-    cursor: str | None,
-    limit: int,
+    tx: Tx, of: Differing, cursor: str | None, limit: int
 ) -> tuple[list[FleetDifference], str | None]:
     """A page of serials on which lists, units and bridges do not agree."""
     last = cursors.read(cursor, _DifferencePlace) if cursor else _DifferencePlace("", "")
-    office = _narrowed(own_office(tx, "reader_asset.report"), office)
+    office = _narrowed(own_office(tx, "reader_asset.report"), of.office)
     found = await report_sql.differences(
         tx,
-        [str(kind) for kind in kinds or KINDS],
-        agency,
+        [str(kind) for kind in of.kinds or KINDS],
+        of.agency,
         office,
-        request,
+        of.request,
         (last.kind, last.serial_key),
         limit,
     )

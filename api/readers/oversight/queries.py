@@ -14,17 +14,24 @@ from api.readers.oversight.views import Count, DayAct, IncidentCount
 from api.readers.views import ReadingLine
 
 
-class Wanted(msgspec.Struct, kw_only=True, frozen=True):
-    """Which readings; `office` is at most the caller's own where they reach no further."""
+class Asked(msgspec.Struct, kw_only=True, frozen=True):
+    """Which readings somebody asks for."""
 
-    since: datetime
-    until: datetime
+    since: datetime | None = None
+    until: datetime | None = None
     office: UUID | None = None
     account: UUID | None = None
     purpose: str | None = None
     desk: UUID | None = None
     label: str | None = None
     used: bool | None = None
+
+
+class Wanted(Asked, kw_only=True, frozen=True):
+    """Those of a period; `office` is at most the caller's own where they reach no further."""
+
+    since: datetime
+    until: datetime
 
 
 class AfterCount(msgspec.Struct, array_like=True, frozen=True):

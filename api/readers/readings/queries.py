@@ -420,9 +420,7 @@ class SeenReading(msgspec.Struct, kw_only=True):
 async def wipe(tx: Tx) -> int:
     """What sessions could see and may no more; returns of how many readings."""
     return await tx.run(
-        """
-        update reading set passing = null, passing_until = null where passing_until <= $1
-        """,
+        "update reading set passing = null, passing_until = null where passing_until <= $1",
         tx.now,
     )
 
