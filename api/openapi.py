@@ -213,6 +213,8 @@ def _parameter(found: dict[str, Any], handler: HTTPRouteHandler, book: _Book) ->
     given = found["schema"]
     parameter = {k: found[k] for k in ("name", "in", "required", "description") if found.get(k)}
     hints: dict[Any, Any] = get_type_hints(handler.fn, include_extras=True)
+    for provided in (handler.dependencies or {}).values():
+        hints |= get_type_hints(getattr(provided, "dependency", provided), include_extras=True)
     for hint in list(hints.values()):
         for said in getattr(hint, "__metadata__", ()):
             hints[getattr(said, "name", None)] = hint  # a parameter under another name

@@ -99,6 +99,9 @@ STATEMENT_KEPT_FOR: Final = timedelta(days=90)
 connection; where its chain ends is kept for good, so a second history is found out all the same.
 The data base lets nobody forget them sooner (migration 0029)."""
 CLOCK_SKEW: Final = timedelta(minutes=5)
+KNOWN_AGAIN: Final = timedelta(hours=4)
+"""Readings this far apart are known to be of one card, also where the index key was rotated between
+them. No way in the country needs longer."""
 
 
 class Purpose(StrEnum):

@@ -119,6 +119,8 @@ class NewReading(msgspec.Struct, kw_only=True):
     key: NewKey | None
     cid_index: bytes | None
     chip_index: bytes | None
+    cid_before: list[bytes]
+    chip_before: list[bytes]
     cid: bytes | None
     statement: bytes | None
     passing: bytes | None
@@ -164,9 +166,9 @@ async def take(
             insert into reading (id, label, purpose, about, levels, flags, session, account,
                 office, desk, bridge, reader, intent, ticket, sequence, inserted_at, read_at,
                 received_at, data_key, cid_index, chip_index, cid, statement, passing,
-                passing_until, keep_until)
+                passing_until, keep_until, cid_before, chip_before)
             select $1, $2, $3, $4, array['chip-bytes'], $5, $6, $7, $8, $9, $10, $11, $12, $13,
-                $14, $15, $16, $27, $17, $18, $19, $20, $21, $22, $23, $30
+                $14, $15, $16, $27, $17, $18, $19, $20, $21, $22, $23, $30, $31, $32
             from u
             returning id
         ), st as (
@@ -205,6 +207,8 @@ async def take(
         new.key and new.key.kid,
         new.key and new.key.wrapped,
         new.keep_until,
+        new.cid_before,
+        new.chip_before,
     )
     return row.chained, row.taken
 
@@ -427,9 +431,7 @@ class SeenReading(msgspec.Struct, kw_only=True):
 async def wipe(tx: Tx) -> int:
     """What sessions could see and may no more; returns of how many readings."""
     return await tx.run(
-        """
-        update reading set passing = null, passing_until = null where passing_until <= $1
-        """,
+        "update reading set passing = null, passing_until = null where passing_until <= $1",
         tx.now,
     )
 
@@ -448,9 +450,9 @@ async def erase(tx: Tx, limit: int) -> list[Ended]:
             select id, data_key from reading where keep_until <= $1 and erased_at is null
             order by keep_until limit $2 for update skip locked
         )
-        update reading r set cid_index = null, chip_index = null, cid = null, statement = null,
-            passing = null, passing_until = null, photo_sha256 = null, data_key = null,
-            erased_at = $1
+        update reading r set cid_index = null, chip_index = null, cid_before = '{}',
+            chip_before = '{}', cid = null, statement = null, passing = null,
+            passing_until = null, photo_sha256 = null, data_key = null, erased_at = $1
         from over where r.id = over.id
         returning over.id, over.data_key
         """,
