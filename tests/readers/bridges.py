@@ -171,7 +171,11 @@ class Bridge:
 
     async def dial(self, at: Running) -> Challenge:
         self.socket = await connect(
-            at.socket, subprotocols=[SUBPROTOCOL], compression=None, ping_interval=None
+            at.socket,
+            subprotocols=[SUBPROTOCOL],
+            compression=None,
+            ping_interval=None,
+            close_timeout=0.2,  # a server that is kept busy does not keep a test waiting
         )
         found = await self.heard()
         assert isinstance(found, Challenge)

@@ -6,8 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from uuid import UUID
 
 import httpx
@@ -16,6 +18,7 @@ from api import ids
 from reader_bridge import enrolment, service
 from reader_bridge.enrolment import Begun
 from reader_bridge.folder import Configuration
+from reader_bridge.watcher import Watcher
 from tests.bridge.scripted import ScriptedReaders
 from tests.readers.bridges import Running
 from tests.world import Person, encode
@@ -77,14 +80,16 @@ async def enrolled(at: Running, head: Person, where: Path, audience: str) -> Con
 
 @asynccontextmanager
 async def serving(where: Path, port: ScriptedReaders) -> AsyncIterator[asyncio.Task[None]]:
-    """The bridge program, in this process."""
+    """The bridge program, in this process. Its readers count as settled at once: what that time is
+    for, `tests/bridge/test_watcher.py` tells."""
     stopping = asyncio.Event()
-    task = asyncio.create_task(service.serve(where, "test", port, stopping))
-    try:
-        yield task
-    finally:
-        stopping.set()
-        await asyncio.wait([task])
+    with mock.patch.object(service, "Watcher", partial(Watcher, settled=0.0)):
+        task = asyncio.create_task(service.serve(where, "test", port, stopping))
+        try:
+            yield task
+        finally:
+            stopping.set()
+            await asyncio.wait([task])
 
 
 async def mapped(

@@ -16,7 +16,7 @@ from api import ids
 from api.db import Database
 from api.readers.channel import challenges
 from api.settings import Settings
-from reader_bridge import by_http, by_socket, folder, keys, link, rotation, service
+from reader_bridge import agent, by_http, by_socket, folder, keys, link, rotation, service
 from reader_bridge.journal import Journal
 from reader_bridge.line import Over
 from tests.bridge.papers import statement
@@ -51,6 +51,7 @@ def _unhurried_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(by_socket, "LOOK_S", 0.1)
     monkeypatch.setattr(by_socket, "ROTATES_S", 0.3)
     monkeypatch.setattr(by_socket, "ANSWER_S", 1.0)
+    monkeypatch.setattr(agent, "ALONE_FOR", 0.2)
 
 
 async def desk(
@@ -119,7 +120,6 @@ async def test_where_no_websocket_passes_the_reading_comes_by_http(
     assert found.device is not None
     async with serving(tmp_path, port) as program:
         await noted(tmp_path, lambda told: told.get("connected", "").endswith("HTTP"))
-        await asyncio.sleep(2.1)
         where = await mapped(
             server, world.head, found.device, port, reader=READER, card=VirtualCard(person(1))
         )
