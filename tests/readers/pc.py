@@ -12,8 +12,6 @@ from typing import Any
 from unittest import mock
 from uuid import UUID
 
-import httpx
-
 from api import ids
 from reader_bridge import enrolment, service
 from reader_bridge.enrolment import Begun
@@ -34,7 +32,7 @@ class At:
         await self.person.keep_signed_in()
         headers = {"Authorization": f"Bearer {self.person.token}"} | kwargs.pop("headers", {})
         content = None if body is None else encode(body)
-        async with httpx.AsyncClient(base_url=self.at.url, timeout=30) as http:
+        async with self.at.http() as http:
             answer = await http.request(method, path, content=content, headers=headers, **kwargs)
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
@@ -110,7 +108,7 @@ async def mapped(
     return desk
 
 
-async def until(who: At, intent: UUID, within_s: float = 10.0, **wanted: Any) -> dict[str, Any]:
+async def until(who: At, intent: UUID, within_s: float = 20.0, **wanted: Any) -> dict[str, Any]:
     """Polls the intent until it says this."""
     async with asyncio.timeout(within_s):
         while True:

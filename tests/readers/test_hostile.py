@@ -8,7 +8,6 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -285,7 +284,7 @@ async def test_the_data_base_away_sends_a_bridge_to_come_again_not_to_despair(
 async def test_another_path_has_no_socket(one: Running) -> None:
     with pytest.raises(InvalidStatus):
         await connect(one.socket.replace("/v1/bridge", "/v1/other"), subprotocols=[SUBPROTOCOL])
-    async with httpx.AsyncClient(base_url=one.url) as http:
+    async with one.http() as http:
         assert (await http.get("/v1/bridge")).status_code == 404
 
 
