@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 
 from reader_bridge import agent as agents
 from reader_bridge.fields import Fault
-from reader_bridge.journal import Journal
+from reader_bridge.journal import Journal, TicketGone
 from reader_bridge.messages import Cancel, Photographed, Progress, Tickets
 from reader_bridge.reading import read_text
 from reader_bridge.store import NotWritten
 from tests.bridge.agents import A, B, arm, maps, seat
+from tests.bridge.papers import ticket
 from tests.pcsc.faults import after, pull, slow
 from tests.pcsc.people import person
 from tests.pcsc.virtual_card import VirtualCard
@@ -31,6 +33,8 @@ async def test_a_fresh_card_becomes_one_statement_with_the_fields_asked_for(tmp_
         (said,) = pc.statements()
         assert (said.intent, said.nonce, said.reader) == (asked.intent, asked.nonce, A)
         assert said.inserted_at <= said.read_at and said.waited_ms < 5000
+        card = VirtualCard(person(3))
+        assert (said.atr, said.chip_serial) == (card.atr, card.chip)
         text = pc.read()
         assert (text.cid, text.birth, text.address) == (person(3).cid, None, None)
 
@@ -331,6 +335,30 @@ async def test_without_the_servers_key_nothing_is_stated(tmp_path: Path) -> None
         pc.port.insert(A, VirtualCard(person(1)))
         await pc.step(asked, "take_card_out", Fault.failed)
         assert pc.journal.end()[0] == 0
+
+
+async def test_a_ticket_is_used_up_by_its_statement(tmp_path: Path) -> None:
+    async with seat(tmp_path) as pc:
+        mine, stays = ticket(), ticket()
+        pc.agent.heard(Tickets((mine, stays)))
+        card = VirtualCard(person(1))
+        pc.port.insert(A, card)
+        await asyncio.sleep(0.1)
+        lies = pc.agent._watcher and pc.agent._watcher.present(A)
+        assert lies is not None and pc.agent._cards is not None
+        text = read_text(pc.agent._cards, lies, mine.fields)
+
+        def state() -> int:
+            return pc.agent.stating.state(
+                lies, text, nonce=mine.nonce, purpose=mine.purpose, waited=1.0, ticket=mine
+            )
+
+        state()
+        assert pc.journal.tickets(datetime.now(UTC)) == [stays]
+        (said,) = pc.statements()
+        assert (said.ticket, said.intent, said.nonce) == (mine.id, None, mine.nonce)
+        with pytest.raises(TicketGone):
+            state()
 
 
 async def test_tickets_are_kept_and_progress_carries_nothing_of_the_card(tmp_path: Path) -> None:

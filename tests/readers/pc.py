@@ -97,6 +97,9 @@ async def mapped(
     desk, intent, boss = ids.new(), ids.new(), At(at, head)
     office = (await boss.request("GET", "/v1/me"))["office"]["id"]
     await boss.request("PUT", f"/v1/desks/{desk}", {"office": office, "name": f"ช่อง {desk}"})
+    async with asyncio.timeout(20):
+        while not (await boss.request("GET", f"/v1/bridges/{bridge}"))["connected"]:
+            await asyncio.sleep(0.02)
     await boss.request(
         "PUT", f"/v1/intents/{intent}", {"desk": desk, "purpose": "map_desk", "bridge": bridge}
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from tests.world import World
 READER = "Sample Reader A 00 00"
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def server(conf: Settings, db: Database) -> AsyncIterator[Running]:
     async with running(conf, db) as found:
         yield found
@@ -266,8 +267,6 @@ async def test_a_second_program_in_one_folder_does_not_start_and_freezes_nothing
 async def test_a_copy_of_the_folder_on_another_pc_is_frozen_with_it(
     server: Running, way: Between, conf: Settings, db: Database, world: World, tmp_path: Path
 ) -> None:
-    import shutil
-
     where, copy = tmp_path / "a", tmp_path / "b"
     found = await desk(server, world, conf, where, way)
     shutil.copytree(where, copy)
@@ -281,3 +280,36 @@ async def test_a_copy_of_the_folder_on_another_pc_is_frozen_with_it(
             with pytest.raises(Over):
                 done.pop().result()
     assert (await device_row(db, found.device)).state == "frozen"
+
+
+async def test_a_folder_that_was_put_back_to_an_older_state_states_nothing_more(
+    server: Running, way: Between, conf: Settings, db: Database, world: World, tmp_path: Path
+) -> None:
+    """As a backup of the PC would, or whoever wants a statement of theirs undone."""
+    where, older = tmp_path / "now", tmp_path / "older"
+    found = await desk(server, world, conf, where, way)
+    async with serving(where, ScriptedReaders(READER)):
+        await noted(where, lambda told: told.get("connected"))
+    shutil.copytree(where, older)
+    async with serving(where, ScriptedReaders(READER)):
+        await noted(where, lambda told: told.get("connected"))
+        device, kept = rotation.opened(where)
+        kept.state(statement(device, device=found.device, audience=conf.base_url, reader=READER))
+        async with asyncio.timeout(10):
+            while kept.count():
+                await asyncio.sleep(0.05)
+        kept.close()
+    shutil.rmtree(where)
+    older.rename(where)
+    async with serving(where, ScriptedReaders(READER)) as program:
+        done, _ = await asyncio.wait([program], timeout=15)
+        assert done, "it goes on as if nothing had been"
+        with pytest.raises(Over):
+            program.result()
+    row = await device_row(db, found.device)
+    assert (row.state, row.sequence) == ("frozen", 1)
+    async with db.read() as tx:
+        kinds = await tx.values(
+            "select kind from bridge_incident where bridge = $1 order by id", found.device
+        )
+    assert kinds == ["foreign", "rollback"]  # what it stated was of no intent

@@ -59,8 +59,15 @@ class Counter:
             return await tx.value(sql, *args)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def server(conf: Settings, db: Database) -> AsyncIterator[Running]:
+    async with running(conf, db) as found:
+        yield found
+
+
 @pytest_asyncio.fixture
 async def counter(
+    server: Running,
     conf: Settings,
     db: Database,
     world: World,
@@ -69,23 +76,22 @@ async def counter(
 ) -> AsyncIterator[Counter]:
     monkeypatch.setattr(agent, "ALONE_FOR", 0.2)
     port = ScriptedReaders(*READERS)
-    async with running(conf, db) as server:
-        found = await enrolled(server, world.head, tmp_path, conf.base_url)
-        assert found.device is not None
-        async with serving(tmp_path, port) as program:
-            desks = {
-                reader: await mapped(
-                    server,
-                    world.head,
-                    found.device,
-                    port,
-                    reader=reader,
-                    card=VirtualCard(person(90)),
-                )
-                for reader in READERS
-            }
-            yield Counter(server, db, port, tmp_path, found.device, desks)
-            assert not program.done()
+    found = await enrolled(server, world.head, tmp_path, conf.base_url)
+    assert found.device is not None
+    async with serving(tmp_path, port) as program:
+        desks = {
+            reader: await mapped(
+                server,
+                world.head,
+                found.device,
+                port,
+                reader=reader,
+                card=VirtualCard(person(90)),
+            )
+            for reader in READERS
+        }
+        yield Counter(server, db, port, tmp_path, found.device, desks)
+        assert not program.done()
 
 
 async def test_a_card_in_the_reader_reaches_the_officer_who_waits(
@@ -101,6 +107,12 @@ async def test_a_card_in_the_reader_reaches_the_officer_who_waits(
     assert reading["card"]["cid"] == person(3).cid
     assert set(reading["card"]) == {"cid", "name_th"}
     assert UUID(reading["desk"]) == counter.desks[READERS[1]]
+    photo = person(3).photo
+    await until(officer, intent, step="photo", done=len(photo))
+    async with counter.server.http() as http:
+        headers = {"Authorization": f"Bearer {world.inspector.token}"}
+        shown = await http.get(f"/v1/readings/{delivered['reading']}/photo", headers=headers)
+    assert shown.content == photo
 
 
 async def test_a_card_left_from_the_last_citizen_never_answers_the_next_officer(
