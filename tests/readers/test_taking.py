@@ -29,6 +29,7 @@ from api.readers.problems import (
     ReadingUsed,
 )
 from api.readers.readings import accept, queries, service, using
+from api.readers.uses import evidence
 from api.readers.views import MatchFace
 from reader_bridge import messages
 from reader_bridge.fields import CardText, PartialDate
@@ -491,10 +492,17 @@ async def test_a_reading_serves_one_purpose_once_however_many_ask(desk: Desk) ->
 
 async def test_a_reading_made_for_one_thing_is_none_for_another(desk: Desk) -> None:
     reading = await taken(desk, about=(about := uuid4()))
-    for other in ({"purpose": Purpose.serve_order, "about": about}, {"about": uuid4()}, {}):
+    for other in (
+        {"purpose": Purpose.serve_order, "about": about},
+        {"about": uuid4()},
+        {},
+    ):
         with pytest.raises(ReadingForOther):
             await used(desk, reading, **other)
-    assert (await used(desk, reading, about=about)).card == SAMPLE
+    found = await used(desk, reading, about=about)
+    assert found.card == SAMPLE
+    shown = repr(found) + repr(evidence.PersonsCard(found.number, SAMPLE.name_th, None))
+    assert found.number not in shown and "ตัวอย่าง" not in shown
 
 
 async def test_a_reading_is_of_no_use_after_a_quarter_of_an_hour(desk: Desk, db: Database) -> None:
