@@ -13,6 +13,7 @@ import pytest
 from reader_bridge import agent as agents
 from reader_bridge.fields import Fault
 from reader_bridge.journal import Journal, TicketGone
+from reader_bridge.keys import Device
 from reader_bridge.messages import Cancel, Photographed, Progress, Tickets
 from reader_bridge.reading import read_text
 from reader_bridge.store import NotWritten
@@ -201,6 +202,20 @@ async def test_an_intent_told_again_after_the_line_was_away_goes_on_where_it_was
         assert pc.journal.count() == 1
 
 
+async def test_an_intent_told_under_another_nonce_is_not_answered_with_the_first(
+    tmp_path: Path,
+) -> None:
+    async with seat(tmp_path) as pc:
+        first = arm()
+        second = arm(intent=first.intent)
+        pc.agent.heard(first)
+        pc.agent.heard(second)
+        pc.port.insert(A, VirtualCard(person(1)))
+        await pc.stated()
+        await asyncio.sleep(0.1)
+        assert [said.nonce for said in pc.statements()] == [second.nonce]
+
+
 async def test_a_mapping_is_shown_by_a_card_that_is_put_in_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -347,6 +362,7 @@ async def test_a_ticket_is_used_up_by_its_statement(tmp_path: Path) -> None:
         lies = pc.agent._watcher and pc.agent._watcher.present(A)
         assert lies is not None and pc.agent._cards is not None
         text = read_text(pc.agent._cards, lies, mine.fields)
+        pc.agent.stating.device = Device(pc.agent.stating.device.private, "os-key-store")
 
         def state() -> int:
             return pc.agent.stating.state(
@@ -357,6 +373,7 @@ async def test_a_ticket_is_used_up_by_its_statement(tmp_path: Path) -> None:
         assert pc.journal.tickets(datetime.now(UTC)) == [stays]
         (said,) = pc.statements()
         assert (said.ticket, said.intent, said.nonce) == (mine.id, None, mine.nonce)
+        assert said.key_protection == "os-key-store"
         with pytest.raises(TicketGone):
             state()
 
