@@ -308,6 +308,32 @@ def test_a_process_with_the_old_key_states_nothing_after_another_has_changed_it(
     assert found.end()[0] == 0
 
 
+def test_a_statement_is_on_the_disk_itself_when_it_is_said_to_be(tmp_path: Path) -> None:
+    """No test can pull the plug: what SQLite promises under these settings, it has been asked for.
+
+    Both are needed: the file of a transaction's undoing on the disk too, and the folder's entry of
+    that file, which only `extra` waits for.
+    """
+    _, found = journal(tmp_path)
+    for kept in (found, again(tmp_path)):
+        settings = kept._store._db.execute
+        assert settings("pragma synchronous").fetchone()[0] == 3  # extra
+        assert settings("pragma journal_mode").fetchone()[0] == "delete"
+        kept.close()
+
+
+def test_nothing_of_a_statement_stays_in_the_file_when_the_server_has_it(tmp_path: Path) -> None:
+    device, found = journal(tmp_path)
+    stated = [found.state(statement(device)) for _ in range(5)]
+    blobs = [row[0] for row in found._store.rows("select content from outbox")]
+    held = (tmp_path / FILE).read_bytes()
+    assert len(blobs) == 5 and all(blob[:200] in held for blob in blobs)
+    number, last = stated[-1]
+    assert found.settle(number, last.signed.sha256)
+    held = (tmp_path / FILE).read_bytes()
+    assert not [blob for blob in blobs if blob[:200] in held or blob[-100:] in held]
+
+
 def test_what_waits_stands_nowhere_in_the_file_as_it_is(tmp_path: Path) -> None:
     device, found = journal(tmp_path)
     _, stated = found.state(statement(device))

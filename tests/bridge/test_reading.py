@@ -87,7 +87,8 @@ def test_a_reading_of_nothing_still_says_which_chip_it_was_and_returns_no_field(
 
 def test_the_cid_is_in_no_representation_of_a_reading(desk: Make) -> None:
     got = desk().read({Field.cid, Field.name_en})
-    assert str(ONE.cid) not in repr(got) and "Sample" not in repr(got)
+    for shown in (repr(got), repr(got.bracket)):
+        assert str(ONE.cid) not in shown and "Sample" not in shown
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["as-pcsc", "oblivious-driver"])
@@ -299,10 +300,12 @@ def test_the_photo_is_exactly_what_is_on_the_card(desk: Make) -> None:
         assert place.photo(place.read({Field.cid})) == who.photo
 
 
-def test_a_photo_of_another_card_is_not_the_photo_of_this_reading(desk: Make) -> None:
+@pytest.mark.parametrize("as_ours", ["nothing", "cid", "chip"])
+def test_a_photo_of_another_card_is_not_the_photo_of_this_reading(desk: Make, as_ours: str) -> None:
     place = desk()
     same = place.read({Field.name_th})
-    place.insert(VirtualCard(OTHER))
+    who = replace(OTHER, cid=ONE.cid) if as_ours == "cid" else OTHER
+    place.insert(VirtualCard(who, chip=(ONE if as_ours == "chip" else OTHER).chip()))
     assert fault(lambda: place.photo(same)) is Fault.card_changed
     assert max(apdu[6] for apdu in place.card.seen if apdu[:2] == b"\x80\xb0") <= 13
 
@@ -347,11 +350,14 @@ def test_after_a_fault_the_next_reading_begins_from_nothing(desk: Make) -> None:
             assert of_one_person(got, ONE)
 
 
-def test_an_error_of_our_own_is_a_fault_that_quotes_nothing_of_the_card(
-    desk: Make, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("kind", [ValueError, KeyError, OSError, MemoryError, SystemExit])
+def test_an_error_of_our_own_is_a_fault_that_quotes_nothing_of_the_card_and_ends_no_reader(
+    desk: Make, caplog: pytest.LogCaptureFixture, kind: type[BaseException]
 ) -> None:
     def stumble(done: int, total: int) -> None:
-        raise ValueError(f"about {ONE.cid}")
+        raise kind(f"about {ONE.cid}")
 
-    assert fault(lambda: desk().read(progress=stumble)) is Fault.failed
+    place = desk()
+    assert fault(lambda: place.read(progress=stumble)) is Fault.failed
     assert str(ONE.cid) not in caplog.text
+    assert of_one_person(place.read(), ONE)

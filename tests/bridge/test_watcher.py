@@ -386,6 +386,25 @@ def test_no_thread_asks_a_reader_that_has_left_for_ever(
     seen.watcher.stop()
 
 
+def test_a_reader_that_does_not_say_who_it_is_has_not_the_number_of_the_one_before_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = start(A)
+    seen.wait(ReadersChanged)
+    seen.readers.identities[B] = Identity("SAMPLE-0001", None)
+    seen.readers.plug(B)
+    assert seen.wait(ReadersChanged, 2).readers[1] == ReaderSeen(B, "SAMPLE-0001")
+    seen.readers.unplug(B)
+    assert seen.wait(ReadersChanged, 3).readers == (ReaderSeen(A),)
+
+    def cannot(name: str) -> Identity:
+        raise OSError("held by another program")
+
+    monkeypatch.setattr(seen.readers, "identity", cannot)
+    seen.readers.plug(B)
+    assert seen.wait(ReadersChanged, 4).readers == (ReaderSeen(A), ReaderSeen(B))
+
+
 def test_a_listener_that_fails_neither_ends_the_watching_nor_loses_what_follows(
     start: Start,
 ) -> None:
@@ -406,14 +425,17 @@ def test_a_listener_that_fails_neither_ends_the_watching_nor_loses_what_follows(
     watcher.stop()
 
 
-def test_any_error_of_the_port_is_survived(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [OSError, RuntimeError, KeyError])
+def test_any_error_of_the_port_is_survived(
+    start: Start, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
     seen = start(A)
     seen.wait(ReadersChanged)
     real, broken = ScriptedReaders.open, [True]
 
     def stumble(port: ScriptedReaders) -> Any:
         if broken:
-            raise OSError("something nobody thought of")
+            raise kind("something nobody thought of")
         return real(port)
 
     monkeypatch.setattr(ScriptedReaders, "open", stumble)

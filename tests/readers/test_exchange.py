@@ -60,7 +60,7 @@ class Caller:
         self.challenge: bytes = b""
 
     async def begin(self, at: Running) -> None:
-        async with httpx.AsyncClient(base_url=at.url) as http:
+        async with at.http() as http:
             found = await http.get("/v1/bridge/challenge")
         self.challenge = msgspec.json.decode(found.content, type=Challenge).challenge
 
@@ -68,7 +68,7 @@ class Caller:
         body = Exchange(
             hello=self.bridge.hello(self.challenge, **hello), messages=list(said), wait_s=wait_s
         )
-        async with httpx.AsyncClient(base_url=at.url, timeout=30) as http:
+        async with at.http() as http:
             return await http.post("/v1/bridge/exchange", content=messages.encode(body))
 
     async def say(self, at: Running, *said: Any, wait_s: int = 0, **hello: Any) -> list[Any]:
@@ -175,7 +175,7 @@ async def test_only_the_device_itself_is_answered(one: Running, world: World, db
     desk.bridge.key = key
     assert (await desk.post(one, audience="https://other.example")).status_code == 401
     assert (await desk.post(one)).status_code == 200
-    async with httpx.AsyncClient(base_url=one.url) as http:
+    async with one.http() as http:
         for body in (b"", b"{}", b'{"hello":{"body":"","signature":""}}', b"[" * 9000):
             answer = await http.post("/v1/bridge/exchange", content=body)
             assert 400 <= answer.status_code < 500, body[:20]
