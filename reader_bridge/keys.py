@@ -82,8 +82,8 @@ def load(folder: Path, place: Place = "device") -> Device:
         except Exception as error:
             raise Unusable(
                 "คลังกุญแจของระบบไม่ตอบ กรุณาปลดล็อก หรือใช้บัญชีเดียวกับที่ลงทะเบียน",
-                "the system's key store does not answer: unlock it, or run as the user who enrolled "
-                "this PC",
+                "the system's key store does not answer: unlock it, or run as the user who "
+                "enrolled this PC",
                 type(error).__name__,
             ) from None
         if held:

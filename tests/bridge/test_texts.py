@@ -54,7 +54,7 @@ def test_nothing_that_is_wrong_with_a_pc_is_told_in_english_first() -> None:
                 continue
             first = node.args[0]
             parts = first.values if isinstance(first, ast.JoinedStr) else [first]
-            words = [p.value for p in parts if isinstance(p, ast.Constant)]
+            words = [str(p.value) for p in parts if isinstance(p, ast.Constant)]
             if words:
                 found += 1
                 assert re.match("[^a-zA-Z]*[ก-๛]", words[0]), f"{path.name}: {words[0]}"
