@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from reader_bridge.folder import Unusable, make
+from reader_bridge.folder import Unusable, closed, make
 
 FILE: Final = "running.lock"
 
@@ -28,14 +28,15 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise Unusable(f"{folder / FILE}: {error.strerror}") from None
+        raise closed(folder / FILE, error) from None
     try:
         try:
             _lock(handle)
         except OSError:
             raise Running(
-                "โปรแกรมกำลังทำงานอยู่แล้วในเครื่องนี้ กรุณาหยุดบริการก่อน "
-                f"(the bridge runs already for {folder}; stop the service first)"
+                "โปรแกรมกำลังทำงานอยู่แล้วในเครื่องนี้ กรุณาหยุดบริการก่อน",
+                "the bridge runs already; stop the service first",
+                folder,
             ) from None
         yield
     finally:

@@ -57,8 +57,8 @@ FAULT: Final[dict[Fault, tuple[str, str]]] = {
     Fault.cancelled: ("ยกเลิกแล้ว กรุณาดึงบัตรออก", "cancelled; take the card out"),
     Fault.asked_too_much: (
         "แม่ข่ายขออ่านเกินวัตถุประสงค์ หรือโปรแกรมเครื่องนี้เก่าเกินไป จึงไม่อ่านบัตร กรุณาแจ้งผู้ดูแลเครื่อง",
-        "asked for more than the purpose may read, or this program is too old; no card is read. "
-        "Tell whoever looks after this PC",
+        "asked for more than the purpose may read, or this program is too old; no card is read, "
+        "tell whoever looks after this PC",
     ),
     Fault.failed: (
         "อ่านไม่สำเร็จ กรุณาดึงบัตรออกแล้วเสียบใหม่ หากเกิดซ้ำให้แจ้งผู้ดูแลเครื่อง",
