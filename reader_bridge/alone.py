@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Final
 from reader_bridge.folder import Unusable, closed, make
 
 FILE: Final = "running.lock"
+_TRIES: Final = 10
+_BETWEEN_S: Final = 0.02
 
 
 class Running(Unusable):
@@ -30,28 +33,43 @@ def alone(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise closed(folder / FILE, error) from None
     try:
-        try:
-            _lock(handle)
-        except OSError:
+        if not _got(handle):
             raise Running(
                 "โปรแกรมกำลังทำงานอยู่แล้วในเครื่องนี้ กรุณาหยุดบริการก่อน",
                 "the bridge runs already; stop the service first",
                 folder,
-            ) from None
+            )
         yield
     finally:
         os.close(handle)
 
 
 def runs(folder: Path) -> bool:
-    """Whether a process of this PC serves this folder now."""
-    if not (folder / FILE).exists():
+    """Whether a process of this PC serves this folder now; also of one that cannot be written."""
+    try:
+        handle = os.open(folder / FILE, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    except OSError:
         return False
     try:
-        with alone(folder):
-            return False
-    except Running:
+        _lock(handle)
+    except OSError:
         return True
+    else:
+        return False
+    finally:
+        os.close(handle)
+
+
+def _got(handle: int) -> bool:
+    """The lock; not refused because somebody looked at it in this moment."""
+    for _ in range(_TRIES):
+        try:
+            _lock(handle)
+        except OSError:
+            time.sleep(_BETWEEN_S)
+        else:
+            return True
+    return False
 
 
 if sys.platform == "win32":

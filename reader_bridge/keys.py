@@ -97,10 +97,13 @@ def load(folder: Path, place: Place = "device") -> Device:
 
 
 def forget(folder: Path, place: Place = "device") -> None:
+    """Also what a power cut left of its being written. Raises `Unusable`."""
+    path = file(folder, place)
     try:
-        file(folder, place).unlink(missing_ok=True)
+        for one in (path, *folder.glob(f".{path.name}.*")):
+            one.unlink(missing_ok=True)
     except OSError as error:
-        raise closed(file(folder, place), error) from None
+        raise closed(path, error) from None
     _delete(folder, place)
 
 

@@ -58,7 +58,9 @@ moment; a server greets some 200 a second."""
 SELDOM: Final = 16
 """As after so many failures: within five minutes."""
 HTTP_FOR_S: Final = 600.0
-"""So long the fall-back is kept to before a WebSocket is tried again."""
+HTTP_AT_MOST_S: Final = 7200.0
+"""So long the fall-back is kept to before a WebSocket is tried again: at first, and doubled each
+time that none passes up to the second. Where handshakes are dropped no card is read meanwhile."""
 QUEUE: Final = 200
 AGAIN: Final = 5
 """So often one statement may be asked for on one connection."""
@@ -77,6 +79,7 @@ class Link:
         self.fresh = asyncio.Event()
         self.http_until = 0.0
         self.unanswered = 0
+        self._blocked = 0
         self._out: deque[FromBridge] = deque(maxlen=QUEUE)
         self._readers_due = False
         self._sent = 0
@@ -114,7 +117,7 @@ class Link:
                     self._tries = SELDOM
             except Blocked as error:
                 log.warning("no WebSocket passes; going on by HTTP")
-                self.http_until = time.monotonic() + HTTP_FOR_S
+                self.http_until = time.monotonic() + self._keeps_to_http()
                 self.note("error", f"WebSocket: {error}")
             except Exception as error:  # whatever a network, a proxy or a disk comes up with
                 log.warning("line broken: %s", type(error).__name__)
@@ -125,6 +128,11 @@ class Link:
                 self._tries = min(self._tries, self._spread)
             self.note("connected", "")
             await asyncio.sleep(self.pause())
+
+    def _keeps_to_http(self) -> float:
+        """Seconds from here on."""
+        self._blocked += 1
+        return min(HTTP_AT_MOST_S, HTTP_FOR_S * 2.0 ** min(self._blocked - 1, 10))
 
     def pause(self) -> float:
         """Seconds until the next try, at random: up to 1, 2, 4 … 300."""
@@ -170,7 +178,8 @@ class Link:
         self._sent = welcome.sequence
         self._spread = math.ceil(math.log2(welcome.spread_s))
         self._asked_again.clear()
-        self.unanswered = 0
+        if by == "WebSocket":
+            self.unanswered = self._blocked = 0
         kept = [message for message in self._out if isinstance(message, Photographed)]
         self._out = deque(kept, QUEUE)  # how far an intent was is told anew when it is armed anew
         self.fresh.set()

@@ -126,7 +126,10 @@ class Rotation:
         if self._next is None or not self._with_next:
             return
         self._stating.journal.rekey(self._next)
-        self._stating.device = keys.promote(self._folder, "next")
+        try:
+            self._stating.device = keys.promote(self._folder, "next")
+        except keys.NoKey:  # a command beside us came upon the journal just now, and ended it
+            self._stating.device = keys.load(self._folder)
         self._next, self._with_next = None, False
         self._stating.journal.note(ASKED, "")
         self._stating.journal.note(DONE, datetime.now(UTC).isoformat())

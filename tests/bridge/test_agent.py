@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reader_bridge import agent as agents
+from reader_bridge import attending
 from reader_bridge.fields import Fault, Field
 from reader_bridge.journal import Journal, TicketGone
 from reader_bridge.keys import Device
@@ -190,7 +190,7 @@ async def test_a_reading_that_ends_just_after_its_intent_states_nothing(
                 pc.agent._armed[asked.intent].cancelled.set()
             return text
 
-        monkeypatch.setattr(agents, "read_text", late)
+        monkeypatch.setattr(attending, "read_text", late)
         pc.port.insert(A, VirtualCard(person(1)))
         await pc.until(lambda: not pc.agent.busy)
         assert pc.journal.count() == 0
@@ -244,7 +244,7 @@ async def test_an_intent_told_under_another_nonce_is_not_answered_with_the_first
 async def test_a_mapping_is_shown_by_a_card_that_is_put_in_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents, "ALONE_FOR", 0.2)
+    monkeypatch.setattr(attending, "ALONE_FOR", 0.2)
     async with seat(tmp_path) as pc:
         asked = maps()
         pc.agent.heard(asked)
@@ -259,7 +259,7 @@ async def test_a_mapping_is_shown_by_a_card_that_is_put_in_alone(
 async def test_two_cards_at_once_show_no_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apart: float
 ) -> None:
-    monkeypatch.setattr(agents, "ALONE_FOR", 0.2)
+    monkeypatch.setattr(attending, "ALONE_FOR", 0.2)
     async with seat(tmp_path) as pc:
         asked = maps()
         pc.agent.heard(asked)
@@ -280,7 +280,7 @@ async def test_two_cards_at_once_show_no_reader(
 async def test_a_citizens_card_at_a_busy_desk_shows_no_mapping(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents, "ALONE_FOR", 0.1)
+    monkeypatch.setattr(attending, "ALONE_FOR", 0.1)
     async with seat(tmp_path) as pc:
         mapping, asked = maps(), arm(A)
         pc.agent.heard(mapping)
