@@ -176,7 +176,7 @@ class ReaderSeen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Readers = Annotated[list[ReaderSeen], Meta(max_length=64)]
 
 
-class Hello(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Hello(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Who connects, and where its chain stands. `starts` counts the program's starts, `boot` names
     this one: of two devices with one key, one is found out by them at once."""
 
@@ -187,6 +187,10 @@ class Hello(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     starts: Count
     sequence: Count
     head: Hash
+    settled: Count = 0
+    settled_head: Hash = GENESIS
+    """The last statement that this device has a receipt for: a server that was put back to an older
+    state lacks some of those, which are not here any more either, and goes on from there."""
     software: Name
     platform: Name
     key_protection: Protection

@@ -194,7 +194,8 @@ LEVEL_TH: Final[dict[Level, str]] = {
 Label = Literal["online", "offline", "seen"]
 """How a reading came: for an armed intent; by a ticket, without the server; or without a chip."""
 
-Incident = Literal["fork", "rollback", "replay", "foreign"]
+Incident = Literal["fork", "rollback", "replay", "foreign", "gap"]
 """`fork`: two histories under one key; `rollback`: a device older than what it has said;
 `replay`: another statement under a number that was used; `foreign`: a statement of another device,
-reader, session or purpose than the intent's."""
+reader, session or purpose than the intent's; `gap`: a device has receipts for statements that the
+server does not have, because it was put back to an older state; the device goes on."""
