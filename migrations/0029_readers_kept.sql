@@ -24,4 +24,8 @@ $$;
 revoke all on function forget_statements from public;
 grant execute on function forget_statements to superapp_app;
 
+-- A server that was put back to an older state lacks what devices have receipts for.
+alter table bridge_incident drop constraint bridge_incident_kind_check;
+alter table bridge_incident add constraint bridge_incident_kind_check
+    check (kind in ('fork', 'rollback', 'replay', 'foreign', 'gap'));
 create index bridge_incident_unlooked on bridge_incident (id) where looked_at is null;

@@ -146,6 +146,7 @@ class Link:
         drift = abs(datetime.now(UTC) - challenge.at)
         self.note("clock", f"{drift.total_seconds():.0f}" if drift > messages.SKEW else "")
         sequence, head = self.journal.end()
+        settled, settled_head = self.journal.settled()
         identity, signer = self.agent.stating.identity, self.rotation.signer
         self._readers_due = False
         said = Hello(
@@ -156,6 +157,8 @@ class Link:
             starts=self.starts,
             sequence=sequence,
             head=head,
+            settled=settled,
+            settled_head=settled_head,
             software=self.software,
             platform=f"{platform.system()} {platform.release()} {platform.machine()}"[:200],
             key_protection=signer.protection,

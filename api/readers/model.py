@@ -214,7 +214,8 @@ def passed_on_for(label: Label) -> timedelta:
     return PASSED_ON_LATE_FOR if label == "offline" else PASSED_ON_FOR
 
 
-Incident = Literal["fork", "rollback", "replay", "foreign"]
+Incident = Literal["fork", "rollback", "replay", "foreign", "gap"]
 """`fork`: two histories under one key; `rollback`: a device older than what it has said;
 `replay`: another statement under a number that was used; `foreign`: a statement of another device,
-reader, session or purpose than the intent's."""
+reader, session or purpose than the intent's; `gap`: a device has receipts for statements that the
+server does not have, because it was put back to an older state; the device goes on."""

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from api import clock
 from api.db import Database
 from api.permissions import Worker
-from api.readers.channel import challenges
+from api.readers.channel import challenges, hub
 from api.settings import Settings
 from reader_bridge import messages
 from reader_bridge.fields import Fault
@@ -36,7 +36,7 @@ from reader_bridge.messages import (
     Tickets,
     Welcome,
 )
-from tests.readers.bridges import Bridge, Running, arm, running
+from tests.readers.bridges import Bridge, Running, arm, running, screen
 from tests.world import World
 
 
@@ -297,3 +297,23 @@ async def test_a_cancel_is_told_also_after_what_was_told_is_forgotten(
     told._held[desk.bridge.id] = (began - 11, talk)
     await world.inspector.post(f"/v1/intents/{made['id']}/cancel")
     assert Cancel(UUID(made["id"])) in await desk.say(one)
+
+
+async def test_an_officer_is_told_at_once_whichever_server_takes_the_statement(
+    conf: Settings, world: World, db: Database
+) -> None:
+    async with running(conf, db, deaf=True) as near, running(conf, db, deaf=True) as far:
+        desk = await caller(db, world, near)
+        await arm(near, world, world.inspector, desk.bridge)
+        (told,) = [m for m in await desk.say(near) if isinstance(m, Arm)]
+        async with screen(far, world.inspector) as seen:
+            await seen.until(id=str(told.intent), state="armed")
+            far.hub._moved.clear()
+            said = desk.bridge.stated(told)
+            desk.bridge.sequence, head = 0, desk.bridge.head
+            desk.bridge.head = messages.GENESIS
+            started = time.monotonic()
+            await desk.say(far, said)  # which never told of it
+            desk.bridge.sequence, desk.bridge.head = 1, head
+            await seen.until(id=str(told.intent), state="delivered")
+            assert time.monotonic() - started < hub.POLL_S / 4

@@ -15,7 +15,7 @@ from api.problems import Overloaded, Problem
 from api.readers.bridges import attached, connecting, device_queries
 from api.readers.bridges.connecting import Device
 from api.readers.bridges.device_queries import DeviceRow
-from api.readers.channel import photos
+from api.readers.channel import photos, queries
 from api.readers.channel.hub import Hub
 from api.readers.intents import service as intents
 from api.readers.intents.queries import Open
@@ -45,7 +45,8 @@ from reader_bridge.messages import (
 LEAVE: Final = 20.0
 LEAVE_PER_S: Final = 1.0
 """What a device may leave behind for good, which serves nobody: changes of its readers, statements
-that are refused. Beyond that it waits: a broken plug or a hostile PC fills no table."""
+that are refused; and photographs, each of which goes to every server. Beyond that it waits: a
+broken plug or a hostile PC fills no table and no line."""
 PROGRESS_EVERY_S: Final = 0.25
 """Bytes of a photograph are counted no oftener than this."""
 
@@ -167,9 +168,16 @@ class Talk:
                 Bridge(self.bridge),
             )
         if isinstance(receipt, Receipt) and (intent := about(said.signed)) is not None:
-            self.hub.moved(self.bridge, (self._told or {}).get(intent))
+            self.hub.moved(self.bridge, await self._session(intent))
         await self._slow_down(isinstance(receipt, Receipt) and receipt.refused is not None)
         return receipt
+
+    async def _session(self, intent: UUID) -> UUID | None:
+        """Who waits for it, also where another connection, or another server, has told of it."""
+        if intent in (told := self._told or {}):
+            return told[intent]
+        async with self.hub.slots, self.hub.db.read(Bridge(self.bridge)) as tx:
+            return await queries.session(tx, intent, self.bridge)
 
     async def _slow_down(self, left: bool) -> None:
         if not left:
@@ -202,6 +210,7 @@ class Talk:
             photo, size = await photos.take(tx, self.bridge, said)
         self.hub.show(photo)  # before the officer is told to fetch it
         await self._note(Progress(photo.intent, "photo", None, size, size))
+        await self._slow_down(True)
 
 
 def welcome(device: Device | DeviceRow, beside: int) -> Welcome:
