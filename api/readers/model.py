@@ -197,6 +197,9 @@ Level = Literal["chip-bytes", "document-seen", "officer-face-match", "dopa-statu
 - `rmac-online`: a register confirmed the chip itself.
 """
 
+Confirmed = Literal["dopa-status", "rmac-online"]
+"""The levels that come of a register's word."""
+
 LEVEL_TH: Final[dict[Level, str]] = {
     "chip-bytes": "อ่านจากชิปของบัตรในเครื่องอ่านที่ลงทะเบียนไว้",
     "document-seen": "เจ้าหน้าที่เห็นเอกสาร ไม่ได้อ่านชิป",

@@ -440,9 +440,10 @@ async def test_readings_that_served_nothing_within_the_hour_are_counted_with_the
     await book.reading(ago(hours=5), purpose="bind_account")
     await book.reading(ago(hours=5), flags=["face:differs"])
     await book.reading(ago(hours=5), account=world.head.account)
+    await book.reading(ago(hours=5), label="offline")  # its officer has seven days
     found = await items(world.auditor, "unused")
     assert [(r["account"], r["taken"], r["unused"], r["rate"]) for r in found] == [
-        (str(book.desk.account), 4, 3, 0.75),
+        (str(book.desk.account), 5, 3, 0.6),
         (str(world.head.account), 1, 1, 1.0),
     ]
     first = await asked(world.auditor, "unused", limit=1)

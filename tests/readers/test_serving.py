@@ -91,6 +91,16 @@ async def test_a_card_proves_no_authority_so_capacity_and_way_must_agree(
     assert await desk.value("select used_at from reading where id = $1", reading) is None
 
 
+@pytest.mark.parametrize(("capacity", "told"), [("attorney", True), ("director", False)])
+async def test_an_attorney_without_a_power_on_file_is_told(
+    world: World, desk: Desk, capacity: str, told: bool
+) -> None:
+    order = await signed(world)
+    found = (await serve(world, order, by_card(await card(desk, order), capacity))).json()
+    codes = [flag["code"] for flag in found["flags"]]
+    assert ("service.authority_not_shown" in codes) is told
+
+
 async def test_a_face_that_nobody_compared_is_told(world: World, desk: Desk) -> None:
     order = await signed(world)
     found = (await serve(world, order, by_card(await card(desk, order, face=False)))).json()

@@ -30,7 +30,7 @@ from api.readers.problems import (
 )
 from api.readers.readings import accept, queries, service, tickets, using
 from api.readers.uses import evidence
-from api.readers.views import MatchFace
+from api.readers.views import MatchFace, SeeDocument, SeenDocument
 from reader_bridge import messages
 from reader_bridge.fields import CardText, Field, PartialDate
 from reader_bridge.messages import Missing, Receipt, SealingKey, Signed, Tickets
@@ -586,6 +586,29 @@ async def test_what_a_register_confirms_later_is_a_level_more_and_told_once(
     assert (await used(desk, reading)).levels == ("chip-bytes", "dopa-status")
     told = "select count(*) from event where record = $1 and name = 'reading.confirmed'"
     assert await desk.value(told, reading) == 1
+
+
+async def test_no_register_confirms_a_chip_that_nobody_read_or_a_reading_that_is_erased(
+    desk: Desk, db: Database
+) -> None:
+    erased, document = await taken(desk), ids.new()
+    seen = SeenDocument(kind="passport", why="foreigner", name="SAMPLE", number="AA0000000")
+    wanted = SeeDocument(
+        desk=desk.desk, purpose=Purpose.identify_complainant, document=seen, about=None
+    )
+    assert desk.actor is not None
+    async with db.begin(desk.actor) as tx:
+        await service.see_document(tx, document, wanted)
+    async with db.begin(Worker("test")) as tx:
+        await tx.run("update reading set keep_until = now() where id = $1", erased)
+        await service.sweep(tx)
+    told = "select count(*) from event where record = $1 and name = 'reading.confirmed'"
+    for reading in (erased, document):
+        before = await desk.value("select levels from reading where id = $1", reading)
+        async with db.begin(Worker("dopa")) as tx:
+            await service.raise_level(tx, reading, "rmac-online")
+        assert await desk.value("select levels from reading where id = $1", reading) == before
+        assert await desk.value(told, reading) == 0
 
 
 # --- what stays ---------------------------------------------------------------------------------

@@ -266,6 +266,14 @@ async def test_a_document_number_is_not_kept_as_a_national_id(desk: Desk) -> Non
     assert [await desk.value(held, id) for id in (passport, card)] == [0, 2]
 
 
+async def test_a_mistyped_national_id_is_told_as_one_that_a_chip_gives(desk: Desk) -> None:
+    flags = "select flags from reading where id = $1"
+    for number, odd in (("1999900005008", True), ("1-9999-00005-00-7", False), ("12", True)):
+        id = await see(desk, seen(desk, kind="national_id", why="unreadable", number=number))
+        assert (await desk.value(flags, id) == ["cid:check-digit"]) is odd
+    assert await desk.value(flags, await see(desk, seen(desk))) == []
+
+
 async def test_the_list_has_what_came_last_first_whatever_ids_their_senders_gave(
     desk: Desk, world: World
 ) -> None:

@@ -99,6 +99,8 @@ async def taken(tx: Tx, order: UUID, attempt: UUID, wanted: ServeOrder) -> Prove
     flags = [Flag(f"service.card:{flag}") for flag in used.flags]
     if "officer-face-match" not in used.levels:
         flags.append(Flag("service.face_not_compared"))
+    if proof.capacity == "attorney" and proof.evidence is None:
+        flags.append(Flag("service.authority_not_shown"))
     if not (used.name and used.number):
         flags.append(Flag("service.card_names_nobody"))
     if abs(wanted.at - used.read_at) > NEAR:

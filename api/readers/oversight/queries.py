@@ -162,8 +162,9 @@ class UnusedRow(msgspec.Struct):
 _UNUSED = """
 with by_officer as (
     select account, office, count(*) as taken,
-        count(*) filter (where used_at is null
-            or used_at > received_at + interval '1 hour') as unused
+        count(*) filter (where case when label = 'offline'
+            then used_at is null and received_at < $5::timestamptz - interval '7 days'
+            else used_at is null or used_at > received_at + interval '1 hour' end) as unused
     from reading
     where received_at >= $1 and received_at < least($2::timestamptz, $5)
         and purpose in ('serve_order', 'identify_complainant') and 'face:differs' <> all (flags)
@@ -182,7 +183,7 @@ async def unused(
     tx: Tx, w: Wanted, most: datetime, after: AfterUnused | None, limit: int
 ) -> list[UnusedRow]:
     """By officer and office, the most first; readings from before `most`, which have had their
-    hour."""
+    hour, those that came offline their seven days."""
     place = (after.unused, after.account, after.office) if after else (None, None, None)
     args = (w.since, w.until, w.office, w.account, most, *place, limit)
     if w.account is not None:

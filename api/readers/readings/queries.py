@@ -358,10 +358,14 @@ async def use(tx: Tx, id: UUID, used_for: str, used_by: UUID, flags: list[str]) 
 
 
 async def add_level(tx: Tx, id: UUID, level: str) -> bool:
-    """False where it had it."""
+    """False where it had it, was erased, or has no chip that a register could confirm."""
     return bool(
         await tx.run(
-            "update reading set levels = levels || $2::text where id = $1 and $2 <> all(levels)",
+            """
+            update reading set levels = levels || $2::text
+            where id = $1 and $2 <> all(levels) and erased_at is null
+                and ($2 <> 'rmac-online' or label <> 'seen')
+            """,
             id,
             level,
         )
@@ -383,9 +387,9 @@ async def see(tx: Tx, new: SeenReading) -> None:
         )
         insert into reading (id, label, purpose, about, levels, session, account, office, desk,
             read_at, received_at, data_key, cid_index, cid, statement, passing, passing_until,
-            keep_until)
+            keep_until, flags)
         values ($1, 'seen', $2, $3, array['document-seen'], $4, $5, $6, $7, $8, $9, $10, $13, $14,
-            $15, $16, $17, $18)
+            $15, $16, $17, $18, $19)
         """,
         new.id,
         new.purpose,
@@ -405,6 +409,7 @@ async def see(tx: Tx, new: SeenReading) -> None:
         new.passing,
         new.passing_until,
         new.keep_until,
+        new.flags,
     )
 
 
@@ -426,6 +431,7 @@ class SeenReading(msgspec.Struct, kw_only=True):
     passing: bytes
     passing_until: datetime
     keep_until: datetime
+    flags: list[str]
 
 
 async def wipe(tx: Tx) -> int:

@@ -11,7 +11,7 @@ from api import cursors, events, permissions, sealed
 from api.db import Tx
 from api.permissions import Session
 from api.readers.desks import reading as desks
-from api.readers.model import LEVEL_TH, POLICIES, Level, passed_on_for
+from api.readers.model import LEVEL_TH, POLICIES, Confirmed, Level, passed_on_for
 from api.readers.problems import (
     AboutNeeded,
     ChipNeeded,
@@ -24,6 +24,7 @@ from api.readers.readings import queries, using
 from api.readers.readings.queries import Row, SeenReading
 from api.readers.views import MatchFace, Reading, SeeDocument, SeenDocument
 from api.sealed import Cell, Sealed
+from reader_bridge.card_text import check_digit_is_right
 
 ERASE_AT_ONCE: Final = 500
 _WITHOUT_FACE: Final = ("birth_certificate", "house_register")
@@ -70,9 +71,10 @@ async def match_face(tx: Tx, id: UUID, wanted: MatchFace) -> Reading:
     using.check_fresh(tx, row)
     if wanted.against == "photo" and not row.photographed:
         raise PhotoGone()
-    _, document = await using.opened(tx, row, purpose="reading.match_face")
-    if document is not None and document.kind in _WITHOUT_FACE:
-        raise PhotoGone()
+    if row.label == "seen":
+        _, document = await using.opened(tx, row, purpose="reading.match_face")
+        if document is not None and document.kind in _WITHOUT_FACE:
+            raise PhotoGone()
     if wanted.matches:
         changed = await queries.add_level(tx, id, "officer-face-match")
     else:
@@ -134,11 +136,20 @@ async def see_document(tx: Tx, id: UUID, wanted: SeeDocument) -> Reading:
             passing=await seal("passing", document),
             passing_until=tx.now + passed_on_for("seen"),
             keep_until=tx.now + policy.keep,
+            flags=_odd(wanted.document),
         ),
     )
     facts = {"purpose": wanted.purpose, "kind": wanted.document.kind, "why": wanted.document.why}
     await events.record(tx, "reading.seen", "reading", id, facts=facts)
     return await read(tx, id)
+
+
+def _odd(document: SeenDocument) -> list[str]:
+    """As a chip's: a national ID that was mistyped is nobody's."""
+    wrong = document.kind == "national_id" and document.number != ""
+    if wrong and document.cid:
+        wrong = not check_digit_is_right(document.cid)
+    return ["cid:check-digit"] if wrong else []
 
 
 async def _seen(tx: Tx, row: Row) -> SeenDocument:
@@ -150,8 +161,9 @@ async def _seen(tx: Tx, row: Row) -> SeenDocument:
     )
 
 
-async def raise_level(tx: Tx, id: UUID, level: Level) -> None:
-    """For a connector that has confirmed a reading (`dopa-status`, `rmac-online`)."""
+async def raise_level(tx: Tx, id: UUID, level: Confirmed) -> None:
+    """For a connector that has confirmed a reading; one that is erased, or for `rmac-online` has no
+    chip, stays as it is."""
     if await queries.add_level(tx, id, level):
         await events.record(tx, "reading.confirmed", "reading", id, facts={"level": level})
 
