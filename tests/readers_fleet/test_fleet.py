@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from datetime import timedelta
+from typing import Any
 
+import msgspec
 import pytest
 
 from api import ids
 from api.db import Database
+from api.openapi import FOLDER
 from api.readers.fleet.model import LISTABLE, MOVES, ReaderState, serial_key
 from tests.readers_fleet.conftest import (
     agency,
@@ -411,3 +414,28 @@ async def test_an_agencys_code_that_could_not_stand_in_an_address_is_refused(
     body = {"name_th": "ก", "name_en": "x"}
     made = await world.ministry.put(f"/v1/reader-agencies/{code}", content=encode(body))
     assert made.status_code == 422, made.text
+
+
+async def test_the_documents_examples_are_taken_as_they_stand(world: World) -> None:
+    """Whoever copies them from the document gets what it says."""
+    paths: dict[str, Any] = msgspec.json.decode((FOLDER / "openapi.json").read_bytes())["paths"]
+
+    def body(path: str, method: str = "post", name: str | None = None) -> Any:
+        (content,) = paths[path][method]["requestBody"]["content"].values()
+        examples = content["examples"]
+        return examples[name or next(iter(examples))]["value"]
+
+    letter = body("/v1/reader-requests/{reader_request}", "put")
+    letter["document"] += f" {ids.new()}"  # the sample fleet has this very letter
+    made = await world.ministry.put(f"/v1/reader-requests/{ids.new()}", content=encode(letter))
+    assert made.status_code == 200, made.text
+    told = await world.ministry.post(
+        "/v1/reader-assets/confirm", content=encode(body("/v1/reader-assets/confirm"))
+    )
+    assert (told.status_code, told.json()["unreadable"]) == (200, 0), told.text
+    for kind, asks in (("readers", ""), ("confirmations", "&agency=sample")):
+        looked = await world.ministry.post(
+            f"/v1/reader-fleet/import?kind={kind}{asks}",
+            content=body("/v1/reader-fleet/import", name=kind).encode(),
+        )
+        assert (looked.status_code, looked.json()["rejected"]) == (200, 0), looked.text
