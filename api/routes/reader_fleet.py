@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, RawBody
 from litestar.response import Stream
 
-from api import logs
+from api import clock, logs
 from api.cursors import CursorInvalid
 from api.db import Database
 from api.edge import InTx, Page, get, if_match, post, put
@@ -75,7 +75,7 @@ def filters_of(
     unseen_since: FromQuery[datetime | None] = None,
 ) -> Filters:
     if unseen_since is not None and unseen_since.tzinfo is None:
-        unseen_since = unseen_since.replace(tzinfo=UTC)
+        unseen_since = unseen_since.replace(tzinfo=clock.BANGKOK)
     return Filters(agency, office, in_state, serial, reader_request, unseen_since)
 
 

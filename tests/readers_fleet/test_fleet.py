@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 from datetime import timedelta
@@ -439,3 +440,37 @@ async def test_the_documents_examples_are_taken_as_they_stand(world: World) -> N
             content=body("/v1/reader-fleet/import", name=kind).encode(),
         )
         assert (looked.status_code, looked.json()["rejected"]) == (200, 0), looked.text
+
+
+async def test_a_serial_is_found_as_anybody_writes_it(world: World) -> None:
+    code = await agency(world)
+    numbers = serials(code, 12)
+    await granted(world, await asked(world, code, 12), numbers)
+    thai = numbers[10].translate(str.maketrans("0123456789", "๐๑๒๓๔๕๖๗๘๙")).lower()
+    for written in (numbers[10], thai, numbers[10].replace("-", " ")):
+        found = await world.ministry.get("/v1/reader-assets", params={"serial": written})
+        assert [one["serial"] for one in found.json()["items"]] == [numbers[10]], written
+
+
+@pytest.mark.parametrize("text", ["\x00", "x\x00y", "\ud800", "9" * 9_000, ""])
+async def test_no_cursor_however_hostile_makes_a_list_fail(world: World, text: str) -> None:
+    raw = msgspec.json.encode(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    pair = b'["industry",' + raw + b"]"
+    for path in ("reader-assets", "reader-requests", "reader-fleet/differences"):
+        for body in (raw, pair):
+            cursor = base64.urlsafe_b64encode(body).decode().rstrip("=")
+            found = await world.auditor.get(f"/v1/{path}", params={"cursor": cursor})
+            assert found.status_code in (200, 414, 422), (path, found.text)
+    cursor = base64.urlsafe_b64encode(pair).decode().rstrip("=")
+    found = await world.auditor.get(
+        "/v1/reader-fleet/reconciliation", params={"cursor": cursor, "by": "unit"}
+    )
+    assert found.status_code in (200, 422), found.text
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00", "2569-01-01T00:00:00Z"]
+)
+async def test_no_moment_makes_a_list_of_unseen_readers_fail(world: World, moment: str) -> None:
+    found = await world.auditor.get("/v1/reader-assets", params={"unseen_since": moment})
+    assert found.status_code in (200, 422), found.text
