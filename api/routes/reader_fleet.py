@@ -179,7 +179,8 @@ async def read_request(tx: InTx, reader_request: FromPath[UUID]) -> ReaderReques
 async def allocate(
     request: AnyRequest, tx: InTx, reader_request: FromPath[UUID], data: JSONBody[ReaderAllocation]
 ) -> ReaderRequest:
-    """Grants readers: how many in all, and serials. If-Match: the request's version."""
+    """Grants readers: how many in all, and serials, new ones, reissued ones or those that the
+    agency's own list had without a letter. If-Match: the request's version."""
     return await service.allocate(tx, reader_request, if_match(request), data)
 
 
