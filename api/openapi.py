@@ -179,6 +179,9 @@ def _finish(operation: dict[str, Any], handler: HTTPRouteHandler, book: _Book) -
     said = " ".join((handler.fn.__doc__ or "").split())
     operation["summary"] = re.split(r"(?<=[.;:]) ", said)[0].rstrip(".;:") or name
     operation["description"] = said
+    if thai := book.frame["thai"].get(name):
+        operation["summary"] = f"{thai} · {operation['summary']}"
+        operation["description"] = f"{thai}\n\n{said}"
     if verb == PUBLIC:
         operation["security"] = []
     else:

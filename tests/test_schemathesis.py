@@ -147,6 +147,18 @@ async def test_nobody_gets_an_undocumented_answer_from_the_routes_of_card_reader
     assert "passed" in said
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("key", ["inspector", "head", "ministry", "auditor", "citizen"])
+async def test_boundary_values_of_card_readers_routes_are_answered_as_documented(
+    served: Served, key: str
+) -> None:
+    people = {key: await served.token(key)}
+    known = await counter(served, await served.token("inspector"))
+    options = ("--include-path-regex", READERS, "--phases", "examples,coverage")
+    code, said = await play_as(served, people, known, *options, checks=CHECKS + MORE_CHECKS)
+    assert code == 0, said[-6000:]
+
+
 async def test_the_server_said_nothing_about_a_fault(served: Served) -> None:
     lines = served.log.read_text(encoding="utf-8").splitlines()
     assert not [line for line in lines if '"level":"error"' in line or "Traceback" in line]

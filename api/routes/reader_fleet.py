@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, RawBody
 from litestar.response import Stream
 
-from api import logs
+from api import clock, logs
 from api.cursors import CursorInvalid
 from api.db import Database
 from api.edge import InTx, Page, get, if_match, post, put
@@ -75,7 +75,7 @@ def filters_of(
     unseen_since: FromQuery[datetime | None] = None,
 ) -> Filters:
     if unseen_since is not None and unseen_since.tzinfo is None:
-        unseen_since = unseen_since.replace(tzinfo=UTC)
+        unseen_since = unseen_since.replace(tzinfo=clock.BANGKOK)
     return Filters(agency, office, in_state, serial, reader_request, unseen_since)
 
 
@@ -179,7 +179,8 @@ async def read_request(tx: InTx, reader_request: FromPath[UUID]) -> ReaderReques
 async def allocate(
     request: AnyRequest, tx: InTx, reader_request: FromPath[UUID], data: JSONBody[ReaderAllocation]
 ) -> ReaderRequest:
-    """Grants readers: how many in all, and serials. If-Match: the request's version."""
+    """Grants readers: how many in all, and serials, new ones, reissued ones or those that the
+    agency's own list had without a letter. If-Match: the request's version."""
     return await service.allocate(tx, reader_request, if_match(request), data)
 
 

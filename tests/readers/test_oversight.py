@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from api import clock, ids, keys, sealed
+from api import clock, exports, ids, keys, sealed
 from api.db import Database
 from api.permissions import Worker
 from api.readers.model import Purpose
@@ -539,6 +540,34 @@ async def test_the_list_is_had_as_csv_in_reach_and_told(world: World, book: Book
             world.auditor.account,
         )
     assert '"rows": 2' in told[-1] and "since" in told[-1]
+
+
+async def test_no_more_exports_run_than_may_though_all_are_asked_for_at_once(
+    world: World, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each holds a connection of the pool."""
+    await book.reading(ago(hours=2))
+    most, whole = 0, exports.CopyOut._all
+
+    async def slowly(self: exports.CopyOut) -> int:
+        nonlocal most
+        most = max(most, exports._running)
+        await asyncio.sleep(0.3)
+        return await whole(self)
+
+    monkeypatch.setattr(exports.CopyOut, "_all", slowly)
+    came = await asyncio.gather(*(world.auditor.get("/v1/readings.csv") for _ in range(12)))
+    assert sorted({c.status_code for c in came}) == [200, 429]
+    assert sum(c.status_code == 200 for c in came) == exports.MOST == most
+    refused = [c for c in came if c.status_code == 429]
+    assert {c.json()["code"] for c in refused} == {"readers/exports-busy"}
+    assert exports._running == 0
+    async with world.db.read() as tx:
+        begun, ended = [
+            await tx.value("select count(*) from event where name = $1", f"reading.{name}")
+            for name in ("export_begun", "exported")
+        ]
+    assert begun == ended
 
 
 async def test_every_province_has_a_seat_in_the_country(db: Database) -> None:

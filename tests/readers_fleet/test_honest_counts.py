@@ -150,6 +150,15 @@ async def test_a_reader_that_came_back_can_be_given_for_another_letter(world: Wo
     assert await differences(world, other) == {}
     before = (await world.ministry.get(f"/v1/reader-requests/{first['id']}")).json()
     assert (before["serials"], before["distributed"]) == (1, 1)
+    told = await world.auditor.get(f"/v1/reader-assets/{one['id']}/history")
+    past = told.json()["items"]
+    assert [h["name"].partition(".")[2] for h in past] == [
+        *("listed", "confirmed", "moved", "moved", "granted", "confirmed"),
+    ]
+    assert past[0]["account"] == str(world.ministry.account)
+    assert past[0]["facts"]["document"] == first["document"]
+    assert past[3]["facts"]["request_was"] == first["id"]
+    assert past[4]["facts"]["request"] == second["id"]
 
 
 async def test_a_reader_in_the_place_of_one_that_came_back_makes_nothing_too_many(

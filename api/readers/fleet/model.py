@@ -281,7 +281,9 @@ class ReaderConfirmationAnswer(msgspec.Struct):
 
 
 class ReaderHappening(msgspec.Struct):
-    """One thing that happened to a reader; `account`: who did it, null for an import."""
+    """One thing that happened to a reader. `name`: `reader_asset.` and `listed` (how it came),
+    `confirmed` (a unit's word), `granted` (to a letter, later), `relisted` (changed by a list),
+    `moved`. `account`: who did it, null for an import by the command."""
 
     at: datetime
     name: str

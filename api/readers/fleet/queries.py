@@ -358,8 +358,16 @@ async def history(tx: Tx, id: UUID) -> list[Happened]:
                     'request', r.id, 'document', r.document))::text as facts, 0 as nth
             from reader_asset a
             left join reader_import i on i.id = a.import_id
-            left join reader_request r on r.id = a.request
-                and not exists (select from told where name = 'reader_asset.granted')
+            left join lateral (
+                select true as changed,
+                    case when t.name <> 'reader_asset.granted'
+                        then (t.facts::jsonb ->> 'request_was')::uuid end as request
+                from told t
+                where t.name = 'reader_asset.granted' or t.facts::jsonb ? 'request_was'
+                order by t.at limit 1
+            ) f on true
+            left join reader_request r
+                on r.id = case when f.changed then f.request else a.request end
             left join event g on g.record = r.id and g.at = a.created_at
                 and g.name = 'reader_request.allocated'
             where a.id = $1

@@ -98,7 +98,8 @@ async def request_readers(tx: Tx, id: UUID, entry: ReaderRequestEntry) -> Reader
 
 
 async def allocate(tx: Tx, id: UUID, version: int, entry: ReaderAllocation) -> ReaderRequest:
-    """Grants readers to a request: how many in all, and the serials that are known by now.
+    """Grants readers to a request: how many in all, and the serials that are known by now. A reader
+    that its agency's list had without a letter, or that was reissued, is granted by its serial.
 
     Raises `RequestNotFound`, `Stale`, `RequestMoveImpossible`, `SerialUnreadable`,
     `TooManySerials`, `SerialsTaken`.

@@ -13,6 +13,7 @@ from api.db import Tx
 from api.readers.fleet import queries as sql
 from api.readers.fleet import report_queries as report_sql
 from api.readers.fleet.model import (
+    DIGITS,
     DifferenceKind,
     Filters,
     ReaderAsset,
@@ -108,7 +109,8 @@ async def assets(
     after = cursors.read(cursor, str) if cursor else None
     serial = filters.serial
     if serial is not None:
-        serial = "".join(c for c in serial.upper() if c.isascii() and c.isalnum()) or None
+        plain = serial.translate(DIGITS).upper()
+        serial = "".join(c for c in plain if c.isascii() and c.isalnum()) or None
         if serial is None:
             return [], None
     asked = msgspec.structs.replace(filters, office=_narrowed(own, filters.office), serial=serial)
