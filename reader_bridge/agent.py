@@ -22,11 +22,13 @@ from reader_bridge.messages import (
     Cancel,
     FromBridge,
     FromServer,
+    Progress,
     ReadersNow,
     Receipt,
     Tickets,
 )
 from reader_bridge.ports import CardFault
+from reader_bridge.purposes import within
 from reader_bridge.sightings import Inserted, ReadersChanged, Removed, Sighting
 from reader_bridge.stating import Stating
 from reader_bridge.watcher import Watcher
@@ -67,13 +69,20 @@ class Agent:
                 if (armed := self._armed.get(intent)) is not None:
                     armed.cancelled.set()
             case Tickets(tickets=tickets):
-                self.stating.journal.set_tickets(tickets)
+                good = tuple(t for t in tickets if within(t.purpose, t.fields))
+                if good != tickets:
+                    log.error("%d tickets ask for too much", len(tickets) - len(good))
+                self.stating.journal.set_tickets(good)
             case Receipt():
                 self._settle(message)
             case _:
                 pass
 
     def _arm(self, arm: Arm) -> None:
+        if not within(arm.purpose, arm.fields, photo=arm.photo):
+            log.error("asked for more than %s may read", arm.purpose)
+            self.say(Progress(arm.intent, "armed", Fault.asked_too_much))
+            return
         known = self._armed.get(arm.intent)
         if known is not None and known.arm.nonce == arm.nonce:
             self._attending.tell(

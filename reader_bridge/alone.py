@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from reader_bridge.folder import Unusable, make
+from reader_bridge.folder import Unusable, closed, make
 
 FILE: Final = "running.lock"
 _TRIES: Final = 10
@@ -31,12 +31,13 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise Unusable(f"{folder / FILE}: {error.strerror}") from None
+        raise closed(folder / FILE, error) from None
     try:
         if not _got(handle):
             raise Running(
-                "โปรแกรมกำลังทำงานอยู่แล้วในเครื่องนี้ กรุณาหยุดบริการก่อน "
-                f"(the bridge runs already for {folder}; stop the service first)"
+                "โปรแกรมกำลังทำงานอยู่แล้วในเครื่องนี้ กรุณาหยุดบริการก่อน",
+                "the bridge runs already; stop the service first",
+                folder,
             )
         yield
     finally:

@@ -156,9 +156,12 @@ def _refused(answer: httpx.Response) -> None:
     """Only the server's own word counts: a proxy has its own 401 and 403."""
     code = _code(answer)
     if code == "readers/bridge-unknown":
-        raise Unknown("the server does not know this device; enrol it anew")
+        raise Unknown("แม่ข่ายไม่รู้จักเครื่องนี้ กรุณาลงทะเบียนใหม่ (not known to the server; enrol it anew)")
     if code in ("readers/bridge-ended", "readers/bridge-forked"):
-        raise Over(f"the server has ended this device ({_code(answer, 'title')}); enrol it anew")
+        raise Over(
+            "แม่ข่ายปิดการใช้เครื่องนี้แล้ว กรุณาติดต่อผู้ดูแลและลงทะเบียนใหม่ (the server has ended this "
+            f"device: {_code(answer, 'title')}; ask who looks after it, then enrol it anew)"
+        )
     if answer.status_code in TOO_MUCH:
         raise Busy(f"HTTP {answer.status_code}")
     answer.raise_for_status()

@@ -73,9 +73,9 @@ def enrol(
     with alone(where):
         if waiting := rotation.waiting(where):
             raise Unusable(
-                f"มี {waiting} รายการที่ยังไม่ได้ส่ง กรุณาเปิดบริการให้ส่งก่อน หรือใช้คำสั่ง forget ถ้ายอมเสียไป "
-                f"({waiting} statements are not sent yet: start the service and let it send them, "
-                "or give them up with `reader-bridge forget`)"
+                f"มี {waiting} รายการที่ยังไม่ได้ส่ง กรุณาเปิดบริการให้ส่งก่อน หรือใช้คำสั่ง forget ถ้ายอมเสียไป",
+                f"{waiting} statements are not sent yet: start the service and let it send them, "
+                "or give them up with `reader-bridge forget`",
             )
         device = keys.make(where, "enrolling", in_file=in_file)
         try:
@@ -118,7 +118,11 @@ def _ask(
     try:
         tls = ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
-        raise Unusable(f"{ca_file}: {error.strerror or error}") from None
+        raise Unusable(
+            "ใช้แฟ้มใบรับรองนี้ไม่ได้ กรุณาตรวจ --ca-file",
+            "no certificate authority can be read there; look at --ca-file",
+            f"{ca_file}: {error.strerror or error}",
+        ) from None
     with httpx.Client(base_url=server, verify=tls, proxy=proxy or None, timeout=20) as http:
         body = Enrolment(
             audience=audience or server,
@@ -149,13 +153,21 @@ def _address(server: str) -> str:
     except (httpx.InvalidURL, TypeError):
         url = httpx.URL("")
     if url.scheme not in ("http", "https") or not url.host:
-        raise Unusable(f"{server!r} is no address: https://…")
+        raise Unusable(
+            "ไม่ใช่ที่อยู่แม่ข่าย กรุณาใส่ https://ชื่อแม่ข่าย",
+            "no address of a server: https://its-name",
+            repr(server),
+        )
     if url.scheme == "http" and url.host not in ("localhost", "127.0.0.1", "::1"):
         raise Unusable(
-            "ต้องใช้ https:// เท่านั้น (https:// only; http:// reaches no further than this PC)"
+            "ต้องใช้ https:// เท่านั้น", "https:// only; http:// reaches no further than this PC"
         )
     if url.path not in ("", "/") or url.query or url.fragment or url.userinfo:
-        raise Unusable(f"{server!r}: the server's name alone, nothing after it")
+        raise Unusable(
+            "กรุณาใส่ชื่อแม่ข่ายเท่านั้น ไม่มีอะไรต่อท้าย",
+            "the server's name alone, nothing after it",
+            repr(server),
+        )
     return str(url).rstrip("/")
 
 

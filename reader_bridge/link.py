@@ -146,6 +146,7 @@ class Link:
         drift = abs(datetime.now(UTC) - challenge.at)
         self.note("clock", f"{drift.total_seconds():.0f}" if drift > messages.SKEW else "")
         sequence, head = self.journal.end()
+        settled, settled_head = self.journal.settled()
         identity, signer = self.agent.stating.identity, self.rotation.signer
         self._readers_due = False
         said = Hello(
@@ -156,6 +157,8 @@ class Link:
             starts=self.starts,
             sequence=sequence,
             head=head,
+            settled=settled,
+            settled_head=settled_head,
             software=self.software,
             platform=f"{platform.system()} {platform.release()} {platform.machine()}"[:200],
             key_protection=signer.protection,
@@ -172,11 +175,7 @@ class Link:
             raise Stuck("no welcome")
         self.rotation.welcomed()
         if not self.journal.settle_until(welcome.sequence, welcome.head):
-            raise Over(
-                "ประวัติของเครื่องนี้ไม่ตรงกับแม่ข่าย กรุณาลงทะเบียนใหม่ (what this device has stated is "
-                "not what the server has of it: one of them was put back to an older state; "
-                "enrol it anew)"
-            )
+            raise _parted("it does not have what this device has stated")
         self.journal.remember_key(welcome.key)
         self.agent.stating.key = welcome.key
         self._sent = welcome.sequence
@@ -219,7 +218,7 @@ class Link:
         match message:
             case Receipt(sequence=sequence, sha256=sha256):
                 if not self.journal.settle(sequence, sha256):
-                    raise Over("the server has a statement of this number that is not ours")
+                    raise _parted("it has another statement of this number")
                 if message.refused:
                     log.warning("statement %d refused: %s", sequence, message.refused)
                 self.agent.heard(message)
@@ -242,7 +241,7 @@ class Link:
     def _send_again(self, sequence: int) -> None:
         first = self.journal.waiting(limit=1)
         if not first or first[0].sequence > sequence:
-            raise Over("the server lacks a statement that is not here any more; enrol anew")
+            raise _parted("it lacks one that is not here any more")
         if self._sent < sequence:
             return  # it is on its way already
         self._asked_again[sequence] = self._asked_again.get(sequence, 0) + 1
@@ -258,6 +257,14 @@ class Link:
         """For `reader-bridge status`; never what was read, and never worth a fault."""
         with suppress(Unusable):
             self.journal.note(name, value)
+
+
+def _parted(how: str) -> Over:
+    """Either end was put back to an older state."""
+    return Over(
+        "ประวัติของเครื่องนี้ไม่ตรงกับแม่ข่าย กรุณาแจ้งผู้ดูแลและลงทะเบียนใหม่ (this device's history is not "
+        f"what the server has of it: {how}; tell whoever looks after it, and enrol it anew)"
+    )
 
 
 def _ended(code: str) -> str:

@@ -193,6 +193,10 @@ class Hello(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defau
     starts: Count
     sequence: Count
     head: Hash
+    settled: Count = 0
+    settled_head: Hash = GENESIS
+    """The last statement that this device has a receipt for: a server that was put back to an older
+    state lacks some of those, which are not here any more either, and goes on from there."""
     software: Name
     platform: Name
     key_protection: Protection

@@ -74,7 +74,7 @@ async def exchange_messages(request: Web, data: JSONBody[Exchange]) -> Exchanged
     no WebSocket passes."""
     state, gone = request.app.state, asyncio.create_task(_gone(request))
     try:
-        return await exchange(state.readers, state.readers_told, data, gone)
+        return await exchange(state.readers, state.readers_told, data, gone, network(request))
     finally:
         gone.cancel()
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reader_bridge import attending
-from reader_bridge.fields import Fault
-from reader_bridge.journal import Journal
+from reader_bridge.fields import Fault, Field
+from reader_bridge.journal import Journal, TicketGone
+from reader_bridge.keys import Device
 from reader_bridge.messages import Cancel, Photographed, Progress, Tickets
 from reader_bridge.reading import read_text
 from reader_bridge.store import NotWritten
 from tests.bridge.agents import A, B, arm, maps, seat
+from tests.bridge.papers import ticket
 from tests.pcsc.faults import after, pull, slow
 from tests.pcsc.people import person
 from tests.pcsc.virtual_card import VirtualCard
@@ -31,6 +34,8 @@ async def test_a_fresh_card_becomes_one_statement_with_the_fields_asked_for(tmp_
         (said,) = pc.statements()
         assert (said.intent, said.nonce, said.reader) == (asked.intent, asked.nonce, A)
         assert said.inserted_at <= said.read_at and said.waited_ms < 5000
+        card = VirtualCard(person(3))
+        assert (said.atr, said.chip_serial) == (card.atr, card.chip)
         text = pc.read()
         assert (text.cid, text.birth, text.address) == (person(3).cid, None, None)
 
@@ -110,6 +115,31 @@ async def test_two_readers_serve_two_officers_at_once_each_their_own(tmp_path: P
         assert got[first.intent] == (A, person(1).cid)
         assert got[second.intent] == (B, person(2).cid)
         assert [said.sequence for said in pc.statements()] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "too_much",
+    [
+        {"fields": (Field.cid, Field.name_th, Field.birth)},
+        {"purpose": "confirm_officer", "fields": (Field.address,)},
+        {"purpose": "something_new"},
+        {"purpose": "map_desk", "fields": (Field.cid,), "reader": None},
+        {"purpose": "map_desk", "fields": (), "reader": None, "photo": True},
+    ],
+)
+async def test_a_server_that_asks_for_more_than_the_purpose_may_read_gets_nothing(
+    tmp_path: Path, too_much: dict[str, Any]
+) -> None:
+    async with seat(tmp_path) as pc:
+        asked = arm(**too_much)
+        pc.agent.heard(asked)
+        assert pc.steps(asked) == [("armed", Fault.asked_too_much)]
+        card = pc.port.insert(A, VirtualCard(person(1)))
+        await asyncio.sleep(0.3)
+        assert not card.seen and pc.journal.count() == 0
+        good, bad = ticket(), ticket(fields=(Field.cid, Field.laser_no))
+        pc.agent.heard(Tickets((good, bad)))
+        assert [t.id for t in pc.journal.tickets(datetime.now(UTC))] == [good.id]
 
 
 async def test_a_cancelled_intent_reads_no_card(tmp_path: Path) -> None:
@@ -195,6 +225,20 @@ async def test_an_intent_told_again_after_the_line_was_away_goes_on_where_it_was
         pc.agent.heard(asked)
         assert pc.steps(asked) == [("sending", None)]
         assert pc.journal.count() == 1
+
+
+async def test_an_intent_told_under_another_nonce_is_not_answered_with_the_first(
+    tmp_path: Path,
+) -> None:
+    async with seat(tmp_path) as pc:
+        first = arm()
+        second = arm(intent=first.intent)
+        pc.agent.heard(first)
+        pc.agent.heard(second)
+        pc.port.insert(A, VirtualCard(person(1)))
+        await pc.stated()
+        await asyncio.sleep(0.1)
+        assert [said.nonce for said in pc.statements()] == [second.nonce]
 
 
 async def test_a_mapping_is_shown_by_a_card_that_is_put_in_alone(
@@ -331,6 +375,32 @@ async def test_without_the_servers_key_nothing_is_stated(tmp_path: Path) -> None
         pc.port.insert(A, VirtualCard(person(1)))
         await pc.step(asked, "take_card_out", Fault.failed)
         assert pc.journal.end()[0] == 0
+
+
+async def test_a_ticket_is_used_up_by_its_statement(tmp_path: Path) -> None:
+    async with seat(tmp_path) as pc:
+        mine, stays = ticket(), ticket()
+        pc.agent.heard(Tickets((mine, stays)))
+        card = VirtualCard(person(1))
+        pc.port.insert(A, card)
+        await asyncio.sleep(0.1)
+        lies = pc.agent._watcher and pc.agent._watcher.present(A)
+        assert lies is not None and pc.agent._cards is not None
+        text = read_text(pc.agent._cards, lies, mine.fields)
+        pc.agent.stating.device = Device(pc.agent.stating.device.private, "os-key-store")
+
+        def state() -> int:
+            return pc.agent.stating.state(
+                lies, text, nonce=mine.nonce, purpose=mine.purpose, waited=1.0, ticket=mine
+            )
+
+        state()
+        assert pc.journal.tickets(datetime.now(UTC)) == [stays]
+        (said,) = pc.statements()
+        assert (said.ticket, said.intent, said.nonce) == (mine.id, None, mine.nonce)
+        assert said.key_protection == "os-key-store"
+        with pytest.raises(TicketGone):
+            state()
 
 
 async def test_tickets_are_kept_and_progress_carries_nothing_of_the_card(tmp_path: Path) -> None:

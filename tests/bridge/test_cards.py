@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from reader_bridge import cards
 from reader_bridge.fields import Fault, Field
 from reader_bridge.ports import CardFault
+from reader_bridge.reading import TextReading
 from tests.bridge.desk import ONE, READER, Desk
 from tests.bridge.scripted import until
 from tests.pcsc.faults import slow
@@ -111,6 +114,45 @@ def test_a_hundred_readings_take_one_thread_a_reader_and_none_after_the_end(desk
     (mine,) = threads() - before
     desk.close()
     until(lambda: not mine.is_alive())
+
+
+def test_nothing_of_a_card_stays_with_the_thread_that_read_it(desk: Desk) -> None:
+    desk.read()
+    with pytest.raises(CardFault):
+        desk.read(cancelled=lambda: True)
+    until(lambda: not desk.cards.busy(READER))
+
+    def held() -> list[object]:
+        gc.collect()
+        return [one for one in gc.get_objects() if isinstance(one, TextReading | cards._Job)]
+
+    until(lambda: not held())
+
+
+def test_a_pc_that_is_out_of_threads_says_so_and_reads_when_it_has_one_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", none_left)
+        for _ in range(2):
+            with pytest.raises(CardFault) as raised:
+                desk.read()
+            assert raised.value.fault is Fault.failed
+    assert desk.read().text.cid == ONE.cid
+
+
+def test_a_reader_that_left_with_the_last_answer_gives_no_reading(desk: Desk) -> None:
+    def leave(transaction: object, stopped: object) -> str:
+        desk.readers.unplug(READER)
+        return "read"
+
+    assert desk.inserted is not None
+    with pytest.raises(CardFault) as raised:
+        desk.cards.use(desk.inserted, leave, within=5, cancelled=lambda: False)
+    assert raised.value.fault is Fault.reader_gone
 
 
 def test_a_reader_that_is_gone_and_a_card_that_is_gone_are_told_apart(desk: Desk) -> None:

@@ -60,6 +60,7 @@ LIES = {
     "longer": too_long(100),
     "empty": says("9000"),
     "refuses": says("6F00"),
+    "good-and-more": lambda card, apdu: card.answer(apdu)[:-2] + b"\x90\x01",
 }
 
 

@@ -41,14 +41,14 @@ def test_killed_before_any_step_it_has_all_that_it_said_to_have_and_no_half_of_t
     tmp_path: Path,
 ) -> None:
     journal(tmp_path / "first")[1].close()
-    whole = program_copy(tmp_path, "whole", 0)
-    steps = int(whole.stdout.split("steps ")[1])
-    assert steps > 15
-    for step in range(1, steps + 1):
-        died = program_copy(tmp_path, f"killed{step}", step)
-        assert died.returncode == -signal.SIGKILL, died.stderr
+    ((ended, whole),) = runs(tmp_path, {"whole": 0})
+    steps = int(whole.split("steps ")[1])
+    assert steps > 15 and ended == 0
+    died = runs(tmp_path, {f"killed{step}": step for step in range(1, steps + 1)})
+    for step, (ended, out) in enumerate(died, 1):
+        assert ended == -signal.SIGKILL
         found = again(tmp_path / f"killed{step}")
-        said = [line.split() for line in died.stdout.splitlines()]
+        said = [line.split() for line in out.splitlines()]
         stated = [one for one in said if one[0].isdigit()]
         last = int(stated[-1][0]) if stated else 0
         sequence, _ = found.end()
@@ -66,10 +66,22 @@ def test_killed_before_any_step_it_has_all_that_it_said_to_have_and_no_half_of_t
         found.close()
 
 
-def program_copy(tmp_path: Path, name: str, step: int) -> subprocess.CompletedProcess[str]:
-    shutil.copytree(tmp_path / "first", tmp_path / name)
-    (tmp_path / name).chmod(0o700)
-    return program(tmp_path / name, step, 2)
+def runs(tmp_path: Path, steps: dict[str, int]) -> list[tuple[int, str]]:
+    """How each run of the program ended, and what it said; in copies of `first` of these names."""
+    for name in steps:
+        shutil.copytree(tmp_path / "first", tmp_path / name)
+        (tmp_path / name).chmod(0o700)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bridge.journal_program"],
+        input="".join(f"{tmp_path / name} {step} 2\n" for name, step in steps.items()),
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ended = [int(line) for line in done.stdout.splitlines()]
+    said = [Path(f"{tmp_path / name}.out").read_text() for name in steps]
+    return list(zip(ended, said, strict=True))
 
 
 def test_two_processes_at_once_make_one_chain(tmp_path: Path) -> None:
@@ -306,6 +318,32 @@ def test_a_process_with_the_old_key_states_nothing_after_another_has_changed_it(
     with pytest.raises(OfAnother):
         other.state(statement(device))
     assert found.end()[0] == 0
+
+
+def test_a_statement_is_on_the_disk_itself_when_it_is_said_to_be(tmp_path: Path) -> None:
+    """No test can pull the plug: what SQLite promises under these settings, it has been asked for.
+
+    Both are needed: the file of a transaction's undoing on the disk too, and the folder's entry of
+    that file, which only `extra` waits for.
+    """
+    _, found = journal(tmp_path)
+    for kept in (found, again(tmp_path)):
+        settings = kept._store._db.execute
+        assert settings("pragma synchronous").fetchone()[0] == 3  # extra
+        assert settings("pragma journal_mode").fetchone()[0] == "delete"
+        kept.close()
+
+
+def test_nothing_of_a_statement_stays_in_the_file_when_the_server_has_it(tmp_path: Path) -> None:
+    device, found = journal(tmp_path)
+    stated = [found.state(statement(device)) for _ in range(5)]
+    blobs = [row[0] for row in found._store.rows("select content from outbox")]
+    held = (tmp_path / FILE).read_bytes()
+    assert len(blobs) == 5 and all(blob[:200] in held for blob in blobs)
+    number, last = stated[-1]
+    assert found.settle(number, last.signed.sha256)
+    held = (tmp_path / FILE).read_bytes()
+    assert not [blob for blob in blobs if blob[:200] in held or blob[-100:] in held]
 
 
 def test_what_waits_stands_nowhere_in_the_file_as_it_is(tmp_path: Path) -> None:

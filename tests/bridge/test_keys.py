@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import sys
 import threading
 from pathlib import Path
@@ -175,6 +176,49 @@ def test_a_file_is_written_whole_or_not_at_all_and_leaves_nothing_beside_it(
     with pytest.raises(Unusable):
         folder.write_private(tmp_path / "f", b"after")
     assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"before"]
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was done to the disk, in order, and what of it the disk was waited for."""
+    done: list[str] = []
+    fsync, replace, unlink = os.fsync, Path.replace, Path.unlink
+
+    def synced(handle: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        fsync(handle)
+
+    def replaced(path: Path, to: Path) -> Path:
+        done.append("replace")
+        return replace(path, to)
+
+    def unlinked(path: Path, missing_ok: bool = False) -> None:
+        done.append("delete")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(folder.os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    return done
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does that by itself")
+def test_a_key_outlives_a_power_cut_once_it_is_said_to_be_kept(
+    tmp_path: Path, on_disk: list[str]
+) -> None:
+    folder.write_private(tmp_path / "f", b"content")
+    assert on_disk == ["file", "replace", "folder"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does that by itself")
+def test_a_key_that_moved_to_the_systems_store_does_not_come_back_with_the_power(
+    tmp_path: Path, store: Held, on_disk: list[str]
+) -> None:
+    keys.make(tmp_path, "next", in_file=True)
+    on_disk.clear()
+    keys.make(tmp_path, "next")
+    assert keys.load(tmp_path, "next").protection == "os-key-store"
+    assert on_disk[on_disk.index("delete") :][:2] == ["delete", "folder"]
 
 
 def test_one_program_at_a_time_has_the_folder(tmp_path: Path) -> None:

@@ -91,8 +91,9 @@ def test_a_service_ended_at_any_moment_of_a_reading_never_gives_half_a_reading(r
     assert is_of(bridge.read(reader), ONE)
 
 
-def test_a_card_swapped_at_any_command_of_a_reading_never_gives_a_record_of_two_people(
-    new_rig: RigMaker,
+@pytest.mark.parametrize("then", [OTHER, ONE, None], ids=["swapped", "put in again", "pulled"])
+def test_a_card_that_leaves_at_any_command_never_gives_a_reading_nor_one_of_two_people(
+    new_rig: RigMaker, then: Person | None
 ) -> None:
     rig = new_rig(16)
     bridge = settled(rig, VirtualCard(ONE))
@@ -104,10 +105,45 @@ def test_a_card_swapped_at_any_command_of_a_reading_never_gives_a_record_of_two_
         slots = dict(zip(range(first, total), rig[0].slots, strict=False))
         for number, slot in slots.items():
             slot.hand = 0  # the quickest hand: PC/SC itself never notices
-            slot.insert(VirtualCard(ONE, after(number, pull(VirtualCard(OTHER)))))
+            next_one = None if then is None else VirtualCard(then)
+            slot.insert(VirtualCard(ONE, after(number, pull(next_one))))
         seen += len(slots)
         bridge.event("Inserted", number=seen)
         asked = {number: bridge.ask(slot.name) for number, slot in slots.items()}
+        for number, question in asked.items():
+            got = bridge.answer(question)
+            assert got.get("fault") in {"card-removed", "card-silent", "card-changed"}, (
+                number,
+                got,
+            )
+        for slot in slots.values():
+            slot.remove()
+        bridge.event("Removed", number=seen)
+
+
+def test_a_card_that_leaves_at_any_command_of_the_photo_gives_none_of_anybody(
+    new_rig: RigMaker,
+) -> None:
+    rig = new_rig(16)
+    reader = rig[0].slots[0].name
+    card = VirtualCard(ONE)
+    bridge = settled(rig, card)
+    text = bridge.read(reader)["apdus"]
+    before = len(card.seen)
+    assert bridge.read(reader, photo=True)["photo"]
+    total = len(card.seen) - before
+    assert total > text + 40  # 21 READs and as many GET RESPONSE
+    rig.remove()
+    bridge.event("Removed")
+    seen = 1
+    for first in range(text, total, 16):
+        slots = dict(zip(range(first, total), rig[0].slots, strict=False))
+        for number, slot in slots.items():
+            slot.hand = 0
+            slot.insert(VirtualCard(ONE, after(number, pull(VirtualCard(OTHER)))))
+        seen += len(slots)
+        bridge.event("Inserted", number=seen)
+        asked = {number: bridge.ask(slot.name, photo=True) for number, slot in slots.items()}
         for number, question in asked.items():
             got = bridge.answer(question)
             assert got.get("fault") in {"card-removed", "card-silent", "card-changed"}, (
@@ -205,6 +241,28 @@ def test_another_programs_reset_between_two_commands_is_a_fault(rig: Rig) -> Non
     resetting.join(10)
     assert is_of(got, ONE) or got["fault"] == "reader-busy"
     assert is_of(bridge.read(reader), ONE), "and the next reading is whole"
+
+
+def test_a_program_that_resets_the_card_again_and_again_does_not_fail_our_readings(
+    rig: Rig,
+) -> None:
+    bridge, reader = settled(rig, VirtualCard(ONE)), rig[0].slots[0].name
+    other = OtherProgram(rig[0])
+    resetting = threading.Event()
+
+    def reset_on() -> None:
+        while not resetting.is_set():
+            other.resets(reader, 50)
+
+    thread = threading.Thread(target=reset_on)
+    thread.start()
+    try:
+        got = [bridge.read(reader, fields=["cid"]) for _ in range(300)]
+    finally:
+        resetting.set()
+        thread.join(10)
+    faults = [one["detail"] for one in got if "fault" in one]
+    assert not faults, f"{len(faults)} of {len(got)}: {set(faults)}"
 
 
 def test_sixteen_readers_are_read_at_once_and_never_mixed(new_rig: RigMaker) -> None:

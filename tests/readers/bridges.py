@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -41,6 +42,8 @@ from reader_bridge.messages import (
 )
 from tests.world import Person, World, encode
 
+TLS = ssl.create_default_context()
+"""One for all clients: making it takes longer than most that is asked with it."""
 READER = "Sample Reader 00 00"
 CARD = CardText(cid="1999900000019", name_th=Name(prefix="นาย", first="ตัวอย่าง", last="ทดสอบ"))
 JPEG = b"\xff\xd8\xff" + bytes(range(256)) * 19 + b"\xff\xd9"
@@ -57,6 +60,9 @@ class Running:
         self.app, self.server = app, server
         self.url = f"http://127.0.0.1:{port}"
         self.socket = f"ws://127.0.0.1:{port}/v1/bridge"
+
+    def http(self, timeout: float = 30) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, timeout=timeout, verify=TLS)
 
     @property
     def hub(self) -> Hub:
@@ -171,7 +177,11 @@ class Bridge:
 
     async def dial(self, at: Running) -> Challenge:
         self.socket = await connect(
-            at.socket, subprotocols=[SUBPROTOCOL], compression=None, ping_interval=None
+            at.socket,
+            subprotocols=[SUBPROTOCOL],
+            compression=None,
+            ping_interval=None,
+            close_timeout=0.2,  # a server that is kept busy does not keep a test waiting
         )
         found = await self.heard()
         assert isinstance(found, Challenge)
@@ -285,7 +295,7 @@ class Screen:
 async def screen(at: Running, person: Person) -> AsyncIterator[Screen]:
     headers = {"Authorization": f"Bearer {person.token}"}
     async with (
-        httpx.AsyncClient(base_url=at.url, timeout=30) as http,
+        at.http() as http,
         http.stream("GET", "/v1/intents/events", headers=headers) as answer,
     ):
         assert answer.status_code == 200, await answer.aread()
@@ -302,5 +312,5 @@ async def arm(
     path = f"/v1/intents/{id}"
     if at is None:
         return await person.put(path, content=encode(body))
-    async with httpx.AsyncClient(base_url=at.url) as http:
+    async with at.http() as http:
         return await http.put(path, content=encode(body), headers=headers)

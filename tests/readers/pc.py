@@ -6,16 +6,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from uuid import UUID
-
-import httpx
 
 from api import ids
 from reader_bridge import enrolment, service
 from reader_bridge.enrolment import Begun
 from reader_bridge.folder import Configuration
+from reader_bridge.watcher import Watcher
 from tests.bridge.scripted import ScriptedReaders
 from tests.readers.bridges import Running
 from tests.world import Person, encode
@@ -31,7 +32,7 @@ class At:
         await self.person.keep_signed_in()
         headers = {"Authorization": f"Bearer {self.person.token}"} | kwargs.pop("headers", {})
         content = None if body is None else encode(body)
-        async with httpx.AsyncClient(base_url=self.at.url, timeout=30) as http:
+        async with self.at.http() as http:
             answer = await http.request(method, path, content=content, headers=headers, **kwargs)
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
@@ -77,14 +78,16 @@ async def enrolled(at: Running, head: Person, where: Path, audience: str) -> Con
 
 @asynccontextmanager
 async def serving(where: Path, port: ScriptedReaders) -> AsyncIterator[asyncio.Task[None]]:
-    """The bridge program, in this process."""
+    """The bridge program, in this process. Its readers count as settled at once: what that time is
+    for, `tests/bridge/test_watcher.py` tells."""
     stopping = asyncio.Event()
-    task = asyncio.create_task(service.serve(where, "test", port, stopping))
-    try:
-        yield task
-    finally:
-        stopping.set()
-        await asyncio.wait([task])
+    with mock.patch.object(service, "Watcher", partial(Watcher, settled=0.0)):
+        task = asyncio.create_task(service.serve(where, "test", port, stopping))
+        try:
+            yield task
+        finally:
+            stopping.set()
+            await asyncio.wait([task])
 
 
 async def mapped(
@@ -94,6 +97,9 @@ async def mapped(
     desk, intent, boss = ids.new(), ids.new(), At(at, head)
     office = (await boss.request("GET", "/v1/me"))["office"]["id"]
     await boss.request("PUT", f"/v1/desks/{desk}", {"office": office, "name": f"ช่อง {desk}"})
+    async with asyncio.timeout(20):
+        while not (await boss.request("GET", f"/v1/bridges/{bridge}"))["connected"]:
+            await asyncio.sleep(0.02)
     await boss.request(
         "PUT", f"/v1/intents/{intent}", {"desk": desk, "purpose": "map_desk", "bridge": bridge}
     )
@@ -105,7 +111,7 @@ async def mapped(
     return desk
 
 
-async def until(who: At, intent: UUID, within_s: float = 10.0, **wanted: Any) -> dict[str, Any]:
+async def until(who: At, intent: UUID, within_s: float = 20.0, **wanted: Any) -> dict[str, Any]:
     """Polls the intent until it says this."""
     async with asyncio.timeout(within_s):
         while True:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from api import ids
@@ -178,8 +179,11 @@ async def second(desk: Desk) -> UUID:
     return found
 
 
-async def map_at(desk: Desk, to: UUID, account: UUID | None = None) -> Receipt:
-    """A card in the desk's reader while its officer, or `account`, maps desk `to`."""
+async def map_at(
+    desk: Desk, to: UUID, account: UUID | None = None, *, carries: str = "", **said: Any
+) -> Receipt:
+    """A card in the desk's reader while its officer, or `account`, maps desk `to`. What it
+    `carries` of a card, it should not."""
     found = Waiting(ids.new(), secrets.token_bytes(32))
     async with desk.db.begin(Worker("test")) as tx:
         await tx.run(
@@ -198,8 +202,10 @@ async def map_at(desk: Desk, to: UUID, account: UUID | None = None) -> Receipt:
             tx.now,
             tx.now + timedelta(seconds=90),
         )
-    signed, _ = desk.state(found, purpose="map_desk", payload_sha256=b"", chip_serial=b"", atr=b"")
-    receipt = await desk.send(signed, None)
+    empty = {"payload_sha256": b"", "chip_serial": b"", "atr": b""}
+    empty.pop(carries, None)
+    signed, payload = desk.state(found, purpose="map_desk", **empty | said)
+    receipt = await desk.send(signed, payload if carries == "payload" else None)
     assert isinstance(receipt, Receipt)
     return receipt
 
@@ -246,6 +252,37 @@ async def test_no_card_goes_to_whoever_waited_where_the_reader_stood_before(
     assert (await map_at(desk, await second(desk), head.account)).refused is None
     assert await desk.value("select state from intent where id = $1", before.id) == "cancelled"
     assert (await desk.read(before)).refused == "readers/intent-over"
+
+
+@pytest.mark.parametrize("what", ["payload", "payload_sha256", "chip_serial"])
+async def test_a_card_that_only_shows_a_reader_is_not_read_by_it(
+    world: World, db: Database, what: str
+) -> None:
+    desk = await at_desk(db, world)
+    head, own = await person(db, world, "head"), await second(desk)
+    receipt = await map_at(desk, own, head.account, carries=what)
+    assert receipt.refused == "readers/payload-wrong"
+    assert await reader_of(desk, own) is None
+
+
+async def test_a_reader_that_the_server_does_not_know_is_put_on_no_desk(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    head, own = await person(db, world, "head"), await second(desk)
+    receipt = await map_at(desk, own, head.account, reader="Sample Reader of another day")
+    assert receipt.refused == "readers/desk-without-reader"
+    assert await reader_of(desk, own) is None
+
+
+async def test_a_mapping_is_in_nobodys_list_of_readings(world: World, db: Database) -> None:
+    desk = await at_desk(db, world)
+    head = await person(db, world, "head")
+    mapped = await map_at(desk, await second(desk), head.account)
+    assert mapped.reading is not None
+    for actor in (head, msgspec.structs.replace(head, session=desk.session)):
+        async with db.begin(actor) as tx:
+            assert mapped.reading not in {one.id for one in await service.mine(tx, None, 50)}
 
 
 async def test_no_card_is_delivered_to_a_desk_that_the_reader_has_left(
@@ -348,11 +385,7 @@ async def test_no_face_is_compared_long_after_the_person_has_gone(
     receipt = await desk.read(await desk.arm())
     assert receipt.reading is not None and desk.actor is not None
     async with db.begin(Worker("test")) as tx:
-        await tx.run(
-            "update reading set received_at = $2 where id = $1",
-            receipt.reading,
-            tx.now - timedelta(minutes=16),
-        )
+        await tx.run("update reading set passing_until = $2 where id = $1", receipt.reading, tx.now)
     with pytest.raises(ReadingStale):
         async with db.begin(desk.actor) as tx:
             await service.match_face(

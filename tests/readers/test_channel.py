@@ -323,7 +323,7 @@ async def test_a_stream_ends_when_its_session_signs_out_and_its_cards_are_not_wa
     async with screen(two, officer) as seen:
         made = (await arm(two, world, officer, bridge)).json()
         told = await bridge.until(Arm)
-        async with httpx.AsyncClient(base_url=one.url) as http:
+        async with one.http() as http:
             headers = {"Authorization": f"Bearer {officer.token}"}
             await http.post("/v1/session/end", headers=headers)
         await do_jobs(db)
@@ -423,12 +423,12 @@ async def until(holds: Callable[[], bool], within_s: float = 8.0) -> None:
 
 
 async def get(at: Running, person: Person, path: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=at.url) as http:
+    async with at.http() as http:
         return await http.get(path, headers={"Authorization": f"Bearer {person.token}"})
 
 
 async def http_cancel(at: Running, person: Person, intent: str) -> None:
-    async with httpx.AsyncClient(base_url=at.url) as http:
+    async with at.http() as http:
         headers = {"Authorization": f"Bearer {person.token}"}
         done = await http.post(f"/v1/intents/{intent}/cancel", headers=headers)
         assert done.status_code == 200, done.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -99,9 +100,8 @@ class Desk:
         await until(boss, intent, step="waiting")
         for _ in range(5):  # a busy machine may see the card before the reader has settled
             await self.put(VirtualCard(person(9)))
-            await asyncio.sleep(3)
-            found = await boss.request("GET", f"/v1/intents/{intent}")
-            if found["state"] == "delivered":
+            with contextlib.suppress(TimeoutError):
+                await until(boss, intent, 4, state="delivered")
                 break
             self.rig.remove()
             await asyncio.sleep(0.6)

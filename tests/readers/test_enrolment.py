@@ -282,16 +282,24 @@ async def test_a_million_wrong_codes_hit_none_of_those_shown_and_only_ten_of_the
 ) -> None:
     begun = [await _begun(FakeBridge(world)) for _ in range(5)]
     shown = {codes.read(each["user_code"], 8) for each in begun}
-    guesses = (codes.completed(_seven(number), 8) for number in range(1_000_000))
-    assert not [guess for guess in guesses if guess in shown]
-    tried = [await look(world.head, codes.completed(_seven(n), 8) or "") for n in range(40)]
+    numbers = {_number(code or "") for code in shown}  # the eighth character follows from the seven
+    assert {codes.completed(_seven(number), 8) for number in numbers} == shown
+    assert not [n for n in range(1_000_000) if _guess(n) in numbers]
+    tried = [await look(world.head, codes.completed(_seven(_guess(n)), 8) or "") for n in range(40)]
     assert [answer.status_code for answer in tried] == [404] * 10 + [429] * 30
 
 
-def _seven(number: int) -> str:
+def _guess(number: int) -> int:
     """Guesses that are spread over all 2^35."""
-    spread = number * 0x9E3779B97F4A7C15 >> 29 & 2**35 - 1
-    return "".join(codes.ALPHABET[spread >> 5 * place & 31] for place in range(7))
+    return number * 0x9E3779B97F4A7C15 >> 29 & 2**35 - 1
+
+
+def _seven(guess: int) -> str:
+    return "".join(codes.ALPHABET[guess >> 5 * place & 31] for place in range(7))
+
+
+def _number(code: str) -> int:
+    return sum(codes.ALPHABET.index(code[place]) << 5 * place for place in range(7))
 
 
 async def test_one_network_cannot_fill_the_table_with_enrolments(world: World) -> None:

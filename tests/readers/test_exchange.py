@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from api import clock
 from api.db import Database
 from api.permissions import Worker
-from api.readers.channel import challenges
+from api.readers.channel import challenges, hub
 from api.settings import Settings
 from reader_bridge import messages
 from reader_bridge.fields import Fault
@@ -36,7 +36,7 @@ from reader_bridge.messages import (
     Tickets,
     Welcome,
 )
-from tests.readers.bridges import Bridge, Running, arm, running
+from tests.readers.bridges import Bridge, Running, arm, running, screen
 from tests.world import World
 
 
@@ -60,7 +60,7 @@ class Caller:
         self.challenge: bytes = b""
 
     async def begin(self, at: Running) -> None:
-        async with httpx.AsyncClient(base_url=at.url) as http:
+        async with at.http() as http:
             found = await http.get("/v1/bridge/challenge")
         self.challenge = msgspec.json.decode(found.content, type=Challenge).challenge
 
@@ -68,7 +68,7 @@ class Caller:
         body = Exchange(
             hello=self.bridge.hello(self.challenge, **hello), messages=list(said), wait_s=wait_s
         )
-        async with httpx.AsyncClient(base_url=at.url, timeout=30) as http:
+        async with at.http() as http:
             return await http.post("/v1/bridge/exchange", content=messages.encode(body))
 
     async def say(self, at: Running, *said: Any, wait_s: int = 0, **hello: Any) -> list[Any]:
@@ -175,7 +175,7 @@ async def test_only_the_device_itself_is_answered(one: Running, world: World, db
     desk.bridge.key = key
     assert (await desk.post(one, audience="https://other.example")).status_code == 401
     assert (await desk.post(one)).status_code == 200
-    async with httpx.AsyncClient(base_url=one.url) as http:
+    async with one.http() as http:
         for body in (b"", b"{}", b'{"hello":{"body":"","signature":""}}', b"[" * 9000):
             answer = await http.post("/v1/bridge/exchange", content=body)
             assert 400 <= answer.status_code < 500, body[:20]
@@ -274,3 +274,46 @@ async def test_a_new_key_is_taken_and_acknowledged(
     desk.key = new
     await desk.connect(one)
     await desk.close()
+
+
+async def test_a_cancel_is_told_by_another_server_than_the_one_that_told_of_the_card(
+    one: Running, two: Running, world: World, db: Database
+) -> None:
+    desk = await caller(db, world, one)
+    made = (await arm(one, world, world.inspector, desk.bridge)).json()
+    assert any(isinstance(m, Arm) for m in await desk.say(one))
+    await world.inspector.post(f"/v1/intents/{made['id']}/cancel")
+    assert Cancel(UUID(made["id"])) in await desk.say(two)
+
+
+async def test_a_cancel_is_told_also_after_what_was_told_is_forgotten(
+    one: Running, world: World, db: Database
+) -> None:
+    desk = await caller(db, world, one)
+    made = (await arm(one, world, world.inspector, desk.bridge)).json()
+    assert any(isinstance(m, Arm) for m in await desk.say(one))
+    told = one.app.state.readers_told
+    began, talk = told._held[desk.bridge.id]
+    told._held[desk.bridge.id] = (began - 11, talk)
+    await world.inspector.post(f"/v1/intents/{made['id']}/cancel")
+    assert Cancel(UUID(made["id"])) in await desk.say(one)
+
+
+async def test_an_officer_is_told_at_once_whichever_server_takes_the_statement(
+    conf: Settings, world: World, db: Database
+) -> None:
+    async with running(conf, db, deaf=True) as near, running(conf, db, deaf=True) as far:
+        desk = await caller(db, world, near)
+        await arm(near, world, world.inspector, desk.bridge)
+        (told,) = [m for m in await desk.say(near) if isinstance(m, Arm)]
+        async with screen(far, world.inspector) as seen:
+            await seen.until(id=str(told.intent), state="armed")
+            far.hub._moved.clear()
+            said = desk.bridge.stated(told)
+            desk.bridge.sequence, head = 0, desk.bridge.head
+            desk.bridge.head = messages.GENESIS
+            started = time.monotonic()
+            await desk.say(far, said)  # which never told of it
+            desk.bridge.sequence, desk.bridge.head = 1, head
+            await seen.until(id=str(told.intent), state="delivered")
+            assert time.monotonic() - started < hub.POLL_S / 4

@@ -8,7 +8,6 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -185,6 +184,66 @@ async def test_a_huge_message_ends_only_the_connection_that_sent_it(
     await still_serves(one, world, db)
 
 
+async def test_a_statement_that_was_cut_anywhere_is_not_taken(
+    one: Running, bridge: Bridge, world: World, db: Database
+) -> None:
+    await bridge.connect(one)
+    await arm(one, world, world.inspector, bridge)
+    told = await bridge.until(Arm)
+    good = bridge.stated(told)
+    text = messages.encode(good).decode()
+    assert bridge.socket is not None
+    for part in range(1, sockets.MISTAKES):
+        await bridge.socket.send(text[: len(text) * part // sockets.MISTAKES])
+        assert await bridge.heard() == NotTaken(sockets.NOT_UNDERSTOOD)
+    async with db.read() as tx:
+        assert await tx.value("select sequence from bridge where id = $1", bridge.id) == 0
+    await bridge.say(good)
+    assert (await bridge.until(Receipt)).refused is None
+
+
+async def test_a_line_cut_in_the_middle_of_a_statement_takes_none_and_the_next_line_all_of_it(
+    one: Running, bridge: Bridge, world: World, db: Database
+) -> None:
+    await bridge.connect(one)
+    await arm(one, world, world.inspector, bridge)
+    told = await bridge.until(Arm)
+    good = bridge.stated(told)
+    frame = framed(messages.encode(good))
+    assert bridge.socket is not None
+    bridge.socket.transport.write(frame[: len(frame) - 7])
+    await asyncio.sleep(0.1)
+    bridge.socket.transport.abort()
+    await until(lambda: bridge.id not in one.hub.sockets)
+    async with db.read() as tx:
+        assert await tx.value("select sequence from bridge where id = $1", bridge.id) == 0
+    await bridge.connect(one)
+    await bridge.say(good)
+    receipt = await bridge.until(Receipt)
+    assert receipt.refused is None and not receipt.replayed
+
+
+async def test_a_message_in_pieces_without_an_end_ends_only_the_connection_that_sends_it(
+    one: Running, bridge: Bridge, world: World, db: Database
+) -> None:
+    await bridge.connect(one)
+    assert bridge.socket is not None
+    transport, sent = bridge.socket.transport, 0
+    transport.write(framed(b"x" * 1000, first=0x01))
+    while bridge.id in one.hub.sockets and sent < 100 * LARGEST:
+        transport.write(framed(b"x" * 1000, first=0x00))
+        sent += 1000
+        await asyncio.sleep(0)
+    assert sent < 4 * LARGEST, "all of it was taken in"
+    await still_serves(one, world, db)
+
+
+def framed(body: bytes, first: int = 0x81) -> bytes:
+    """A WebSocket's frame of up to 64 kB, masked with nothing; 0x01 begins one in pieces, 0x00
+    goes on with it."""
+    return bytes([first, 0x80 | 126]) + len(body).to_bytes(2, "big") + bytes(4) + body
+
+
 async def test_a_message_that_comes_a_byte_at_a_time_is_still_one_message(
     one: Running, bridge: Bridge
 ) -> None:
@@ -285,7 +344,7 @@ async def test_the_data_base_away_sends_a_bridge_to_come_again_not_to_despair(
 async def test_another_path_has_no_socket(one: Running) -> None:
     with pytest.raises(InvalidStatus):
         await connect(one.socket.replace("/v1/bridge", "/v1/other"), subprotocols=[SUBPROTOCOL])
-    async with httpx.AsyncClient(base_url=one.url) as http:
+    async with one.http() as http:
         assert (await http.get("/v1/bridge")).status_code == 404
 
 
@@ -334,3 +393,6 @@ async def test_a_pc_whose_plug_is_loose_fills_no_table(
             bridge.id,
         )
     assert 2 <= told <= 8
+    monkeypatch.setattr(talk, "LEAVE_PER_S", 1e6)  # what it still has to say holds up no end
+    await bridge.close()
+    await until(lambda: bridge.id not in one.hub.sockets)

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
 
-import httpx
 import pytest
 import pytest_asyncio
 
@@ -297,7 +296,7 @@ async def test_a_poll_waits_for_the_next_version_and_no_longer_than_asked(
     one: Running, world: World, bridge: Bridge
 ) -> None:
     made = (await arm(one, world, world.inspector, bridge)).json()
-    async with httpx.AsyncClient(base_url=one.url, timeout=30) as http:
+    async with one.http() as http:
         headers = {"Authorization": f"Bearer {world.inspector.token}"}
         path = f"/v1/intents/{made['id']}"
         started = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from api import ids
 from api.db import Database
 from api.readers.channel import challenges
 from api.settings import Settings
-from reader_bridge import by_http, by_socket, folder, keys, link, rotation, service
+from reader_bridge import agent, by_http, by_socket, folder, keys, link, rotation, service
 from reader_bridge.journal import Journal
 from reader_bridge.line import Over
 from tests.bridge.papers import statement
@@ -31,7 +32,7 @@ from tests.world import World
 READER = "Sample Reader A 00 00"
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def server(conf: Settings, db: Database) -> AsyncIterator[Running]:
     async with running(conf, db) as found:
         yield found
@@ -51,6 +52,7 @@ def _unhurried_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(by_socket, "LOOK_S", 0.1)
     monkeypatch.setattr(by_socket, "ROTATES_S", 0.3)
     monkeypatch.setattr(by_socket, "ANSWER_S", 1.0)
+    monkeypatch.setattr(agent, "ALONE_FOR", 0.2)
 
 
 async def desk(
@@ -119,7 +121,6 @@ async def test_where_no_websocket_passes_the_reading_comes_by_http(
     assert found.device is not None
     async with serving(tmp_path, port) as program:
         await noted(tmp_path, lambda told: told.get("connected", "").endswith("HTTP"))
-        await asyncio.sleep(2.1)
         where = await mapped(
             server, world.head, found.device, port, reader=READER, card=VirtualCard(person(1))
         )
@@ -266,8 +267,6 @@ async def test_a_second_program_in_one_folder_does_not_start_and_freezes_nothing
 async def test_a_copy_of_the_folder_on_another_pc_is_frozen_with_it(
     server: Running, way: Between, conf: Settings, db: Database, world: World, tmp_path: Path
 ) -> None:
-    import shutil
-
     where, copy = tmp_path / "a", tmp_path / "b"
     found = await desk(server, world, conf, where, way)
     shutil.copytree(where, copy)
@@ -281,3 +280,36 @@ async def test_a_copy_of_the_folder_on_another_pc_is_frozen_with_it(
             with pytest.raises(Over):
                 done.pop().result()
     assert (await device_row(db, found.device)).state == "frozen"
+
+
+async def test_a_folder_that_was_put_back_to_an_older_state_states_nothing_more(
+    server: Running, way: Between, conf: Settings, db: Database, world: World, tmp_path: Path
+) -> None:
+    """As a backup of the PC would, or whoever wants a statement of theirs undone."""
+    where, older = tmp_path / "now", tmp_path / "older"
+    found = await desk(server, world, conf, where, way)
+    async with serving(where, ScriptedReaders(READER)):
+        await noted(where, lambda told: told.get("connected"))
+    shutil.copytree(where, older)
+    async with serving(where, ScriptedReaders(READER)):
+        await noted(where, lambda told: told.get("connected"))
+        device, kept = rotation.opened(where)
+        kept.state(statement(device, device=found.device, audience=conf.base_url, reader=READER))
+        async with asyncio.timeout(10):
+            while kept.count():
+                await asyncio.sleep(0.05)
+        kept.close()
+    shutil.rmtree(where)
+    older.rename(where)
+    async with serving(where, ScriptedReaders(READER)) as program:
+        done, _ = await asyncio.wait([program], timeout=15)
+        assert done, "it goes on as if nothing had been"
+        with pytest.raises(Over):
+            program.result()
+    row = await device_row(db, found.device)
+    assert (row.state, row.sequence) == ("frozen", 1)
+    async with db.read() as tx:
+        kinds = await tx.values(
+            "select kind from bridge_incident where bridge = $1 order by id", found.device
+        )
+    assert kinds == ["foreign", "rollback"]  # what it stated was of no intent

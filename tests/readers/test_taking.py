@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from api import ids
+from api import clock, ids
 from api.db import Database
 from api.permissions import Worker
 from api.problems import Problem
@@ -28,10 +28,11 @@ from api.readers.problems import (
     ReadingStale,
     ReadingUsed,
 )
-from api.readers.readings import queries, service, tickets, using
-from api.readers.views import MatchFace
+from api.readers.readings import accept, queries, service, tickets, using
+from api.readers.uses import evidence
+from api.readers.views import MatchFace, SeeDocument, SeenDocument
 from reader_bridge import messages
-from reader_bridge.fields import Field
+from reader_bridge.fields import CardText, Field, PartialDate
 from reader_bridge.messages import Missing, Receipt, SealingKey, Signed, Tickets
 from tests.readers.device import READER, SAMPLE, Desk, Waiting, at_desk, person
 from tests.world import World
@@ -187,10 +188,73 @@ async def test_a_nonce_relayed_to_another_device_is_refused(desk: Desk, db: Data
     assert await other.readings() == await desk.readings() == 0
 
 
+async def test_a_nonce_of_another_session_serves_neither_of_the_two(
+    desk: Desk, db: Database, world: World
+) -> None:
+    """Two officers at one PC: what one armed is not to be read for the other."""
+    colleague = await person(db, world, "inspector-2")
+    mine = await desk.arm()
+    async with db.begin(Worker("test")) as tx:
+        await desk.add_reader(tx, reader := ids.new(), "Sample Reader 00 01")
+    theirs = Waiting(ids.new(), uuid4().bytes * 2)
+    async with db.begin(Worker("test")) as tx:
+        await tx.run(
+            """
+            insert into intent (id, session, account, office, desk, bridge, reader, purpose,
+                fields, photo, nonce, armed_at, expires_at, moved_at)
+            select $1, $2, $3, office, desk, bridge, $4, purpose, fields, photo, $5, armed_at,
+                expires_at, moved_at from intent where id = $6
+            """,
+            theirs.id,
+            colleague.session,
+            colleague.account,
+            reader,
+            theirs.nonce,
+            mine.id,
+        )
+    for waiting, said in (
+        (mine, {"nonce": theirs.nonce}),
+        (theirs, {"nonce": mine.nonce, "reader": "Sample Reader 00 01"}),
+    ):
+        assert (await desk.read(waiting, **said)).refused == "readers/nonce-wrong"
+    assert await desk.readings() == 0 and await desk.incidents() == ["foreign", "foreign"]
+
+
+@pytest.mark.parametrize("kind", ["arm", "ticket"])
+async def test_a_nonce_relayed_to_a_ticket_or_from_one_is_refused(desk: Desk, kind: str) -> None:
+    """An intent's statement must not be labelled offline, nor a ticket's one online."""
+    intent, ticket = await desk.arm(), await desk.ticket()
+    first, other = (intent, ticket) if kind == "arm" else (ticket, intent)
+    relayed = Waiting(first.id, other.nonce, first.ticket)
+    assert (await desk.read(relayed)).refused == "readers/nonce-wrong"
+    under_the_other_name = Waiting(first.id, first.nonce, other.ticket)
+    assert (await desk.read(under_the_other_name)).refused == "readers/nonce-wrong"
+    assert await desk.readings() == 0
+
+
+async def test_a_ticket_is_of_no_use_at_another_device_or_reader(desk: Desk, db: Database) -> None:
+    ticket = await desk.ticket()
+    other = await Desk(db, desk.account, desk.session, desk.office).put_up()
+    assert (await other.read(ticket)).refused == "readers/nonce-wrong"
+    async with db.begin(Worker("test")) as tx:
+        await desk.add_reader(tx, ids.new(), "Sample Reader 00 01")
+    elsewhere = await desk.read(ticket, reader="Sample Reader 00 01")
+    assert elsewhere.refused == "readers/nonce-wrong"
+    assert await desk.readings() == await other.readings() == 0
+    assert (await desk.read(ticket)).refused is None
+
+
 async def test_more_than_was_asked_for_is_refused(desk: Desk) -> None:
     waiting = await desk.arm(fields=("name_th",))
     assert (await desk.read(waiting)).refused == "readers/payload-wrong"
     assert await desk.readings() == 0
+
+
+async def test_whether_a_card_expires_is_not_told_where_that_was_not_asked(desk: Desk) -> None:
+    waiting = await desk.arm(fields=("cid",))
+    text = CardText(cid=SAMPLE.cid, no_expiry=True)
+    assert (await desk.read(waiting, text=text)).refused == "readers/payload-wrong"
+    assert await desk.incidents() == ["foreign"]
 
 
 async def test_a_payload_that_was_swapped_is_refused(desk: Desk) -> None:
@@ -230,20 +294,133 @@ async def test_a_statement_that_another_key_has_signed_counts_for_nothing(desk: 
     assert await desk.incidents() == []
 
 
+async def test_no_bit_of_a_signed_statement_can_be_turned(desk: Desk) -> None:
+    signed, payload = desk.state(await desk.arm())
+    length = len(signed.body)
+    for at in range(0, length, 5):
+        body = bytearray(signed.body)
+        body[at] ^= 1
+        with pytest.raises(BridgeUnknown):
+            await desk.send(Signed(bytes(body), signed.signature), payload)
+    for at in range(0, 64, 3):
+        signature = bytearray(signed.signature)
+        signature[at] ^= 1
+        with pytest.raises(BridgeUnknown):
+            await desk.send(Signed(signed.body, bytes(signature)), payload)
+    for end in (0, 1, length // 2, length - 1):
+        with pytest.raises(BridgeUnknown):
+            await desk.send(Signed(signed.body[:end], signed.signature), payload)
+    assert await desk.value("select sequence from bridge where id = $1", desk.bridge) == 0
+    assert await desk.incidents() == []
+    found = await desk.send(signed, payload)
+    assert isinstance(found, Receipt) and found.refused is None
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b"[" * 10_000, b"\xff", b'{"sequence":"x"}'])
 async def test_bytes_that_are_no_statement_count_for_nothing(desk: Desk, body: bytes) -> None:
     with pytest.raises(BridgeUnknown):
         await desk.send(Signed(body, bytes(64)), None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [
+        ("arm", "update intent set state = 'cancelled', moved_at = now() where id = $1"),
+        ("arm", "update session set ended_at = now(), end_reason = 'signed_out' where id = $2"),
+        ("arm", "update account set status = 'suspended' where id = $3"),
+        ("arm", "update intent set expires_at = armed_at where id = $1"),
+        ("ticket", "update offline_ticket set void_at = now() where id = $1"),
+        ("ticket", "update offline_ticket set used_at = now() where id = $1"),
+        ("ticket", "update account set status = 'suspended' where id = $3"),
+    ],
+)
+async def test_what_ends_while_it_is_judged_takes_no_reading(
+    desk: Desk, db: Database, monkeypatch: pytest.MonkeyPatch, kind: str, ends: str
+) -> None:
+    waiting = await (desk.arm() if kind == "arm" else desk.ticket())
+    real = accept._new
+
+    async def late(*given: Any) -> Any:
+        """Between the server's question and its answer."""
+        new = await real(*given)
+        async with db.begin(Worker("test")) as tx:
+            await tx.run(
+                f"with given as (select $1::uuid, $2::uuid, $3::uuid) {ends}",
+                waiting.id,
+                desk.session,
+                desk.account,
+            )
+        return new
+
+    keys = await desk.value("select count(*) from data_key")
+    with monkeypatch.context() as patched:
+        patched.setattr(accept, "_new", late)
+        receipt = await desk.read(waiting)
+    async with db.begin(Worker("test")) as tx:
+        await tx.run(
+            "update session set ended_at = null, end_reason = null where id = $1", desk.session
+        )
+        await tx.run("update account set status = 'active' where id = $1", desk.account)
+    assert (receipt.reading, receipt.refused) == (None, "readers/intent-over")
+    assert await desk.readings() == 0
+    assert await desk.value("select count(*) from data_key") == keys
+    assert (await desk.read(await desk.arm())).refused is None
+
+
+async def test_a_reader_that_the_server_does_not_know_is_no_attack(desk: Desk) -> None:
+    receipt = await desk.read(await desk.arm(), reader="Sample Reader of another day")
+    assert receipt.refused == "readers/desk-without-reader"
+    assert await desk.incidents() == []
+
+
 # --- clocks, and what is strange ----------------------------------------------------------------
 
 
-async def test_a_device_in_the_buddhist_era_is_taken_and_flagged(desk: Desk) -> None:
-    wrong = datetime.now(UTC).replace(year=2569)
+@pytest.mark.parametrize("days", [198_327, 3, -3, 1 / 100, -1 / 100])
+async def test_a_reading_under_a_wrong_clock_is_never_kept_without_saying_so(
+    desk: Desk, days: float
+) -> None:
+    wrong = datetime.now(UTC) + timedelta(days=days)
     receipt = await desk.read(await desk.arm(), inserted_at=wrong, read_at=wrong)
     flags = await desk.value("select flags from reading where id = $1", receipt.reading)
     assert flags == ["clock:read_at"]
+
+
+async def test_a_card_that_was_read_before_it_came_is_told_as_that(desk: Desk) -> None:
+    at = datetime.now(UTC)
+    later = at + timedelta(seconds=1)
+    receipt = await desk.read(await desk.arm(), inserted_at=later, read_at=at)
+    flags = await desk.value("select flags from reading where id = $1", receipt.reading)
+    assert flags == ["clock:inserted_at"]
+
+
+@pytest.mark.parametrize(
+    ("months", "days", "flagged"),
+    [(None, None, False), (12, None, False), (1, None, True), (0, -1, True), (0, 0, False)],
+)
+async def test_a_card_is_told_as_expired_on_the_day_after_its_last_and_not_before(
+    desk: Desk, months: int | None, days: int | None, flagged: bool
+) -> None:
+    """`months` and `days`: those of its last day this year; 0: from today on."""
+    if clock.bangkok_date(datetime.now(UTC)).month in (1, 12) and months:
+        pytest.skip("no month of this year is wholly over, or still to come")
+    day = clock.bangkok_date(datetime.now(UTC))
+    if months == 0:
+        day += timedelta(days=days or 0)
+        end = PartialDate(day.year, day.month, day.day)
+    else:
+        end = PartialDate(day.year, months, days)
+    text = CardText(cid=SAMPLE.cid, expires=end)
+    receipt = await desk.read(await desk.arm(fields=("cid", "expires")), text=text)
+    flags = await desk.value("select flags from reading where id = $1", receipt.reading)
+    assert flags == (["card:expired"] if flagged else [])
+
+
+async def test_a_field_that_was_asked_for_and_is_not_there_is_told(desk: Desk) -> None:
+    fields = ("cid", "expires", "name_th")
+    receipt = await desk.read(await desk.arm(fields=fields), text=CardText(cid=SAMPLE.cid))
+    flags = await desk.value("select flags from reading where id = $1", receipt.reading)
+    assert flags == ["missing:name_th"]
 
 
 # --- offline ------------------------------------------------------------------------------------
@@ -310,6 +487,23 @@ async def test_as_many_tickets_as_there_may_be_fit_into_one_message(desk: Desk) 
     assert len(messages.encode(Tickets(tuple(longest)))) < messages.LARGEST
 
 
+async def test_a_list_has_the_sessions_own_readings_and_those_by_ticket_and_no_others(
+    desk: Desk, db: Database, world: World
+) -> None:
+    own = (await desk.read(await desk.arm())).reading
+    offline = (await desk.read(await desk.ticket())).reading
+    assert desk.actor is not None
+
+    async def listed(actor: Any) -> set[UUID]:
+        async with db.begin(actor) as tx:
+            found = {one.id for one in await service.mine(tx, None, 50)}
+        return found & {own, offline}
+
+    assert await listed(desk.actor) == {own, offline}
+    assert await listed(msgspec.structs.replace(desk.actor, session=uuid4())) == {offline}
+    assert await listed(await person(db, world, "inspector-2")) == set()
+
+
 # --- used once ----------------------------------------------------------------------------------
 
 
@@ -336,10 +530,17 @@ async def test_a_reading_serves_one_purpose_once_however_many_ask(desk: Desk) ->
 
 async def test_a_reading_made_for_one_thing_is_none_for_another(desk: Desk) -> None:
     reading = await taken(desk, about=(about := uuid4()))
-    for other in ({"purpose": Purpose.serve_order, "about": about}, {"about": uuid4()}, {}):
+    for other in (
+        {"purpose": Purpose.serve_order, "about": about},
+        {"about": uuid4()},
+        {},
+    ):
         with pytest.raises(ReadingForOther):
             await used(desk, reading, **other)
-    assert (await used(desk, reading, about=about)).card == SAMPLE
+    found = await used(desk, reading, about=about)
+    assert found.card == SAMPLE
+    shown = repr(found) + repr(evidence.PersonsCard(found.number, SAMPLE.name_th, None))
+    assert found.number not in shown and "ตัวอย่าง" not in shown
 
 
 async def test_a_reading_is_of_no_use_after_a_quarter_of_an_hour(desk: Desk, db: Database) -> None:
@@ -352,12 +553,15 @@ async def test_a_reading_is_of_no_use_after_a_quarter_of_an_hour(desk: Desk, db:
             """,
             reading,
         )
-        await queries.wipe(tx)
-    with pytest.raises(ReadingStale):
-        await used(desk, reading)
     assert desk.actor is not None
-    async with db.begin(desk.actor) as tx:
-        assert (await service.read(tx, reading)).card is None
+    for _ in range(2):  # before what was read is wiped, and after
+        with pytest.raises(ReadingStale):
+            await used(desk, reading)
+        async with db.begin(desk.actor) as tx:
+            assert (await service.read(tx, reading)).card is None
+        async with db.begin(Worker("test")) as tx:
+            await queries.wipe(tx)
+    assert await desk.value("select passing from reading where id = $1", reading) is None
 
 
 async def test_a_face_that_differs_makes_the_reading_useless(desk: Desk, db: Database) -> None:
@@ -382,6 +586,29 @@ async def test_what_a_register_confirms_later_is_a_level_more_and_told_once(
     assert (await used(desk, reading)).levels == ("chip-bytes", "dopa-status")
     told = "select count(*) from event where record = $1 and name = 'reading.confirmed'"
     assert await desk.value(told, reading) == 1
+
+
+async def test_no_register_confirms_a_chip_that_nobody_read_or_a_reading_that_is_erased(
+    desk: Desk, db: Database
+) -> None:
+    erased, document = await taken(desk), ids.new()
+    seen = SeenDocument(kind="passport", why="foreigner", name="SAMPLE", number="AA0000000")
+    wanted = SeeDocument(
+        desk=desk.desk, purpose=Purpose.identify_complainant, document=seen, about=None
+    )
+    assert desk.actor is not None
+    async with db.begin(desk.actor) as tx:
+        await service.see_document(tx, document, wanted)
+    async with db.begin(Worker("test")) as tx:
+        await tx.run("update reading set keep_until = now() where id = $1", erased)
+        await service.sweep(tx)
+    told = "select count(*) from event where record = $1 and name = 'reading.confirmed'"
+    for reading in (erased, document):
+        before = await desk.value("select levels from reading where id = $1", reading)
+        async with db.begin(Worker("dopa")) as tx:
+            await service.raise_level(tx, reading, "rmac-online")
+        assert await desk.value("select levels from reading where id = $1", reading) == before
+        assert await desk.value(told, reading) == 0
 
 
 # --- what stays ---------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from reader_bridge.messages import (
     Stated,
     Welcome,
 )
-from tests.readers.bridges import READER, Bridge
+from tests.readers.bridges import READER, TLS, Bridge
 from tests.trials.house import PUBLIC_URL, House, Server
 from tests.world import encode
 
@@ -179,9 +179,12 @@ class Officers:
             assert time.monotonic() < end, found and found.text
             await asyncio.sleep(random.uniform(0.1, 0.6))
 
+    def _http(self, server: Server) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=server.url, timeout=8, verify=TLS)
+
     async def ask(self, method: str, path: str, body: bytes = b"") -> httpx.Response | None:
         server = random.choice(self.servers)
-        async with self.at_once, httpx.AsyncClient(base_url=server.url, timeout=8) as http:
+        async with self.at_once, self._http(server) as http:
             try:
                 found = await http.request(method, path, content=body, headers=self.headers)
             except httpx.TransportError:

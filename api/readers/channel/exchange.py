@@ -20,6 +20,7 @@ import msgspec
 
 from api import clock
 from api.permissions import NOBODY
+from api.problems import Overloaded
 from api.readers.bridges import connecting
 from api.readers.channel import challenges
 from api.readers.channel.hub import Hub
@@ -69,18 +70,24 @@ class Told:
         return talk
 
 
-async def exchange(hub: Hub, told: Told, asked: Exchange, gone: asyncio.Future[None]) -> Exchanged:
+async def exchange(
+    hub: Hub, told: Told, asked: Exchange, gone: asyncio.Future[None], network: str
+) -> Exchanged:
     """`gone` is done when nobody waits for the answer any more: then nothing is told, that would
-    be told to nobody. Raises `ChallengeOver`, `BridgeUnknown`, `BridgeElsewhere`, `BridgeEnded` and
-    `BridgeForked`.
+    be told to nobody; `network` is where it comes from, for limits. Raises `ChallengeOver`,
+    `BridgeUnknown`, `BridgeElsewhere`, `BridgeEnded`, `BridgeForked`, and `Overloaded` where too
+    many wait to be looked up.
     """
     hello = _claimed(asked.hello)
     challenge = hello.challenge
     if not challenges.stands(challenge, clock.now()):
         raise ChallengeOver()
-    async with hub.doors, hub.db.begin(NOBODY) as tx:
-        given = challenges.given(challenge)
-        device = await connecting.connect(tx, asked.hello, challenge, hub.server, given)
+    if hub.full(network):
+        raise Overloaded()
+    with hub.stranger(network):
+        async with hub.doors, hub.db.begin(NOBODY) as tx:
+            given = challenges.given(challenge)
+            device = await connecting.connect(tx, asked.hello, challenge, hub.server, given)
     hub.came_by_http(device.id)
     talk = told.talk(hub, device.id, challenge)
     talk.turn = turn = object()

@@ -22,13 +22,14 @@ from api.readers.desks import service as desks
 from api.readers.intents import queries as intents
 from api.readers.model import (
     CLOCK_SKEW,
-    PASSED_ON_FOR,
+    KNOWN_AGAIN,
     POLICIES,
     BridgeState,
     Incident,
     IntentState,
     Policy,
     Purpose,
+    passed_on_for,
 )
 from api.readers.problems import (
     BridgeEnded,
@@ -231,7 +232,7 @@ def flags_of(tx: Tx, said: Statement, text: CardText | None, wanted: list[str]) 
         flags.append("clock:inserted_at")
     if text is not None:
         flags += [f"missing:{f}" for f in wanted if getattr(text, f) is None and f != "expires"]
-        if _has_expired(text, said.read_at):
+        if _has_expired(text, tx.now if online else said.read_at):
             flags.append("card:expired")
     return flags
 
@@ -277,6 +278,8 @@ async def _new(
         key=None,
         cid_index=None,
         chip_index=None,
+        cid_before=[],
+        chip_before=[],
         cid=None,
         statement=None,
         passing=None,
@@ -292,10 +295,12 @@ async def _new(
 
     new.statement = await seal("statement", _encode(signed))
     new.passing = await seal("passing", _encode(text))
-    new.passing_until = tx.now + PASSED_ON_FOR
+    new.passing_until = tx.now + passed_on_for(new.label)
+    since = min(said.read_at, tx.now) - KNOWN_AGAIN
     if text.cid:
         new.cid = await seal("cid", text.cid.encode())
-        new.cid_index = sealed.index("reading.cid", text.cid)
+        new.cid_index, *new.cid_before = sealed.indexes_since("reading.cid", text.cid, since)
     if said.chip_serial:
-        new.chip_index = sealed.index("reading.chip", said.chip_serial.hex())
+        chip = said.chip_serial.hex()
+        new.chip_index, *new.chip_before = sealed.indexes_since("reading.chip", chip, since)
     return new

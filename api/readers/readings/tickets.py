@@ -12,6 +12,7 @@ import msgspec
 from api import events, ids
 from api.db import Tx
 from api.permissions import Session
+from api.readers.bridges.reach import AT_HOME, EVERYWHERE
 from api.readers.desks import reading as desks
 from api.readers.intents import service as intents
 from api.readers.model import POLICIES, TICKET_FOR, TICKETS_AT_ONCE, Purpose
@@ -98,23 +99,30 @@ async def issue(tx: Tx, wanted: IssueTickets) -> list[OfflineTicket]:
 
 
 async def unused(tx: Tx, bridge: UUID) -> tuple[Ticket, ...]:
-    """Every ticket that the device may still use, for `messages.Tickets`."""
+    """Every ticket that the device may still use, for `messages.Tickets`: none whose officer would
+    be refused when the reading comes."""
     rows = await tx.all(
         Row,
         """
         select t.id, t.nonce, t.purpose, t.fields, left(coalesce(o.name, ''), $3), t.issued_at,
             t.expires_at, r.name, r.serial, left(d.name, $3), t.about
         from offline_ticket t
+            join bridge b on b.id = t.bridge
             join bridge_reader r on r.id = t.reader
             join desk d on d.id = t.desk
             join account a on a.id = t.account and a.status = 'active'
             left join officer o on o.account = t.account and o.ended_at is null
         where t.bridge = $1 and t.used_at is null and t.void_at is null and t.expires_at > $2
+            and exists (select from account_role g
+                where g.account = a.id and g.ended_at is null and (g.role = any ($4::text[])
+                    or g.role = any ($5::text[]) and a.office = b.office))
         order by t.issued_at, t.id
         """,
         bridge,
         tx.now,
         SHOWN,
+        EVERYWHERE,
+        AT_HOME,
     )
     return tuple(
         Ticket(
