@@ -67,7 +67,8 @@ def enrol(
     server = _address(server)
     if not re.match(folder.PROXY, proxy):
         raise Unusable(
-            "--proxy: http://ชื่อ:พอร์ต (http://name:port, or http://user:password@name:port)"
+            "พร็อกซีต้องเขียนเป็น http://ชื่อ:พอร์ต",
+            "a proxy is written http://name:port, or http://user:password@name:port",
         )
     ca_file = str(Path(ca_file).resolve()) if ca_file else ""  # the service starts elsewhere
     with alone(where):

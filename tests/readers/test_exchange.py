@@ -149,6 +149,25 @@ async def test_what_was_just_told_is_not_told_in_a_loop_but_again_when_an_answer
     assert await desk.say(one, wait_s=5) == [Cancel(UUID(made["id"]))]
 
 
+async def test_a_device_that_is_told_its_tickets_again_waits_no_shorter_for_it(
+    one: Running, world: World, db: Database
+) -> None:
+    """Else each idle one asks twice as often."""
+    desk = await caller(db, world, one)
+    await desk.say(one)
+    told = one.app.state.readers_told
+    began, talk = told._held[desk.bridge.id]
+    told._held[desk.bridge.id] = (began - 11, talk)
+    started = time.monotonic()
+    assert await desk.say(one, wait_s=2) == [Tickets(())]
+    assert time.monotonic() - started > 1.9
+    told._held[desk.bridge.id] = (began - 11, talk)
+    waiting = asyncio.create_task(desk.say(one, wait_s=20))
+    await asyncio.sleep(0.5)
+    await arm(one, world, world.inspector, desk.bridge)
+    assert [type(m) for m in await asyncio.wait_for(waiting, 4)] == [Tickets, Arm]
+
+
 async def test_a_challenge_is_good_at_any_server_and_for_one_minute(
     one: Running, two: Running, world: World, db: Database
 ) -> None:

@@ -37,6 +37,7 @@ from reader_bridge.messages import (
     Rotated,
     Signed,
     Stated,
+    Tickets,
 )
 
 TOLD_FOR_S: Final = 10.0
@@ -110,7 +111,9 @@ async def exchange(
 async def _news(
     hub: Hub, talk: Talk, wait_s: float, gone: asyncio.Future[None], turn: object
 ) -> list[FromServer]:
-    """What is new, as soon as something is; nothing after `wait_s`."""
+    """What is new, as soon as something is; nothing after `wait_s`. Tickets alone, which it is told
+    again and again, are not worth an answer of their own."""
+    found: list[FromServer] = []
     until = time.monotonic() + wait_s
     with hub.waiting(talk.bridge) as moved:
         gone.add_done_callback(lambda _: moved.set())
@@ -118,9 +121,10 @@ async def _news(
             moved.clear()
             if gone.done() or talk.turn is not turn:
                 return []
-            found = await talk.news()
+            found += await talk.news()
+            urgent = any(not isinstance(message, Tickets) for message in found)
             left = until - time.monotonic()
-            if found or left <= 0 or hub.stopping:
+            if urgent or left <= 0 or hub.stopping:
                 return found
             try:
                 await asyncio.wait_for(moved.wait(), left)
