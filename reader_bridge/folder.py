@@ -133,7 +133,9 @@ def load(folder: Path) -> Configuration:
     """Raises `Unusable` where there is none, or it cannot be understood."""
     path = folder / CONFIGURATION
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Configuration)
+        # Editors on Windows put a mark before the first letter.
+        text = path.read_text(encoding="utf-8-sig")
+        return msgspec.toml.decode(text, type=Configuration)
     except FileNotFoundError as error:
         raise Unusable(
             "เครื่องนี้ยังไม่ได้ลงทะเบียน กรุณาใช้คำสั่ง reader-bridge enrol --server URL",
@@ -142,11 +144,12 @@ def load(folder: Path) -> Configuration:
         ) from None
     except OSError as error:
         raise closed(path, error) from None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        why = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error
         raise Unusable(
             "อ่านไฟล์ตั้งค่าไม่เข้าใจ กรุณาแก้ไข หรือลงทะเบียนใหม่",
             "the configuration cannot be understood; mend it, or enrol anew",
-            f"{path}: {error}",
+            f"{path}: {why}",
         ) from None
 
 

@@ -285,3 +285,19 @@ def test_every_command_works_as_the_owner_of_the_folder(
     monkeypatch.setattr(folder, "as_owner", asked.append)
     CliRunner().invoke(main, ["--folder", str(tmp_path), "status"])
     assert asked == [tmp_path]
+
+
+@pytest.mark.parametrize(
+    ("written", "understood"),
+    [("utf-8", True), ("utf-8-sig", True), ("cp874", False), ("utf-16", False)],
+)
+def test_a_configuration_that_an_editor_wrote_its_own_way_is_read_or_told_and_no_fault(
+    tmp_path: Path, written: str, understood: bool
+) -> None:
+    text = 'server = "https://superapp.example"\r\noffice = "สำนักงานตัวอย่าง"\r\n'
+    (tmp_path / folder.CONFIGURATION).write_bytes(text.encode(written))
+    if understood:
+        assert folder.load(tmp_path).office == "สำนักงานตัวอย่าง"
+    else:
+        with pytest.raises(Unusable, match="UTF-8"):
+            folder.load(tmp_path)
