@@ -60,7 +60,7 @@ def test_a_service_ended_mid_read_is_a_fault_and_the_next_reading_is_whole(
     asked = bridge.ask(reader)
     until_heard(card, 3)
     rig[0].down(how)
-    assert bridge.answer(asked)["fault"] in {"service-gone", "card-silent"}
+    assert bridge.answer(asked)["fault"] == "service-gone"
     bridge.event("ServiceLost")
     rig[0].up()
     bridge.event("ServiceBack")
@@ -174,7 +174,7 @@ def test_after_a_fault_of_the_card_the_reader_works_on(rig: Rig) -> None:
 
 def test_a_pulled_card_is_told_and_the_next_one_in_that_reader_is_read(rig: Rig) -> None:
     bridge, slot = settled(rig, VirtualCard(ONE, after(8, pull()))), rig[0].slots[0]
-    assert bridge.read(slot.name)["fault"] in {"card-removed", "card-silent"}
+    assert bridge.read(slot.name)["fault"] == "card-removed", "and not that it may be upside down"
     bridge.event("Removed")
     slot.insert(VirtualCard(OTHER))
     bridge.event("Inserted", number=2)
