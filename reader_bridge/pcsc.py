@@ -59,6 +59,7 @@ FAULTS: dict[int, Fault] = {
     0x8010001D: Fault.service_gone,  # E_NO_SERVICE
     0x8010001E: Fault.service_gone,  # E_SERVICE_STOPPED
     0x80100012: Fault.service_gone,  # E_SYSTEM_CANCELLED: Windows shuts down, or signs out
+    0x8010006A: Fault.service_gone,  # W_SECURITY_VIOLATION: polkit's no; also of a pcscd that ends
     6: Fault.service_gone,  # Windows: the handle is invalid
     1722: Fault.service_gone,  # Windows: the RPC server is unavailable
     TIMEOUT: Fault.timed_out,
