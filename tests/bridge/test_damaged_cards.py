@@ -34,7 +34,6 @@ def test_an_answer_that_goes_on_for_ever_ends_as_a_fault_within_few_commands(
         place = desk(VirtualCard(ONE, after(number, more_for_ever(count))))
         assert fault(place.read) in {
             Fault.card_damaged,
-            Fault.card_silent,
             Fault.not_a_thai_id,
             Fault.card_changed,
         }, number
