@@ -15,7 +15,6 @@ from websockets.frames import Frame
 from api.settings import Settings
 from reader_bridge.messages import LARGEST
 
-
 HEAD_S: Final = 20.0
 """So long a request's head may take, and a connection say nothing at first."""
 SMALL: Final = 200

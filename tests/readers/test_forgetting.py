@@ -99,9 +99,7 @@ async def test_an_auditor_sees_what_an_intent_was_for_after_it_is_forgotten(
 ) -> None:
     desk = await at_desk(db, world)
     async with db.begin(Worker("test")) as tx:
-        await tx.run(
-            "update bridge set last_seen_at = $2 where id = $1", desk.bridge, tx.now
-        )
+        await tx.run("update bridge set last_seen_at = $2 where id = $1", desk.bridge, tx.now)
     id, body = ids.new(), {"desk": str(desk.desk), "purpose": Purpose.identify_complainant}
     (await world.inspector.put(f"/v1/intents/{id}", json=body)).raise_for_status()
     (await world.inspector.post(f"/v1/intents/{id}/cancel")).raise_for_status()
