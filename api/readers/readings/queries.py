@@ -258,11 +258,6 @@ async def note_refused(tx: Tx, bridge: UUID, sequence: int, digest: bytes, refus
     )
 
 
-async def forget_statements(tx: Tx, before: datetime, at_most: int) -> int:
-    """Those received before, if the data base holds them to be old enough; returns how many."""
-    return int(await tx.value("select forget_statements($1, $2)", before, at_most))
-
-
 # --- reading and using --------------------------------------------------------------------------
 
 
