@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
@@ -19,7 +21,7 @@ from api.permissions import Worker
 from api.readers.bridges import freezing
 from api.readers.model import Purpose
 from api.readers.problems import PhotoGone, ReadingForOther, ReadingStale, ReadingUsed
-from api.readers.readings import service, tickets, using
+from api.readers.readings import queries, service, tickets, using
 from api.readers.views import MatchFace, SeeDocument, SeenDocument
 from api.settings import Settings
 from reader_bridge.fields import CardText, Name, PartialDate
@@ -293,6 +295,45 @@ async def test_the_list_has_what_came_last_first_whatever_ids_their_senders_gave
         listed += [item["id"] for item in page["items"]]
         cursor = page["next"]
     assert listed == made
+
+
+async def test_a_list_of_a_session_does_not_look_through_years_of_other_sessions(
+    desk: Desk, conf: Settings
+) -> None:
+    owner = await asyncpg.connect(conf.database_url)
+    try:
+        other = await owner.fetchval("select id from session where id <> $1", desk.session)
+        await owner.execute(
+            """
+            insert into reading (id, label, purpose, levels, session, account, office, desk, bridge,
+                reader, read_at, received_at, keep_until)
+            select uuidv7(), 'online', 'identify_complainant', '{chip-bytes}', $1, $2, $3, $4, $5,
+                $6, now() - n * interval '1 minute', now() - n * interval '1 minute', 'infinity'
+            from generate_series(1, 20000) n
+            """,
+            *(other, desk.account, desk.office, desk.desk, desk.bridge, desk.reader),
+        )
+        await owner.execute("analyze reading")
+        asked = _Asked()
+        await queries.mine(asked, desk.account, desk.session, None, None, 50)  # type: ignore[arg-type]
+        plan = await owner.fetchval("explain (analyze, format json) " + asked.sql, *asked.args)
+        assert _thrown_away(json.loads(plan)[0]["Plan"]) < 1000
+    finally:
+        await owner.close()
+
+
+class _Asked:
+    """Keeps a statement instead of running it."""
+
+    async def all(self, shape: Any, sql: str, *args: Any) -> list[Any]:
+        self.sql, self.args = sql, args
+        return []
+
+
+def _thrown_away(plan: dict[str, Any]) -> int:
+    """Rows that were fetched for nothing, in this node and below."""
+    own = int(plan.get("Rows Removed by Filter", 0)) * int(plan.get("Actual Loops", 1))
+    return own + sum(_thrown_away(below) for below in plan.get("Plans", ()))
 
 
 # --- tickets --------------------------------------------------------------------------------------

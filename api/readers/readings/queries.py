@@ -328,7 +328,7 @@ async def mine(
         Row,
         _ROW
         + """
-        where account = $1 and (session = $2 or session is null) and erased_at is null
+        where (session = $2 or session is null and account = $1) and erased_at is null
             and purpose <> 'map_desk'
             and ($3::timestamptz is null or (received_at, id) < ($3, $4))
         order by received_at desc, id desc limit $5
