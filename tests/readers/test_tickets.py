@@ -131,7 +131,7 @@ async def test_a_device_is_not_told_of_a_ticket_that_is_over(desk: Desk, over: s
 async def test_a_device_is_told_neither_of_anothers_tickets_nor_of_those_of_who_has_left(
     desk: Desk, db: Database
 ) -> None:
-    other = await Desk(db, desk.account, desk.session, desk.office).put_up()
+    other = await Desk.at(db, desk.account, desk.session, desk.office)
     mine = await desk.ticket()
     assert await told(other) == ()
     assert [one.id for one in await told(desk)] == [mine.id]
