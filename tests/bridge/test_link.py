@@ -28,7 +28,7 @@ from reader_bridge.messages import (
 )
 from reader_bridge.store import NotWritten
 from tests.bridge.lines import Pc, Server, pc, up
-from tests.bridge.papers import SEALING, statement
+from tests.bridge.papers import SEALING, statement, stating
 
 
 async def test_statements_go_out_in_order_and_are_settled_by_their_receipts(tmp_path: Path) -> None:
@@ -512,3 +512,29 @@ async def test_two_keys_that_the_server_both_refuses_are_not_tried_at_once_for_e
             signers.append(tried.signer.public)
         assert at_once == [True] * (rotation.TURNS - 1) + [False] * 2
         assert signers[0::2] != signers[1::2] and len(set(signers)) == 2  # one and the other
+
+
+@pytest.mark.parametrize("cut_off", ["rekey", "promote"])
+async def test_a_power_cut_in_the_middle_of_taking_a_new_key_costs_neither_key_nor_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_off: str
+) -> None:
+    async with pc(tmp_path) as at:
+        at.state()
+        after = keys.make(tmp_path, "next", in_file=True)
+        taken = rotation.Rotation(tmp_path, at.link.agent.stating)
+
+        def cut(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as power:
+            power.setattr(*((Journal, "rekey") if cut_off == "rekey" else (keys, "promote")), cut)
+            with pytest.raises(KeyboardInterrupt):
+                taken.welcomed()  # with the new key: the server knows no other now
+        at.journal.close()
+        device, kept = rotation.opened(tmp_path)
+        again = rotation.Rotation(tmp_path, stating(device, kept))
+        assert again.signer.public == after.public and kept.count() == 1
+        again.welcomed()
+        assert keys.load(tmp_path).public == after.public
+        kept.close()
+        rotation.opened(tmp_path)[1].close()

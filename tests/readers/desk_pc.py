@@ -183,14 +183,17 @@ class DeskPC:
         )
         return Photographed(sign(self.key, Kind.photo, body), payload)
 
-    def rotated(self, challenge: bytes, new: Ed25519PrivateKey) -> Rotated:
+    def rotated(self, challenge: bytes, new: Ed25519PrivateKey, **said: Any) -> Rotated:
         """Asks for another key; take `new` as `key` once the server has it."""
         body = Rotation(
-            audience=settings.current().base_url,
-            device=self.id,
-            challenge=challenge,
-            public_key=new.public_key().public_bytes_raw(),
-            key_protection="os-key-store",
+            **{
+                "audience": settings.current().base_url,
+                "device": self.id,
+                "challenge": challenge,
+                "public_key": new.public_key().public_bytes_raw(),
+                "key_protection": "os-key-store",
+            }
+            | said
         )
         return Rotated(
             sign(self.key, Kind.rotation, body), sign(new, Kind.rotation, body).signature

@@ -231,6 +231,7 @@ async def test_a_reading_without_the_server_is_sent_when_it_is_back_and_tells_no
 
 async def test_nothing_of_a_card_is_in_what_the_program_says_or_keeps(desk: Desk) -> None:
     citizen = replace(person(7), name_th="นาย#ผู้ไม่มีตัวตน##ทดสอบระบบ")
+    assert str(desk.bridge) in await desk.command("status")  # exit code 0: connected
     intent = await desk.arm(photo=True)
     await desk.put(VirtualCard(citizen, after(7, pull())))
     await asyncio.sleep(1.5)
@@ -246,6 +247,7 @@ async def test_nothing_of_a_card_is_in_what_the_program_says_or_keeps(desk: Desk
     await asyncio.sleep(1)  # for the photograph
     if state["state"] == "armed":
         assert "photo" in await desk.command("test-read", "--photo")
+        assert f"{READER}" in (shown := await desk.command("readers")) and "card in" in shown
     await desk.end()
     assert "reading failed" in desk.said
     secret(desk, citizen)
