@@ -15,6 +15,7 @@ from typing import Any, Final
 from api import ids
 from api.db import Database, Tx
 from api.permissions import Actor
+from api.problems import TooMany
 
 log = logging.getLogger("superapp.export")
 LIMIT_S: Final = 300.0
@@ -28,7 +29,7 @@ _running = 0
 
 
 def busy() -> bool:
-    """Whether as many exports are under way as there may be."""
+    """Whether as many exports are under way as there may be; `open` makes sure of it."""
     return _running >= MOST
 
 
@@ -54,8 +55,21 @@ class CopyOut(ABC):
     async def ended(self, tx: Tx, done: dict[str, Any]) -> None:
         """Notes in `tx` that it ended: `{"rows": …}` or `{"broken_off": True}`."""
 
+    @abstractmethod
+    def refusal(self) -> TooMany:
+        """Says that as many are under way as there may be."""
+
     async def open(self) -> AsyncIterator[bytes]:
-        """Starts the copy and waits for its first rows, so that what fails at once is a problem."""
+        """Starts the copy and waits for its first rows, so that what fails at once is a problem.
+
+        Raises `refusal`, also where others have begun since it was asked.
+        """
+        global _running
+        if busy():
+            async with self.db.begin(self.actor, self.request_id) as tx:
+                await self.ended(tx, {"broken_off": True})
+            raise self.refusal()
+        _running += 1  # nothing is awaited since `busy`
         self._task = asyncio.create_task(self._copy())
         self._task.add_done_callback(_seen)
         first = await self._pieces.get()
@@ -77,8 +91,6 @@ class CopyOut(ABC):
             task.cancel()
 
     async def _copy(self) -> int:
-        global _running
-        _running += 1
         rows: int | None = None
         try:
             async with asyncio.timeout(LIMIT_S):
@@ -93,7 +105,6 @@ class CopyOut(ABC):
             self._pieces.put_nowait(None)
             raise
         finally:
-            _running -= 1
             done = {"rows": rows} if rows is not None else {"broken_off": True}
             async with self.db.begin(self.actor, self.request_id) as tx:
                 await self.ended(tx, done)
@@ -129,6 +140,8 @@ class CopyOut(ABC):
 
 
 def _seen(task: asyncio.Task[int]) -> None:
-    """Reads the outcome, which nobody may be waiting for any more."""
+    """Reads the outcome, which nobody may be waiting for any more; another may run now."""
+    global _running
+    _running -= 1
     if not task.cancelled() and (error := task.exception()) is not None:
         log.warning("an export broke off", extra={"facts": {"error": type(error).__name__}})

@@ -193,6 +193,15 @@ class Keyring:
         """
         return [self._mac(key, purpose, value) for key in self.usable(Purpose.blind_index)]
 
+    def indexes_since(self, purpose: str, value: str, since: datetime) -> list[bytes]:
+        """The value under the active index key, then under those that were active since then."""
+        found: list[Key] = []
+        for key in self.usable(Purpose.blind_index):
+            if found and found[-1].created <= since:
+                break
+            found.append(key)
+        return [self._mac(key, purpose, value) for key in found]
+
     def _mac(self, key: Key, purpose: str, value: str) -> bytes:
         found = self._macs.get(key.kid)
         if found is None:

@@ -179,6 +179,9 @@ def _finish(operation: dict[str, Any], handler: HTTPRouteHandler, book: _Book) -
     said = " ".join((handler.fn.__doc__ or "").split())
     operation["summary"] = re.split(r"(?<=[.;:]) ", said)[0].rstrip(".;:") or name
     operation["description"] = said
+    if thai := book.frame["thai"].get(name):
+        operation["summary"] = f"{thai} · {operation['summary']}"
+        operation["description"] = f"{thai}\n\n{said}"
     if verb == PUBLIC:
         operation["security"] = []
     else:
@@ -213,6 +216,8 @@ def _parameter(found: dict[str, Any], handler: HTTPRouteHandler, book: _Book) ->
     given = found["schema"]
     parameter = {k: found[k] for k in ("name", "in", "required", "description") if found.get(k)}
     hints: dict[Any, Any] = get_type_hints(handler.fn, include_extras=True)
+    for provided in (handler.dependencies or {}).values():
+        hints |= get_type_hints(getattr(provided, "dependency", provided), include_extras=True)
     for hint in list(hints.values()):
         for said in getattr(hint, "__metadata__", ()):
             hints[getattr(said, "name", None)] = hint  # a parameter under another name

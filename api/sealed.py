@@ -12,6 +12,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -224,6 +225,12 @@ def index(purpose: str, value: str) -> bytes:
 def indexes(purpose: str, value: str) -> list[bytes]:
     """The same under every usable key: for looking up with `= any($1)`."""
     return keys.ring().indexes(purpose, value)
+
+
+def indexes_since(purpose: str, value: str, since: datetime) -> list[bytes]:
+    """The same under the active key, then under those that were active since then: for storing
+    where rows are compared with one another, across a rotation."""
+    return keys.ring().indexes_since(purpose, value, since)
 
 
 def forget() -> None:

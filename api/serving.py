@@ -2,14 +2,80 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 from api.settings import Settings
 from reader_bridge.messages import LARGEST
+
+HEAD_S: Final = 20.0
+"""So long a request's head may take, and a connection say nothing at first."""
+SMALL: Final = 200
+SMALL_PER_S: Final = 20.0
+"""Pings, pongs and parts of a message. A bridge sends one in some ten seconds; a proxy may cut a
+message into dozens."""
+
+
+class Http(HttpToolsProtocol):
+    """Ends whoever connects and does not ask, or does so without an end: uvicorn would wait."""
+
+    _asking: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._asking = self.loop.call_later(HEAD_S, transport.abort)
+
+    def on_message_begin(self) -> None:
+        if self._asking is None:  # not the first request of this connection
+            self._asking = self.loop.call_later(HEAD_S, self.transport.abort)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._asked()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._asked()
+        super().connection_lost(exc)
+
+    def _asked(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+
+
+class WebSocket(WebSocketsSansIOProtocol):
+    """Ends whoever sends what is no message faster than anybody needs: each ping is answered, and
+    each part kept, in the memory of the process, also for one who does not read."""
+
+    _small, _small_at = 0.0, 0.0
+
+    def handle_ping(self) -> None:
+        if self._counts():
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._counts():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        if self._counts():
+            super().handle_cont(event)
+
+    def _counts(self) -> bool:
+        now = self.loop.time()
+        gone = (now - self._small_at) * SMALL_PER_S
+        self._small, self._small_at = max(0.0, self._small - gone) + 1, now
+        if self._small > SMALL:
+            self.transport.abort()
+        return self._small <= SMALL
 
 
 class Server(uvicorn.Server):
@@ -29,8 +95,8 @@ def server(app: Any, settings: Settings) -> Server:
             host=settings.host,
             port=settings.port,
             loop="uvloop" if find_spec("uvloop") else "asyncio",
-            http="httptools",
-            ws="websockets-sansio",
+            http=Http,
+            ws=WebSocket,
             # Bridges: small texts, thousands of them idle. Compression costs each some 60 kB.
             ws_max_size=LARGEST,
             ws_per_message_deflate=False,

@@ -103,6 +103,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     complaint_files: int = 30
     """That whoever told a complaint may add to it."""
     complaint_file_bytes: int = 64 * 1024 * 1024
+    armings_a_minute: Annotated[int, msgspec.Meta(ge=1)] = 60
+    """So often an account may wait for another card; more than any counter has."""
     message_days: int = 3650
     """So long a message stays in its inbox, read or not; case files list what is there."""
     public_grid_deg: Annotated[float, msgspec.Meta(ge=0.001, le=1)] = 0.01

@@ -19,6 +19,7 @@ from api.notify import service as notify
 from api.permissions import Worker
 from api.readers.bridges import enrolment_queries as enrolments
 from api.readers.intents import service as intents
+from api.readers.readings import forgetting
 from api.readers.readings import queries as readings
 from api.readers.readings import service as reading_service
 from api.readers.uses import queries as account_codes
@@ -48,6 +49,7 @@ async def watch(db: Database, stopping: asyncio.Event, pause_s: float = PAUSE_S)
                     await public.freeze(tx)
                     await jobs.enqueue(tx, uploads.SWEEP, key="hourly")
                     await jobs.enqueue(tx, notify.EXPIRE_JOB, key="hourly")
+                    await jobs.enqueue(tx, forgetting.JOB, key="hourly")
                 await erase_readings(db)
             rounds += 1
             if more:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from reader_bridge.folder import Unusable, make
+from reader_bridge.folder import Unusable, closed, make
 
 FILE: Final = "running.lock"
+_TRIES: Final = 10
+_BETWEEN_S: Final = 0.02
 
 
 class Running(Unusable):
@@ -28,29 +31,45 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise Unusable(f"{folder / FILE}: {error.strerror}") from None
+        raise closed(folder / FILE, error) from None
     try:
-        try:
-            _lock(handle)
-        except OSError:
+        if not _got(handle):
             raise Running(
-                "โปรแกรมกำลังทำงานอยู่แล้วในเครื่องนี้ กรุณาหยุดบริการก่อน "
-                f"(the bridge runs already for {folder}; stop the service first)"
-            ) from None
+                "โปรแกรมกำลังทำงานอยู่แล้วในเครื่องนี้ กรุณาหยุดบริการก่อน",
+                "the bridge runs already; stop the service first",
+                folder,
+            )
         yield
     finally:
         os.close(handle)
 
 
 def runs(folder: Path) -> bool:
-    """Whether a process of this PC serves this folder now."""
-    if not (folder / FILE).exists():
+    """Whether a process of this PC serves this folder now; also of one that cannot be written."""
+    try:
+        handle = os.open(folder / FILE, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    except OSError:
         return False
     try:
-        with alone(folder):
-            return False
-    except Running:
+        _lock(handle)
+    except OSError:
         return True
+    else:
+        return False
+    finally:
+        os.close(handle)
+
+
+def _got(handle: int) -> bool:
+    """The lock; not refused because somebody looked at it in this moment."""
+    for _ in range(_TRIES):
+        try:
+            _lock(handle)
+        except OSError:
+            time.sleep(_BETWEEN_S)
+        else:
+            return True
+    return False
 
 
 if sys.platform == "win32":

@@ -87,7 +87,7 @@ def test_read(reader: str | None, photo: bool) -> None:
 
 
 @click.command("offline-read")
-@click.option("--reader", default=None, help="Its PC/SC name; any reader by default.")
+@click.option("--reader", default=None, help="Its PC/SC name; that of the ticket by default.")
 @click.option("--ticket", "number", type=int, default=None, help="Its number in the list.")
 @click.option("--list", "only_list", is_flag=True, help="Show the tickets, read nothing.")
 @click.pass_obj
@@ -99,22 +99,20 @@ def offline_read(where: Path, reader: str | None, number: int | None, only_list:
             raise click.ClickException("เครื่องนี้ยังไม่ได้ลงทะเบียน (not enrolled)")
         device, journal = rotation.opened(where)
         try:
-            found = journal.tickets(datetime.now(UTC))
+            now = datetime.now(UTC)
+            found = journal.tickets(now)
             for place, ticket in enumerate(found, 1):
                 click.echo(_line(place, ticket))
             if not found:
-                raise click.ClickException(
-                    "ไม่มีใบอนุญาตอ่านแบบออฟไลน์ที่ยังใช้ได้ ต้องขอไว้ก่อนขณะออนไลน์ "
-                    "(no ticket left; an officer asks for them while the server is there)"
-                )
+                raise click.ClickException(_none_left(journal.ticket_count(), now))
             if only_list:
                 return
-            ticket = _chosen(found, number)
+            fit = _chosen(found, number, reader)
             identity = Identity(configuration.device, configuration.audience, uuid4())
             stating = Stating(identity, device, journal)
             with watching() as (watcher, cards):
                 since = time.monotonic()
-                card, text = _read(watcher, cards, reader, ticket)
+                ticket, card, text = _read(watcher, cards, fit, reader)
                 sequence = stating.state(
                     card,
                     text,
@@ -136,50 +134,81 @@ def offline_read(where: Path, reader: str | None, number: int | None, only_list:
     )
 
 
+def _none_left(held: int, now: datetime) -> str:
+    if held:
+        return (
+            f"ใบอนุญาตออฟไลน์หมดเวลาแล้ว หรือนาฬิกาของเครื่องนี้ผิด: {now.astimezone():%Y-%m-%d %H:%M} "
+            "(the tickets are over, or this PC's clock is wrong; a year of the Buddhist Era is)"
+        )
+    return (
+        "ไม่มีใบอนุญาตอ่านแบบออฟไลน์ที่ยังใช้ได้ ต้องขอไว้ก่อนขณะออนไลน์ "
+        "(no ticket left; an officer asks for them while the server is there)"
+    )
+
+
 def _line(place: int, ticket: Ticket) -> str:
     until = ticket.expires_at.astimezone()
-    return f"{place:>3}  {ticket.purpose}  {ticket.officer or '–'}  ถึง (until) {until:%H:%M}"
+    at = ticket.desk or ticket.reader or "–"
+    about = f"  สำหรับ (for) …{ticket.about.hex[-6:]}" if ticket.about else ""
+    return (
+        f"{place:>3}  {ticket.code}  {ticket.purpose}{about}  {ticket.officer or '–'}  "
+        f"ที่ (at) {at}  ถึง (until) {until:%H:%M}"
+    )
 
 
-def _chosen(found: list[Ticket], number: int | None) -> Ticket:
-    kinds = {(ticket.purpose, ticket.officer) for ticket in found}
-    if number is None and len(kinds) == 1:
-        return found[0]
-    if number is None:
+def _chosen(found: list[Ticket], number: int | None, reader: str | None) -> list[Ticket]:
+    """Those of which the reader that the card comes into takes its own: alike but for the desk."""
+    fit = [ticket for ticket in found if reader is None or ticket.reader in (None, reader)]
+    if number is None and len({(t.purpose, t.officer, t.about) for t in fit}) > 1:
         number = click.prompt("ใบที่ (which)", type=click.IntRange(1, len(found)))
-    if not 1 <= number <= len(found):
-        raise click.ClickException(f"ไม่มีใบที่ {number} (there is no number {number})")
-    return found[number - 1]
+    if number is not None:
+        if not 1 <= number <= len(found):
+            raise click.ClickException(f"ไม่มีใบที่ {number} (there is no number {number})")
+        fit = [ticket for ticket in fit if ticket is found[number - 1]]
+    if not fit:
+        raise click.ClickException(
+            f"ใบอนุญาตไม่ใช่ของเครื่องอ่าน {reader} (no such ticket is for the reader {reader})"
+        )
+    return fit
 
 
 def _read(
-    watcher: Watcher, cards: Cards, reader: str | None, ticket: Ticket
-) -> tuple[Inserted, TextReading]:
-    """From a card that is put in now, in any reader; a fault is told and the card tried again.
-    Raises `CardFault` when the time is up."""
+    watcher: Watcher, cards: Cards, fit: list[Ticket], reader: str | None
+) -> tuple[Ticket, Inserted, TextReading]:
+    """From a card that is put in now, by the first of the tickets that is for that reader; a fault
+    is told and the card tried again. Raises `CardFault` when the time is up."""
     time.sleep(SETTLED)  # a reader that was seen only now shows no card as fresh
     began, tried, told_of = time.monotonic(), set[int](), set[int]()
     click.echo("กรุณาเสียบบัตร (put the card in now)")
     while time.monotonic() < began + WAITS_S:
-        names = [reader] if reader else [r.name for r in watcher.readers()]
-        lie = [c for name in names if (c := watcher.present(name)) is not None]
+        here = [r for r in watcher.readers() if reader in (None, r.name)]
+        serves = {r.name: t for r in here for t in reversed(fit) if t.is_for(r)}
+        lie = [c for r in here if (c := watcher.present(r.name)) is not None]
+        come = [c for c in lie if c.fresh and c.monotonic >= began]
         for card in lie:
-            if (not card.fresh or card.monotonic < began) and card.insertion not in told_of:
+            if (card not in come or card.reader not in serves) and card.insertion not in told_of:
                 told_of.add(card.insertion)
-                click.echo(f"{card.reader}: {texts.fault(Fault.card_left)}")
-        now = [c for c in lie if c.fresh and c.monotonic >= began and c.insertion not in tried]
+                why = _not_here(fit) if card in come else texts.fault(Fault.card_left)
+                click.echo(f"{card.reader}: {why}")
+        now = [c for c in come if c.reader in serves and c.insertion not in tried]
         if len(now) > 1:
             raise CardFault(Fault.two_cards)
         for card in now:
             tried.add(card.insertion)
+            ticket = serves[card.reader]
             try:
                 if card.mute:
                     raise CardFault(Fault.card_silent)
-                return card, read_text(cards, card, frozenset(ticket.fields))
+                return ticket, card, read_text(cards, card, frozenset(ticket.fields))
             except CardFault as error:
                 click.echo(texts.fault(error.fault))
         time.sleep(LOOK_S)
     raise CardFault(Fault.timed_out)
+
+
+def _not_here(fit: list[Ticket]) -> str:
+    where = ", ".join(dict.fromkeys(f"{t.desk} · {t.reader}" for t in fit))
+    return f"ใบอนุญาตเป็นของเครื่องอ่านอื่น (the ticket is for another reader): {where}"
 
 
 def _progress() -> Callable[[int, int], None]:

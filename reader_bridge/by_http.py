@@ -2,11 +2,13 @@
 
 Never two at once, and none is given up for another: a hello that arrives late would tell an older
 end of the chain than the server has by then, which is what a copied device looks like. So the
-server is let wait for long only while no card is waited for.
+server is let wait for long only while no card is waited for. What is not signed by itself is said
+in the hello, which is.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from contextlib import suppress
@@ -18,11 +20,14 @@ import msgspec
 from reader_bridge import messages
 from reader_bridge.line import Busy, Over, Stuck, Unknown
 from reader_bridge.messages import (
+    LARGEST,
     Challenge,
     Exchange,
     FromBridge,
     FromServer,
     NotUnderstood,
+    Progress,
+    ReadersNow,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ BUSY_WAIT_S: Final = 1
 """So long the server waits for something to say while a card may come at any moment."""
 ANSWER_S: Final = 15.0
 MOST: Final = 50
+NOT_OURS: Final = "it is not our server that answers: a proxy, or a sign-in page?"
 TOO_MUCH: Final = {429, 500, 502, 503, 504}
 
 
@@ -44,13 +50,16 @@ class _Answer(msgspec.Struct):
 
 async def hold(link: Link) -> None:
     """Talks until a WebSocket is to be tried again, or the line breaks. Raises `Busy`, `Stuck`,
-    what `Link.heard` raises, OSError, httpx.HTTPError, ImportError."""
+    what `Link.heard` raises, OSError, TimeoutError, httpx.HTTPError, ImportError."""
     async with httpx.AsyncClient(
         base_url=link.configuration.server.rstrip("/"),
         verify=link.tls(),
         proxy=link.configuration.proxy or None,
         timeout=IDLE_WAIT_S + ANSWER_S,
-        headers={"User-Agent": f"superapp-reader-bridge/{link.software}"},
+        headers={
+            "User-Agent": f"superapp-reader-bridge/{link.software}",
+            "Accept-Encoding": "identity",  # a small answer that unpacks to a huge one is none
+        },
     ) as http:
         first, fetched, challenge = True, False, await fetch_challenge(http)
         began, turned = time.monotonic(), False
@@ -84,13 +93,13 @@ async def hold(link: Link) -> None:
 
 
 async def fetch_challenge(http: httpx.AsyncClient) -> Challenge:
-    """Raises `Busy`, `Stuck`, httpx.HTTPError."""
-    answer = await http.get("/v1/bridge/challenge")
+    """Raises `Busy`, `Stuck`, TimeoutError, httpx.HTTPError."""
+    answer = await _answered(http, "GET", "/v1/bridge/challenge")
     _refused(answer)
     try:
         found = messages.from_server(answer.content)
     except NotUnderstood:
-        raise Stuck("it is not our server that answers: a proxy, or a sign-in page?") from None
+        raise Stuck(NOT_OURS) from None
     if not isinstance(found, Challenge):
         raise Stuck("the server speaks another protocol; update this program")
     return found
@@ -104,20 +113,19 @@ async def exchange(
     wait_s: int,
 ) -> tuple[Challenge, list[FromServer]] | None:
     """The next challenge and what the server says; None where this challenge is over, as after a
-    PC has slept. Raises `Over`, `Unknown`, `Busy`, `Stuck`, httpx.HTTPError."""
-    body = Exchange(hello=link.hello(challenge), messages=said, wait_s=wait_s)
-    answer = await http.post(
-        "/v1/bridge/exchange",
-        content=messages.encode(body),
-        headers={"Content-Type": "application/json"},
-    )
+    PC has slept. Raises `Over`, `Unknown`, `Busy`, `Stuck`, TimeoutError, httpx.HTTPError."""
+    # Of each intent the last step; the readers are in every hello anyway.
+    steps = {one.intent: one for one in said if isinstance(one, Progress)}
+    rest: list[FromBridge] = [one for one in said if not isinstance(one, Progress | ReadersNow)]
+    body = Exchange(hello=link.hello(challenge, steps.values()), messages=rest, wait_s=wait_s)
+    answer = await _answered(http, "POST", "/v1/bridge/exchange", messages.encode(body))
     if _code(answer) == "readers/challenge-over":
         return None
     _refused(answer)
     try:
         found = msgspec.json.decode(answer.content, type=_Answer)
     except msgspec.MsgspecError:
-        raise Stuck("it is not our server that answers: a proxy, or a sign-in page?") from None
+        raise Stuck(NOT_OURS) from None
     heard = []
     for one in found.messages:
         try:
@@ -127,13 +135,33 @@ async def exchange(
     return found.challenge, heard
 
 
+async def _answered(
+    http: httpx.AsyncClient, method: str, path: str, said: bytes | None = None
+) -> httpx.Response:
+    """Whole, within its time and size, whoever it is that answers. Raises `Stuck`, TimeoutError,
+    httpx.HTTPError."""
+    async with asyncio.timeout(IDLE_WAIT_S + ANSWER_S):  # httpx's own is for each part of it
+        async with http.stream(
+            method, path, content=said, headers={"Content-Type": "application/json"}
+        ) as answer:
+            whole = bytearray()
+            async for part in answer.aiter_bytes(LARGEST):
+                whole += part
+                if len(whole) > MOST * LARGEST:
+                    raise Stuck(NOT_OURS)
+            return httpx.Response(answer.status_code, content=bytes(whole), request=answer.request)
+
+
 def _refused(answer: httpx.Response) -> None:
     """Only the server's own word counts: a proxy has its own 401 and 403."""
     code = _code(answer)
     if code == "readers/bridge-unknown":
-        raise Unknown("the server does not know this device; enrol it anew")
+        raise Unknown("แม่ข่ายไม่รู้จักเครื่องนี้ กรุณาลงทะเบียนใหม่ (not known to the server; enrol it anew)")
     if code in ("readers/bridge-ended", "readers/bridge-forked"):
-        raise Over(f"the server has ended this device ({_code(answer, 'title')}); enrol it anew")
+        raise Over(
+            "แม่ข่ายปิดการใช้เครื่องนี้แล้ว กรุณาติดต่อผู้ดูแลและลงทะเบียนใหม่ (the server has ended this "
+            f"device: {_code(answer, 'title')}; ask who looks after it, then enrol it anew)"
+        )
     if answer.status_code in TOO_MUCH:
         raise Busy(f"HTTP {answer.status_code}")
     answer.raise_for_status()

@@ -39,13 +39,20 @@ of one PC, as a rule, and not of a server."""
 TOO_MUCH: Final = {429, 500, 502, 503, 504}
 
 
+class _Connect(connect):
+    """Follows no redirect: our server gives none, and a hello is for nobody else."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 async def hold(link: Link) -> None:
     """Talks until the line breaks. Raises `Blocked` where no WebSocket passes, `Busy`, `Stuck`,
     what `Link.heard` raises, OSError, TimeoutError, WebSocketException."""
     server = link.configuration.server.rstrip("/")
     address = "ws" + server.removeprefix("http") + "/v1/bridge"
     try:
-        socket = await connect(
+        socket = await _Connect(
             address,
             subprotocols=[messages.SUBPROTOCOL],  # type: ignore[list-item]
             ssl=link.tls() if address.startswith("wss") else None,

@@ -22,6 +22,9 @@ from reader_bridge.sightings import Inserted
 log = logging.getLogger("reader_bridge.cards")
 T = TypeVar("T")
 Lane: TypeAlias = "SimpleQueue[_Job[Any] | None]"
+LET_GO = 3.0
+"""Seconds for which the end of the program waits for cards to be let go; a slow reader takes half a
+second for one command."""
 LOOK = 0.05  # seconds between two looks whether the reading was cancelled
 
 
@@ -46,6 +49,8 @@ class Cards:
         self._lock = threading.Lock()
         self._busy: set[str] = set()
         self._lanes: dict[str, Lane] = {}
+        self._threads: list[threading.Thread] = []
+        self._closing = False
 
     def busy(self, reader: str) -> bool:
         """A reading runs on it, or one that was given up has not ended."""
@@ -74,7 +79,7 @@ class Cards:
             if reader in self._busy:
                 raise CardFault(Fault.reader_busy, "a reading before this one has not ended")
             self._busy.add(reader)
-        job = _Job(self._port, self._watcher, inserted, work, cancelled)
+        job = _Job(self._port, self._watcher, inserted, work, lambda: self._closing or cancelled())
         try:
             self._lane(reader).put(job)
         except RuntimeError as error:
@@ -95,12 +100,18 @@ class Cards:
                 raise job.given_up
         return job.outcome()
 
-    def close(self) -> None:
-        """Let the threads end, each after the reading it is at."""
+    def close(self, within: float = LET_GO) -> None:
+        """Ends every reading, before its next command, and waits until the cards are let go:
+        PC/SC resets a card whose program dies in the middle of a transaction."""
+        self._closing = True
         with self._lock:
             lanes, self._lanes = self._lanes, {}
+            threads, self._threads = self._threads, []
         for lane in lanes.values():
             lane.put(None)
+        end = time.monotonic() + within
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _lane(self, reader: str) -> Lane:
         """Where to leave work for the thread of `reader`. Raises RuntimeError without a thread."""
@@ -108,9 +119,11 @@ class Cards:
             lane = self._lanes.get(reader)
             if lane is None:
                 lane = SimpleQueue()
-                threading.Thread(
+                thread = threading.Thread(
                     target=self._work, args=(lane,), name=f"cards in {reader}", daemon=True
-                ).start()
+                )
+                thread.start()
+                self._threads.append(thread)
                 self._lanes[reader] = lane
             return lane
 

@@ -57,11 +57,14 @@ class Chip:
     def serial(self) -> str | None:
         """The chip's serial number in hexadecimal; None where the chip does not tell it.
 
-        Whatever was selected before may not be selected after.
+        To be asked with the applet of the ID card selected, each time, and leaves it so: what a
+        chip tells depends on that, and the same chip must tell the same at both ends.
         """
         production = self._try(thai_card.PRODUCTION_DATA, 21, 45)
-        if production is None and self._selected(thai_card.SELECT_MANAGER):
-            production = self._try(thai_card.PRODUCTION_DATA, 21, 45)
+        if production is None:
+            if self._selected(thai_card.SELECT_MANAGER):
+                production = self._try(thai_card.PRODUCTION_DATA, 21, 45)
+            self.select()
         return None if production is None else thai_card.chip_serial(production)
 
     def laser_number(self) -> bytes | None:
@@ -73,6 +76,8 @@ class Chip:
 
     def _selected(self, command: bytes) -> bool:
         _, sw1, sw2 = self._send(command)
+        if sw1 == 0x6C and len(command) == 5:
+            _, sw1, sw2 = self._send(command[:4] + bytes((sw2,)))
         return (sw1, sw2) == GOOD or sw1 == 0x61
 
     def _try(self, command: bytes, least: int, most: int) -> bytes | None:

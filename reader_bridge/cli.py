@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from reader_bridge.console import plain_output, told
 from reader_bridge.doctor import diagnose
 from reader_bridge.enrolment import Begun
 from reader_bridge.enrolment import enrol as do_enrol
-from reader_bridge.folder import Unusable
 from reader_bridge.journal import FILE
 
 
@@ -141,7 +139,7 @@ def forget(where: Path, yes: bool) -> None:
     """Delete this PC's key, journal and configuration. Revoke the device at the server as well."""
     with told():
         with alone(where):
-            waiting = _waiting(where)
+            waiting = rotation.waiting(where)
             if waiting:
                 click.echo(f"รอส่ง {waiting} รายการ จะหายไป ({waiting} not sent yet will be lost)")
             if not yes:
@@ -155,17 +153,6 @@ def forget(where: Path, yes: bool) -> None:
     click.echo(
         f"✓ ลบแล้ว กรุณาเพิกถอนเครื่องนี้ที่แม่ข่ายด้วย (gone from {where}; revoke it at the server too)"
     )
-
-
-def _waiting(where: Path) -> int:
-    """Statements that the server does not have; none where nobody can tell."""
-    with suppress(Unusable):
-        _, journal = rotation.opened(where)
-        try:
-            return journal.count()
-        finally:
-            journal.close()
-    return 0
 
 
 @main.command()

@@ -6,13 +6,14 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import click
 import httpx
 
 from reader_bridge.enrolment import Refused
-from reader_bridge.folder import Unusable
+from reader_bridge.folder import Unusable, closed
 from reader_bridge.line import Over
 from reader_bridge.pcsc import NoPyscard
 from reader_bridge.store import Damaged
@@ -39,7 +40,7 @@ def told() -> Iterator[None]:
             f"ติดต่อแม่ข่ายไม่ได้ (server out of reach): {type(error).__name__}: {error}"
         ) from None
     except OSError as error:
-        raise click.ClickException(f"{error.strerror or error} {error.filename or ''}") from None
+        raise click.ClickException(str(closed(Path(error.filename or ""), error))) from None
 
 
 def plain_output() -> None:

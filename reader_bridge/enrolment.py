@@ -15,7 +15,7 @@ from uuid import UUID
 import httpx
 import msgspec
 
-from reader_bridge import folder, keys, messages
+from reader_bridge import folder, keys, messages, rotation
 from reader_bridge.alone import alone
 from reader_bridge.folder import Configuration, Unusable
 from reader_bridge.journal import Journal
@@ -62,9 +62,16 @@ def enrol(
 ) -> Configuration:
     """Asks, shows, waits until somebody has decided, and writes the folder. A key, a journal and a
     configuration from before are replaced only by success. Raises `Refused`, `folder.Unusable`
-    (also while the service runs), `httpx.HTTPError`."""
+    (also while the service runs, and where readings wait that would be lost), `httpx.HTTPError`."""
     server = _address(server)
+    ca_file = str(Path(ca_file).resolve()) if ca_file else ""  # the service starts elsewhere
     with alone(where):
+        if waiting := rotation.waiting(where):
+            raise Unusable(
+                f"มี {waiting} รายการที่ยังไม่ได้ส่ง กรุณาเปิดบริการให้ส่งก่อน หรือใช้คำสั่ง forget ถ้ายอมเสียไป",
+                f"{waiting} statements are not sent yet: start the service and let it send them, "
+                "or give them up with `reader-bridge forget`",
+            )
         device = keys.make(where, "enrolling", in_file=in_file)
         try:
             granted = _ask(
@@ -106,7 +113,11 @@ def _ask(
     try:
         tls = ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
-        raise Unusable(f"{ca_file}: {error.strerror or error}") from None
+        raise Unusable(
+            "ใช้แฟ้มใบรับรองนี้ไม่ได้ กรุณาตรวจ --ca-file",
+            "no certificate authority can be read there; look at --ca-file",
+            f"{ca_file}: {error.strerror or error}",
+        ) from None
     with httpx.Client(base_url=server, verify=tls, proxy=proxy or None, timeout=20) as http:
         body = Enrolment(
             audience=audience or server,
@@ -137,13 +148,21 @@ def _address(server: str) -> str:
     except (httpx.InvalidURL, TypeError):
         url = httpx.URL("")
     if url.scheme not in ("http", "https") or not url.host:
-        raise Unusable(f"{server!r} is no address: https://…")
+        raise Unusable(
+            "ไม่ใช่ที่อยู่แม่ข่าย กรุณาใส่ https://ชื่อแม่ข่าย",
+            "no address of a server: https://its-name",
+            repr(server),
+        )
     if url.scheme == "http" and url.host not in ("localhost", "127.0.0.1", "::1"):
         raise Unusable(
-            "ต้องใช้ https:// เท่านั้น (https:// only; http:// reaches no further than this PC)"
+            "ต้องใช้ https:// เท่านั้น", "https:// only; http:// reaches no further than this PC"
         )
     if url.path not in ("", "/") or url.query or url.fragment or url.userinfo:
-        raise Unusable(f"{server!r}: the server's name alone, nothing after it")
+        raise Unusable(
+            "กรุณาใส่ชื่อแม่ข่ายเท่านั้น ไม่มีอะไรต่อท้าย",
+            "the server's name alone, nothing after it",
+            repr(server),
+        )
     return str(url).rstrip("/")
 
 

@@ -107,4 +107,5 @@ class Fault(StrEnum):
     two_cards = "two-cards"  # where one was to show which reader it is
     timed_out = "timed-out"
     cancelled = "cancelled"
+    asked_too_much = "asked-too-much"  # more than the purpose may read: nothing is read
     failed = "failed"

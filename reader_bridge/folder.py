@@ -21,7 +21,21 @@ CONFIGURATION = "bridge.toml"
 
 
 class Unusable(Exception):
-    """The sentence says what is wrong with the folder, and what to do."""
+    """What is wrong with this PC, and what to do: Thai, English, and the file or what the system
+    said of it."""
+
+    def __init__(self, thai: str, english: str, of: object = "") -> None:
+        super().__init__(f"{thai} ({english})" + (f": {of}" if of else ""))
+
+
+def closed(path: Path, error: OSError) -> Unusable:
+    """The system lets us not read or write `path`."""
+    return Unusable(
+        "อ่านหรือเขียนแฟ้มไม่ได้ กรุณาตรวจสิทธิและพื้นที่ว่าง และใช้บัญชีเดียวกับที่ลงทะเบียน",
+        "it cannot be read or written: look at rights and free space, and run as the user who "
+        "enrolled this PC",
+        f"{path}: {error.strerror or error}",
+    )
 
 
 class Configuration(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -66,7 +80,7 @@ def make(folder: Path) -> None:
             if folder.stat().st_mode & 0o077:
                 folder.chmod(0o700)
     except OSError as error:
-        raise Unusable(f"{folder}: {error.strerror}") from None
+        raise closed(folder, error) from None
 
 
 def shut(folder: Path) -> None:
@@ -80,7 +94,11 @@ def shut(folder: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise Unusable(f"{folder}: icacls could not close it to other users; run as administrator")
+        raise Unusable(
+            "ปิดโฟลเดอร์ไม่ให้ผู้ใช้อื่นอ่านไม่ได้ กรุณาเปิดโปรแกรมในฐานะผู้ดูแลระบบ",
+            "icacls could not close the folder to other users; run as administrator",
+            folder,
+        )
 
 
 def sync(folder: Path) -> None:
@@ -99,12 +117,20 @@ def load(folder: Path) -> Configuration:
     path = folder / CONFIGURATION
     try:
         return msgspec.toml.decode(path.read_bytes(), type=Configuration)
-    except FileNotFoundError:
-        raise Unusable(f"{path} is not there: run `reader-bridge enrol --server URL`") from None
+    except FileNotFoundError as error:
+        raise Unusable(
+            "เครื่องนี้ยังไม่ได้ลงทะเบียน กรุณาใช้คำสั่ง reader-bridge enrol --server URL",
+            "not enrolled: run `reader-bridge enrol --server URL`",
+            f"{path}: {error.strerror}",
+        ) from None
     except OSError as error:
-        raise Unusable(f"{path}: {error.strerror}") from None
+        raise closed(path, error) from None
     except msgspec.MsgspecError as error:
-        raise Unusable(f"{path}: {error}") from None
+        raise Unusable(
+            "อ่านไฟล์ตั้งค่าไม่เข้าใจ กรุณาแก้ไข หรือลงทะเบียนใหม่",
+            "the configuration cannot be understood; mend it, or enrol anew",
+            f"{path}: {error}",
+        ) from None
 
 
 def save(folder: Path, configuration: Configuration) -> None:
@@ -129,7 +155,7 @@ def write_private(path: Path, content: bytes) -> None:
     except OSError as error:
         if beside:
             Path(beside).unlink(missing_ok=True)
-        raise Unusable(f"{path}: {error.strerror}") from None
+        raise closed(path, error) from None
 
 
 def _quoted(text: str) -> str:

@@ -128,7 +128,7 @@ class Journal:
         )
         found = [Waiting(number, digest, self._opened(number, c)) for number, digest, c in rows]
         if any(one.stated.signed.sha256 != one.sha256 for one in found):
-            raise Damaged(f"{self._store.path}: a statement is not what its hash says; enrol anew")
+            raise Damaged(self._store.path, "a statement is not what its hash says")
         return found
 
     def count(self) -> int:
@@ -202,9 +202,14 @@ class Journal:
             self._put_tickets([ticket for ticket in tickets if ticket.id not in used])
 
     def tickets(self, now: datetime) -> list[Ticket]:
-        """Unused and not over, the next to end first."""
-        found = [ticket for ticket in self._tickets() if ticket.expires_at > now]
+        """Unused and good at `now`, the next to end first."""
+        found = [ticket for ticket in self._tickets() if ticket.good_at(now)]
         return sorted(found, key=lambda ticket: ticket.expires_at)
+
+    def ticket_count(self) -> int:
+        """Unused ones, also those that are over, or not good yet by this PC's clock."""
+        found: int = self._store.rows("select count(*) from ticket")[0][0]
+        return found
 
     # -- notes for `reader-bridge status` and other processes of this PC -------------------------
 
@@ -227,10 +232,10 @@ class Journal:
                 for one in batch:
                     said = _linked(one.stated.signed.body)
                     if said is None or (said.sequence, said.previous) != (number + 1, head):
-                        raise Damaged(f"{self._store.path} was cut or re-ordered; enrol anew")
+                        raise Damaged(self._store.path, "cut or re-ordered")
                     number, head = one.sequence, one.sha256
             if (number, head) != (last, end):
-                raise Damaged(f"{self._store.path} was cut; enrol anew")
+                raise Damaged(self._store.path, "cut")
 
     def _use(self, ticket: Ticket) -> None:
         if not self._store.run("delete from ticket where id = ?", ticket.id.bytes):

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from reader_bridge.folder import Unusable, sync, write_private
+from reader_bridge.folder import Unusable, closed, sync, write_private
 from reader_bridge.folder import make as make_folder
 from reader_bridge.messages import Protection
 
@@ -68,33 +68,42 @@ def load(folder: Path, place: Place = "device") -> Device:
         if path.exists():
             if sys.platform != "win32" and path.stat().st_mode & 0o077:
                 raise Unusable(
-                    f"{path} is open to others; look who could have read it, and enrol anew"
+                    "ผู้ใช้อื่นอ่านแฟ้มกุญแจได้ กรุณาตรวจว่าใครอ่านได้บ้าง แล้วลงทะเบียนใหม่",
+                    "the key file is open to others; look who could have read it, and enrol anew",
+                    path,
                 )
             return Device(_private(path.read_bytes(), str(path)), "file")
     except OSError as error:
-        raise Unusable(f"{path}: {error.strerror}; run as the user who enrolled it") from None
+        raise closed(path, error) from None
     store = _store()
     if store is not None:
         try:
             held = store.get_password(SERVICE, _name(folder, place))
         except Exception as error:
             raise Unusable(
-                f"the system's key store does not answer ({type(error).__name__}): "
-                "unlock it, or run as the user who enrolled this PC"
+                "คลังกุญแจของระบบไม่ตอบ กรุณาปลดล็อก หรือใช้บัญชีเดียวกับที่ลงทะเบียน",
+                "the system's key store does not answer: unlock it, or run as the user who "
+                "enrolled this PC",
+                type(error).__name__,
             ) from None
         if held:
             return Device(_private(held.encode(), "the key store"), "os-key-store")
     raise NoKey(
-        f"no key of this device, neither in this user's key store nor as {path}: "
-        "run as the user who enrolled it, or enrol anew"
+        "ไม่พบกุญแจของเครื่องนี้ กรุณาใช้บัญชีเดียวกับที่ลงทะเบียน หรือลงทะเบียนใหม่",
+        "no key of this device in this user's key store nor as a file: run as the user who "
+        "enrolled it, or enrol anew",
+        path,
     )
 
 
 def forget(folder: Path, place: Place = "device") -> None:
+    """Also what a power cut left of its being written. Raises `Unusable`."""
+    path = file(folder, place)
     try:
-        file(folder, place).unlink(missing_ok=True)
+        for one in (path, *folder.glob(f".{path.name}.*")):
+            one.unlink(missing_ok=True)
     except OSError as error:
-        raise Unusable(f"{file(folder, place)}: {error.strerror}") from None
+        raise closed(path, error) from None
     _delete(folder, place)
 
 
@@ -125,7 +134,11 @@ def _private(text: bytes, where: str) -> Ed25519PrivateKey:
     try:
         return Ed25519PrivateKey.from_private_bytes(base64.b64decode(text, validate=True))
     except ValueError:
-        raise Unusable(f"{where} holds no key of this program; enrol anew") from None
+        raise Unusable(
+            "แฟ้มหรือคลังกุญแจไม่มีกุญแจของโปรแกรมนี้ กรุณาลงทะเบียนใหม่",
+            "it holds no key of this program; enrol anew",
+            where,
+        ) from None
 
 
 def _store() -> Any:

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from reader_bridge import by_http, by_socket, messages
@@ -34,6 +34,7 @@ from reader_bridge.messages import (
     Missing,
     NotTaken,
     Photographed,
+    Progress,
     ReaderSeen,
     ReadersNow,
     Receipt,
@@ -57,11 +58,12 @@ moment; a server greets some 200 a second."""
 SELDOM: Final = 16
 """As after so many failures: within five minutes."""
 HTTP_FOR_S: Final = 600.0
-"""So long the fall-back is kept to before a WebSocket is tried again."""
+HTTP_AT_MOST_S: Final = 7200.0
+"""So long the fall-back is kept to before a WebSocket is tried again: at first, and doubled each
+time that none passes up to the second. Where handshakes are dropped no card is read meanwhile."""
 QUEUE: Final = 200
 AGAIN: Final = 5
 """So often one statement may be asked for on one connection."""
-SKEW: Final = timedelta(minutes=5)
 
 
 class Link:
@@ -77,6 +79,7 @@ class Link:
         self.fresh = asyncio.Event()
         self.http_until = 0.0
         self.unanswered = 0
+        self._blocked = 0
         self._out: deque[FromBridge] = deque(maxlen=QUEUE)
         self._readers_due = False
         self._sent = 0
@@ -114,7 +117,7 @@ class Link:
                     self._tries = SELDOM
             except Blocked as error:
                 log.warning("no WebSocket passes; going on by HTTP")
-                self.http_until = time.monotonic() + HTTP_FOR_S
+                self.http_until = time.monotonic() + self._keeps_to_http()
                 self.note("error", f"WebSocket: {error}")
             except Exception as error:  # whatever a network, a proxy or a disk comes up with
                 log.warning("line broken: %s", type(error).__name__)
@@ -126,6 +129,11 @@ class Link:
             self.note("connected", "")
             await asyncio.sleep(self.pause())
 
+    def _keeps_to_http(self) -> float:
+        """Seconds from here on."""
+        self._blocked += 1
+        return min(HTTP_AT_MOST_S, HTTP_FOR_S * 2.0 ** min(self._blocked - 1, 10))
+
     def pause(self) -> float:
         """Seconds until the next try, at random: up to 1, 2, 4 … 300."""
         longest = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2**self._tries)
@@ -134,10 +142,11 @@ class Link:
 
     # -- what both ways of talking need ----------------------------------------------------------
 
-    def hello(self, challenge: Challenge) -> Signed:
+    def hello(self, challenge: Challenge, progress: Iterable[Progress] = ()) -> Signed:
         drift = abs(datetime.now(UTC) - challenge.at)
-        self.note("clock", f"{drift.total_seconds():.0f}" if drift > SKEW else "")
+        self.note("clock", f"{drift.total_seconds():.0f}" if drift > messages.SKEW else "")
         sequence, head = self.journal.end()
+        settled, settled_head = self.journal.settled()
         identity, signer = self.agent.stating.identity, self.rotation.signer
         self._readers_due = False
         said = Hello(
@@ -148,11 +157,14 @@ class Link:
             starts=self.starts,
             sequence=sequence,
             head=head,
+            settled=settled,
+            settled_head=settled_head,
             software=self.software,
             platform=f"{platform.system()} {platform.release()} {platform.machine()}"[:200],
             key_protection=signer.protection,
             at=datetime.now(UTC),
             readers=list(self.readers())[:64],
+            progress=list(progress)[-messages.MOST_PROGRESS :],
         )
         return messages.sign(signer.private, Kind.hello, said)
 
@@ -163,17 +175,14 @@ class Link:
             raise Stuck("no welcome")
         self.rotation.welcomed()
         if not self.journal.settle_until(welcome.sequence, welcome.head):
-            raise Over(
-                "ประวัติของเครื่องนี้ไม่ตรงกับแม่ข่าย กรุณาลงทะเบียนใหม่ (what this device has stated is "
-                "not what the server has of it: one of them was put back to an older state; "
-                "enrol it anew)"
-            )
+            raise _parted("it does not have what this device has stated")
         self.journal.remember_key(welcome.key)
         self.agent.stating.key = welcome.key
         self._sent = welcome.sequence
         self._spread = math.ceil(math.log2(welcome.spread_s))
         self._asked_again.clear()
-        self.unanswered = 0
+        if by == "WebSocket":
+            self.unanswered = self._blocked = 0
         kept = [message for message in self._out if isinstance(message, Photographed)]
         self._out = deque(kept, QUEUE)  # how far an intent was is told anew when it is armed anew
         self.fresh.set()
@@ -209,7 +218,7 @@ class Link:
         match message:
             case Receipt(sequence=sequence, sha256=sha256):
                 if not self.journal.settle(sequence, sha256):
-                    raise Over("the server has a statement of this number that is not ours")
+                    raise _parted("it has another statement of this number")
                 if message.refused:
                     log.warning("statement %d refused: %s", sequence, message.refused)
                 self.agent.heard(message)
@@ -232,7 +241,7 @@ class Link:
     def _send_again(self, sequence: int) -> None:
         first = self.journal.waiting(limit=1)
         if not first or first[0].sequence > sequence:
-            raise Over("the server lacks a statement that is not here any more; enrol anew")
+            raise _parted("it lacks one that is not here any more")
         if self._sent < sequence:
             return  # it is on its way already
         self._asked_again[sequence] = self._asked_again.get(sequence, 0) + 1
@@ -248,6 +257,14 @@ class Link:
         """For `reader-bridge status`; never what was read, and never worth a fault."""
         with suppress(Unusable):
             self.journal.note(name, value)
+
+
+def _parted(how: str) -> Over:
+    """Either end was put back to an older state."""
+    return Over(
+        "ประวัติของเครื่องนี้ไม่ตรงกับแม่ข่าย กรุณาแจ้งผู้ดูแลและลงทะเบียนใหม่ (this device's history is not "
+        f"what the server has of it: {how}; tell whoever looks after it, and enrol it anew)"
+    )
 
 
 def _ended(code: str) -> str:

@@ -13,7 +13,7 @@ Order on a connection: the server's `Challenge`, the bridge's `Greeting`, the se
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
@@ -33,10 +33,15 @@ LARGEST: Final = 64 * 1024
 """Of one message, bytes. A photograph is 5,118 bytes before it is sealed."""
 FIRST_LARGEST: Final = 16 * 1024
 """Of a message before the bridge is known."""
+MOST_PROGRESS: Final = 16
+"""Intents that one hello tells of."""
 GENESIS: Final = bytes(32)
 """The `previous` of a device's first statement."""
 MAP_DESK: Final = "map_desk"
 """The purpose of an intent that only asks where a card is put in; nothing is read."""
+
+SKEW: Final = timedelta(minutes=5)
+"""So far the clock of a PC may be from the server's."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -176,9 +181,10 @@ class ReaderSeen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Readers = Annotated[list[ReaderSeen], Meta(max_length=64)]
 
 
-class Hello(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Hello(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Who connects, and where its chain stands. `starts` counts the program's starts, `boot` names
-    this one: of two devices with one key, one is found out by them at once."""
+    this one: of two devices with one key, one is found out by them at once. `progress` is for the
+    HTTP fall-back, where a message that is not signed counts for nothing."""
 
     audience: Name
     challenge: Hash
@@ -187,11 +193,16 @@ class Hello(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     starts: Count
     sequence: Count
     head: Hash
+    settled: Count = 0
+    settled_head: Hash = GENESIS
+    """The last statement that this device has a receipt for: a server that was put back to an older
+    state lacks some of those, which are not here any more either, and goes on from there."""
     software: Name
     platform: Name
     key_protection: Protection
     at: Moment
     readers: Readers = []
+    progress: Annotated[list[Progress], Meta(max_length=MOST_PROGRESS)] = []
 
 
 class Statement(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -284,8 +295,13 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     intent: UUID
 
 
-class Ticket(msgspec.Struct, frozen=True):
-    """Leave to read one card without the server, bound to device and officer."""
+class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Leave to read one card without the server, bound to device, officer and `reader`.
+
+    `serial` is that of `reader`, where it has one: names are given anew when readers are plugged
+    in. `desk` is where it stands, in the words of that office; `about`, what a card is read for
+    where the purpose wants one named. A server of before says neither; then any reader will do.
+    """
 
     id: UUID
     nonce: Hash
@@ -294,6 +310,25 @@ class Ticket(msgspec.Struct, frozen=True):
     officer: str
     issued_at: Moment
     expires_at: Moment
+    reader: Name | None = None
+    serial: str | None = None
+    desk: str = ""
+    about: UUID | None = None
+
+    @property
+    def code(self) -> str:
+        """What tells it from others, on the officer's screen and here: the end of its id."""
+        return self.id.hex[-6:]
+
+    def is_for(self, reader: ReaderSeen) -> bool:
+        """Whether the server will take a card that was read there."""
+        serial = (reader.serial or "").replace("\0", "").strip()
+        known = self.serial is not None and bool(serial)
+        return self.reader in (None, reader.name) and not (known and serial != self.serial)
+
+    def good_at(self, now: datetime) -> bool:
+        """By this PC's clock; the server looks at it with the same patience."""
+        return self.issued_at - SKEW <= now < self.expires_at
 
 
 class Tickets(msgspec.Struct, frozen=True, tag="tickets"):
@@ -401,12 +436,6 @@ def from_server(text: bytes | str) -> FromServer:
     return found
 
 
-def exchanged(text: bytes) -> Exchanged:
-    """The answer of the HTTP fall-back, up to 50 messages long. Raises `NotUnderstood`."""
-    found: Exchanged = _decoded(_exchanged, text, 50 * LARGEST)
-    return found
-
-
 def _decoded(decoder: Any, text: bytes | str, limit: int) -> Any:
     if len(text) > limit:
         raise NotUnderstood("too large")
@@ -421,7 +450,8 @@ def _decoded(decoder: Any, text: bytes | str, limit: int) -> Any:
 
 class Exchange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`POST /v1/bridge/exchange`: the hello over the last answer's challenge, and what there is to
-    say. The server answers at once, or waits up to `wait_s` for something to say itself."""
+    say that is signed by itself: whoever has seen a hello could add the rest. The server answers
+    at once, or waits up to `wait_s` for something to say itself."""
 
     hello: Signed  # Hello
     messages: Annotated[list[FromBridge], Meta(max_length=50)] = []
@@ -433,6 +463,3 @@ class Exchanged(msgspec.Struct, kw_only=True):
 
     challenge: Challenge
     messages: list[FromServer]
-
-
-_exchanged: Final = msgspec.json.Decoder(Exchanged)

@@ -28,8 +28,8 @@ MOST = 10 if sys.platform == "win32" else 16
 CROWDED = 0.1
 """Seconds of one wait with that many readers: nobody tells of new ones then."""
 BUSY_WAIT, BUSY_STEP = 1.0, 0.05
-"""Seconds for which a card that another program holds for itself is asked again: Windows' own
-services take a card for a moment whenever one is put in."""
+"""Seconds for which a card that another program holds for itself, or has just reset, is asked
+again: Windows' own services take a card for a moment whenever one is put in, and reset it."""
 
 FAULTS: dict[int, Fault] = {
     0x80100068: Fault.reader_busy,  # W_RESET_CARD: by another program, in between
@@ -57,11 +57,15 @@ FAULTS: dict[int, Fault] = {
     0x80100018: Fault.service_gone,  # P_SHUTDOWN
     0x8010001D: Fault.service_gone,  # E_NO_SERVICE
     0x8010001E: Fault.service_gone,  # E_SERVICE_STOPPED
+    0x80100012: Fault.service_gone,  # E_SYSTEM_CANCELLED: Windows shuts down, or signs out
     6: Fault.service_gone,  # Windows: the handle is invalid
     1722: Fault.service_gone,  # Windows: the RPC server is unavailable
     TIMEOUT: Fault.timed_out,
     CANCELLED: Fault.cancelled,
 }
+_NO_SUCH_READER = (UNKNOWN_READER, NO_READERS)
+_NOT_NOW = frozenset({Fault.reader_busy, Fault.reader_gone, Fault.service_gone})
+"""Why a reader cannot say who it is that may pass, or take the reader with it."""
 
 
 class NoPyscard(RuntimeError):
@@ -100,18 +104,15 @@ class Pcsc:
 
     @contextmanager
     def connect(self, reader: str) -> Iterator[_Transaction]:
-        scard, (context, card, protocol) = self._scard, self._connected(reader)
+        context, card, protocol = self._begun(reader)
         healthy = False
         try:
-            _check("SCardBeginTransaction", scard.SCardBeginTransaction(card))
-            try:
-                yield _Transaction(scard, context, card, protocol, reader)
-                healthy = True
-            finally:
-                # LEAVE always: a reset after an error wedges some readers' slots.
-                scard.SCardEndTransaction(card, scard.SCARD_LEAVE_CARD)
+            yield _Transaction(self._scard, context, card, protocol, reader)
+            healthy = True
         finally:
-            scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
+            # LEAVE always: a reset after an error wedges some readers' slots.
+            self._scard.SCardEndTransaction(card, self._scard.SCARD_LEAVE_CARD)
+            self._scard.SCardDisconnect(card, self._scard.SCARD_LEAVE_CARD)
             self._done_with(context, healthy)
 
     @contextmanager
@@ -123,50 +124,76 @@ class Pcsc:
         finally:
             states.close()
 
-    def identity(self, reader: str) -> Identity:
+    def identity(self, reader: str) -> Identity | None:
         scard = self._scard
         try:
             context = self._fresh_context()
         except CardFault:
-            return Identity()
+            return None
         try:
-            # Direct: there need be no card, and one that is there is not powered up.
-            code, card, _ = scard.SCardConnect(context, reader, scard.SCARD_SHARE_DIRECT, 0)
-            if code != OK:
-                return Identity()
-            try:
-                vendor, model, serial = (self._attribute(card, a) for a in (VENDOR, MODEL, SERIAL))
-                return Identity(serial, " ".join(filter(None, (vendor, model)))[:100] or None)
-            finally:
-                scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
+            # Direct: there need be no card, and one that is there is not powered up. On Windows
+            # that is for one program alone; beside others, who share the card, it can be asked too.
+            for share, protocols in (
+                (scard.SCARD_SHARE_DIRECT, 0),
+                (scard.SCARD_SHARE_SHARED, scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1),
+            ):
+                code, card, _ = scard.SCardConnect(context, reader, share, protocols)
+                if code == OK:
+                    return self._told(card)
+                if code & 0xFFFFFFFF != SHARING:
+                    break
+            return None if FAULTS.get(code & 0xFFFFFFFF) in _NOT_NOW else Identity()
         finally:
             scard.SCardReleaseContext(context)
 
-    def _connected(self, reader: str) -> tuple[int, int, int]:
-        """Context, card, protocol. Raises CardFault."""
-        scard, end = self._scard, time.monotonic() + BUSY_WAIT
+    def _told(self, card: int) -> Identity:
+        """What the reader of that connection says; lets it go."""
+        try:
+            vendor, model, serial = (self._attribute(card, a) for a in (VENDOR, MODEL, SERIAL))
+            return Identity(serial, " ".join(filter(None, (vendor, model)))[:100] or None)
+        finally:
+            self._scard.SCardDisconnect(card, self._scard.SCARD_LEAVE_CARD)
+
+    def _begun(self, reader: str) -> tuple[int, int, int]:
+        """Context, card, protocol of a connection whose transaction has begun. Raises CardFault.
+
+        Nothing of the card was read yet, so what another program did to it in this moment (it
+        holds it for itself, or reset it between our two calls) is no fault: from the beginning.
+        """
+        end = time.monotonic() + BUSY_WAIT
         while True:
             with self._lock:
                 context = self._idle.pop() if self._idle else None
             kept = context is not None
             if context is None:
                 context = self._fresh_context()
-            code, card, protocol = scard.SCardConnect(
-                context,
-                reader,
-                scard.SCARD_SHARE_SHARED,
-                scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
-            )
-            code &= 0xFFFFFFFF
+            call, code, card, protocol = self._begin(context, reader)
             if code == OK:
                 return context, card, protocol
-            self._done_with(context, FAULTS.get(code) is Fault.reader_busy)
-            if kept and FAULTS.get(code) is Fault.service_gone:
-                continue  # a context of a service that has restarted since; nothing was read yet
-            if code == SHARING and time.monotonic() < end:
+            fault = FAULTS.get(code)
+            self._done_with(context, fault is Fault.reader_busy)
+            if kept and fault is Fault.service_gone:
+                continue  # a context of a service that has restarted since
+            if fault is Fault.reader_busy and time.monotonic() < end:
                 time.sleep(BUSY_STEP)
                 continue
-            _check("SCardConnect", code)
+            _check(call, code)
+
+    def _begin(self, context: int, reader: str) -> tuple[str, int, int, int]:
+        """The call that was the last one and its code; nothing is left open unless it is OK."""
+        scard = self._scard
+        code, card, protocol = scard.SCardConnect(
+            context,
+            reader,
+            scard.SCARD_SHARE_SHARED,
+            scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
+        )
+        if code != OK:
+            return "SCardConnect", code & 0xFFFFFFFF, 0, 0
+        code = scard.SCardBeginTransaction(card) & 0xFFFFFFFF
+        if code != OK:
+            scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
+        return "SCardBeginTransaction", code, card, protocol
 
     def _fresh_context(self) -> int:
         code, context = self._scard.SCardEstablishContext(self._scard.SCARD_SCOPE_USER)
@@ -222,8 +249,10 @@ class _States:
         self._closed = False
         self._plugged = 0
         code, states = scard.SCardGetStatusChange(context, 0, [(PLUG_AND_PLAY, 0)])
-        _check("SCardGetStatusChange", OK if code & 0xFFFFFFFF == TIMEOUT else code)
-        self.plug_and_play = not states[0][1] & UNKNOWN
+        code &= 0xFFFFFFFF
+        if code not in (TIMEOUT, *_NO_SUCH_READER):
+            _check("SCardGetStatusChange", code)
+        self.plug_and_play = code not in _NO_SUCH_READER and not states[0][1] & UNKNOWN
 
     def readers(self) -> list[str]:
         code, names = self._scard.SCardListReaders(self._context, [])
@@ -258,11 +287,11 @@ class _States:
     def _wait(
         self, asked: list[tuple[str, int, list[int]]], seconds: float
     ) -> list[tuple[str, int, list[int]]] | None:
-        """One call of PC/SC; None when it was cancelled or a reader left meanwhile."""
+        """One call of PC/SC; None when it was cancelled, or a reader left meanwhile."""
         milliseconds = max(1, round(seconds * 1000))
         code, states = self._scard.SCardGetStatusChange(self._context, milliseconds, asked)
         code &= 0xFFFFFFFF
-        if code in (UNKNOWN_READER, CANCELLED):
+        if code == CANCELLED or code in _NO_SUCH_READER:
             return None
         if code != TIMEOUT:
             _check("SCardGetStatusChange", code)

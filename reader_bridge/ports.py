@@ -58,6 +58,11 @@ class ReaderState:
         """Somebody looked, and PC/SC could tell (it cannot while a driver stumbles)."""
         return self.raw != 0 and not self.raw & UNAVAILABLE
 
+    def went_back(self, before: ReaderState) -> bool:
+        """It counts less than it did: the reader came anew, or another one under its name, though
+        nobody saw one leave."""
+        return before.seen and self.seen and (self.count - before.count) & 0xFFFF >= 0x8000
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -117,8 +122,9 @@ class StatePort(Protocol):
         """Raises CardFault (`service-gone` when PC/SC does not run)."""
         ...
 
-    def identity(self, reader: str) -> Identity:
-        """What the reader says of itself. May block while another program holds it; no errors."""
+    def identity(self, reader: str) -> Identity | None:
+        """What the reader says of itself; None where it cannot be asked just now, for another
+        program has it for itself. May block while another program holds it; no errors."""
         ...
 
 

@@ -78,10 +78,7 @@ def read_text(
 
     def work(transaction: Transaction, stopped: Callable[[], None]) -> tuple[Chip, Bracket]:
         chip = Chip(transaction, inserted.atr or transaction.state().atr, stopped)
-        serial = chip.serial()
-        chip.select()
-        version = chip.version()
-        before = Bracket(serial, chip.cid(version))
+        version, before = _open(chip)
         pieces = thai_card.plan(wanted, version)
         total, done = sum(piece.span.length for piece in pieces), 0
         progress(0, total)
@@ -128,10 +125,7 @@ def read_photo(
 
     def work(transaction: Transaction, stopped: Callable[[], None]) -> bytes:
         chip = Chip(transaction, inserted.atr or transaction.state().atr, stopped)
-        serial = chip.serial()
-        chip.select()
-        version = chip.version()
-        before = Bracket(serial, chip.cid(version))
+        version, before = _open(chip)
         if before != same.bracket:
             raise CardFault(Fault.card_changed, "not the card of the text")
         spans = thai_card.photo(version)
@@ -147,6 +141,14 @@ def read_photo(
         return thai_card.trimmed(cards.use(inserted, work, within=within, cancelled=cancelled))
     except ValueError as error:
         raise CardFault(Fault.card_damaged, f"photo: {error}") from None
+
+
+def _open(chip: Chip) -> tuple[bytes, Bracket]:
+    """Version, and the first bracket."""
+    chip.select()
+    serial = chip.serial()
+    version = chip.version()
+    return version, Bracket(serial, chip.cid(version))
 
 
 def _close(chip: Chip, version: bytes, before: Bracket) -> None:

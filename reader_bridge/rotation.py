@@ -13,11 +13,13 @@ It begins only when nothing waits in the journal. What is stated while it is in 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from reader_bridge import keys, messages
+from reader_bridge.folder import Unusable
 from reader_bridge.journal import Journal
 from reader_bridge.keys import Device
 from reader_bridge.messages import Kind, Rotated
@@ -47,6 +49,17 @@ def opened(folder: Path) -> tuple[Device, Journal]:
             raise
         journal = Journal(folder, after)
         return keys.promote(folder, "next"), journal
+
+
+def waiting(folder: Path) -> int:
+    """Statements in `folder` that the server does not have; 0 where nobody can tell."""
+    with suppress(Unusable):
+        _, journal = opened(folder)
+        try:
+            return journal.count()
+        finally:
+            journal.close()
+    return 0
 
 
 class Rotation:
@@ -113,7 +126,10 @@ class Rotation:
         if self._next is None or not self._with_next:
             return
         self._stating.journal.rekey(self._next)
-        self._stating.device = keys.promote(self._folder, "next")
+        try:
+            self._stating.device = keys.promote(self._folder, "next")
+        except keys.NoKey:  # a command beside us came upon the journal just now, and ended it
+            self._stating.device = keys.load(self._folder)
         self._next, self._with_next = None, False
         self._stating.journal.note(ASKED, "")
         self._stating.journal.note(DONE, datetime.now(UTC).isoformat())

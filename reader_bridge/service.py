@@ -41,7 +41,8 @@ def identity(configuration: Configuration) -> Identity:
     """Of this run. Raises `Unusable` before enrolment."""
     if configuration.device is None:
         raise Unusable(
-            "เครื่องนี้ยังไม่ได้ลงทะเบียน (not enrolled: run `reader-bridge enrol --server URL`)"
+            "เครื่องนี้ยังไม่ได้ลงทะเบียน กรุณาใช้คำสั่ง reader-bridge enrol --server URL",
+            "not enrolled: run `reader-bridge enrol --server URL`",
         )
     return Identity(configuration.device, configuration.audience, uuid4())
 
@@ -108,7 +109,7 @@ async def serve(where: Path, software: str, port: Port, stopping: asyncio.Event)
             await asyncio.gather(*tasks, return_exceptions=True)
             await agent.close()
             await asyncio.to_thread(watcher.stop)
-            cards.close()
+            await asyncio.to_thread(cards.close)
 
 
 async def _outlives(watcher: Watcher) -> None:

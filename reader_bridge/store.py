@@ -29,7 +29,17 @@ LOCKED_S: Final = 10
 
 
 class Damaged(Unusable):
-    """The journal does not hold together: it was cut, re-ordered or put back from a copy."""
+    """The journal does not hold together: it was cut, re-ordered or put back from a copy.
+
+    `how` and `path` are for whoever looks into it; what to do is always the same.
+    """
+
+    def __init__(self, path: object, how: str) -> None:
+        super().__init__(
+            "บันทึกของเครื่องนี้หายหรือเสียหาย กรุณาแจ้งผู้ดูแลเครื่องและลงทะเบียนใหม่",
+            f"this PC's journal: {how}; tell whoever looks after it, and enrol anew",
+            path,
+        )
 
 
 class OfAnother(Damaged):
@@ -38,6 +48,13 @@ class OfAnother(Damaged):
 
 class NotWritten(Unusable):
     """The disk is full, gone or kept busy by another program: nothing was changed."""
+
+    def __init__(self, path: object, error: object = "") -> None:
+        super().__init__(
+            "เขียนลงดิสก์ไม่ได้ กรุณาตรวจพื้นที่ว่างและสิทธิ",
+            "the disk takes nothing: look for free space, rights, and programs that hold the file",
+            f"{path}: {error}" if error else path,
+        )
 
 
 class Store:
@@ -53,7 +70,7 @@ class Store:
         if new:
             self._create()
         elif not path.exists() or path.stat().st_size == 0:
-            raise Damaged(f"{path} is gone, and with it what this device has stated; enrol anew")
+            raise Damaged(path, "gone, and with it what this device has stated")
         with self._guarded():
             self._db = sqlite3.connect(
                 path, timeout=LOCKED_S, isolation_level=None, check_same_thread=False
@@ -118,7 +135,7 @@ class Store:
         try:
             return 0 if held is None else int(held)
         except ValueError:
-            raise Damaged(f"{self.path}: no number where one must be; enrol anew") from None
+            raise Damaged(self.path, "no number where one must be") from None
 
     def put_number(self, name: str, value: int) -> None:
         self.put(name, str(value).encode())
@@ -133,7 +150,7 @@ class Store:
         try:
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], what)
         except (InvalidTag, ValueError):
-            raise Damaged(f"{self.path} is of another key, or was changed; enrol anew") from None
+            raise Damaged(self.path, "of another key, or changed") from None
 
     def become(self, device: Device) -> None:
         """From here on everything is of `device`'s key; to be called while writing."""
@@ -153,7 +170,7 @@ class Store:
                 (self.path.parent / name).unlink(missing_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except OSError as error:
-            raise NotWritten(f"{self.path}: {error.strerror}") from None
+            raise NotWritten(self.path, error) from None
 
     def _open(self, schema: str, new: bool) -> None:
         with self._guarded():
@@ -168,15 +185,13 @@ class Store:
                 self._db.execute("commit")
             found = self._db.execute("pragma quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise Damaged(f"{self.path} is torn ({found}); enrol anew")
+            raise Damaged(self.path, f"torn ({found})")
         self._check_owner()
 
     def _check_owner(self) -> None:
         owner = self.get("owner")
         if owner != self._owner:
-            raise OfAnother(
-                f"{self.path} is of another key of this device: try again, else enrol anew"
-            )
+            raise OfAnother(self.path, "of another key of this device (try again first)")
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -184,11 +199,8 @@ class Store:
             yield
         except sqlite3.Error as error:
             if _is_damage(error):
-                raise Damaged(f"{self.path}: {error}; enrol anew") from None
-            raise NotWritten(
-                f"เขียนลงดิสก์ไม่ได้ กรุณาตรวจพื้นที่ว่างและสิทธิ ({self.path}: {error}; "
-                "look for free space, rights, and programs that hold the file)"
-            ) from None
+                raise Damaged(self.path, str(error)) from None
+            raise NotWritten(self.path, error) from None
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -33,8 +33,9 @@ LOOK, SHORT_LOOK = 1.0, 0.25
 """Seconds of one wait; the shorter where PC/SC does not tell of readers (macOS)."""
 BACKOFF, LONGEST = 0.05, 2.0
 """Seconds between two tries to reach PC/SC: the first, doubling up to the last."""
-IDENTITY_WITHIN = 0.3
-"""Seconds for which new readers are asked who they are before they are announced without that."""
+IDENTITY_WITHIN, ASK_AGAIN = 0.3, 1.0
+"""Seconds for which the watching waits until new readers have said who they are, and after which
+one that another program has for itself is asked again."""
 SETTLED = 2.0
 """Seconds that a reader has been there before a card in it counts as seen to come: a PC/SC service
 that has just started shows a reader as empty until it has powered up the card that lies in it."""
@@ -53,6 +54,7 @@ class Watcher:
         self._since: dict[str, float] = {}
         self._lock = threading.Lock()
         self._present: dict[str, Inserted] = {}
+        self._attached: dict[str, object] = {}  # what tells a reader from the next of its name
         self._identities: dict[str, Identity] = {}
         self._announced: tuple[ReaderSeen, ...] | None = None
         self._states: States | None = None
@@ -77,7 +79,7 @@ class Watcher:
         return self._present.get(reader)
 
     def readers(self) -> tuple[ReaderSeen, ...]:
-        """All readers there now, by name."""
+        """All readers there now that have said who they are, by name."""
         with self._lock:
             return self._announced or ()
 
@@ -119,31 +121,32 @@ class Watcher:
 
     def _watch(self, states: States) -> None:
         known: dict[str, ReaderState] = {}
+        left: set[str] = set()  # listed, and yet gone, as far as anybody could see since
         look = LOOK if states.plug_and_play else SHORT_LOOK
         while not self._stopping.is_set():
-            names = states.readers()
+            names = list(dict.fromkeys(states.readers()))  # drivers may give a name twice
             self._reached()
             for gone in known.keys() - set(names):
                 del known[gone]
-                self._identities.pop(gone, None)
-                self._remove(gone)
+                self._forget(gone)
             come = [name for name in names if name not in known]
             if come:
+                self._since |= dict.fromkeys(come, time.monotonic())
                 self._ask_who(come)
                 known |= dict.fromkeys(come, NEVER_SEEN)
-                self._since |= dict.fromkeys(come, time.monotonic())
-            self._announce(names)
+            self._announce([name for name in names if name not in left])
             for name, state in states.changes(known, look).items():
                 if name not in known:
                     continue
-                if not state.known:
+                if not state.known or state.went_back(known[name]):
                     # It left, perhaps to come again before the next look: begin anew with it,
                     # and not at once, lest a service that still lists it keeps us running.
                     del known[name]
-                    self._identities.pop(name, None)
-                    self._remove(name)
+                    self._forget(name)
+                    left.add(name)
                     self._stopping.wait(BACKOFF)
                     continue
+                left.discard(name)
                 self._compare(name, known[name], state)
                 known[name] = state
 
@@ -179,12 +182,21 @@ class Watcher:
         if gone is not None:
             self._say(Removed(name, gone.insertion))
 
+    def _forget(self, name: str) -> None:
+        """The reader is gone; what comes under its name may be another one."""
+        with self._lock:
+            self._attached.pop(name, None)
+            self._identities.pop(name, None)
+        self._remove(name)
+
     def _announce(self, names: list[str]) -> None:
-        seen = []
-        for name in sorted(names):
-            who = self._identities.get(name, Identity())
-            seen.append(ReaderSeen(name, who.serial, who.model))
-        readers = tuple(seen)
+        """Those that have said who they are: without its number, the server would take a reader
+        for another one, and off its desk."""
+        with self._lock:
+            told = {name: self._identities[name] for name in names if name in self._identities}
+        readers = tuple(
+            ReaderSeen(name, told[name].serial, told[name].model) for name in sorted(told)
+        )
         if readers != self._announced:
             with self._lock:
                 self._announced = readers
@@ -201,7 +213,8 @@ class Watcher:
     def _lose(self) -> None:
         """PC/SC is gone, and with it all that was known."""
         self._up = False
-        self._identities = {}
+        with self._lock:
+            self._attached, self._identities = {}, {}
         for name in list(self._present):
             self._remove(name)
         if self._announced:
@@ -215,22 +228,40 @@ class Watcher:
 
     def _ask_who(self, names: list[str]) -> None:
         """Asks each reader who it is, aside: that may block for as long as others hold it."""
-        found = self._identities
+        asking = []
+        for name in names:
+            attached = self._attached[name] = object()
+            thread = threading.Thread(
+                target=self._ask, args=(name, attached), name=f"who is {name}", daemon=True
+            )
+            thread.start()
+            asking.append(thread)
+        end = time.monotonic() + IDENTITY_WITHIN
+        for thread in asking:
+            thread.join(max(0.0, end - time.monotonic()))
 
-        def ask() -> None:
-            for name in names:
-                try:
-                    found[name] = self._port.identity(name)
-                except Exception as error:
-                    log.warning("a reader does not tell who it is: %s", type(error).__name__)
-            done.set()
-            if late.is_set():
-                self._wake()
+    def _ask(self, name: str, attached: object) -> None:
+        began = time.monotonic()
+        while not self._stopping.is_set():
+            who = self._identity(name)
+            with self._lock:
+                if self._attached.get(name) is not attached:
+                    return
+                if who is not None:
+                    self._identities[name] = who
+            if who is not None:
+                break
+            self._stopping.wait(ASK_AGAIN)
+        if time.monotonic() - began > IDENTITY_WITHIN:
+            log.info("a reader that others held has said who it is: %s", name)
+            self._wake()
 
-        done, late = threading.Event(), threading.Event()
-        threading.Thread(target=ask, name="reader-identity", daemon=True).start()
-        if not done.wait(IDENTITY_WITHIN):
-            late.set()
+    def _identity(self, name: str) -> Identity | None:
+        try:
+            return self._port.identity(name)
+        except Exception as error:
+            log.warning("a reader does not tell who it is: %s", type(error).__name__)
+            return Identity()
 
     def _wake(self) -> None:
         states = self._states

@@ -60,6 +60,7 @@ async def conf(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Setti
     name = f"superapp_test_{ids.new().hex}"
     url = await postgres.create_database(name, template)
     found = Settings(
+        armings_a_minute=1_000_000,  # a few officers wait at all desks of all tests
         env="test",
         database_url=url,
         data_dir=str(keyring_path().parent),

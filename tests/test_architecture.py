@@ -150,6 +150,7 @@ def test_every_problem_is_told_by_some_route() -> None:
         "readers/payload-wrong",
         "readers/reader-elsewhere",
         "readers/session-over",
+        "readers/ticket-elsewhere",
         "readers/ticket-used",
     }
     silent -= told_in_the_receipts_of_statements

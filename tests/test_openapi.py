@@ -112,7 +112,7 @@ def test_nothing_that_was_written_is_left_unused() -> None:
     used = {r.rpartition("/")[2] for r in set(_references(DOCUMENT))}
     assert set(DOCUMENT["components"]["responses"]) <= used
     frame = json.loads((FOLDER / "frame.json").read_text(encoding="utf-8"))
-    for part in ("examples", "bodies", "answers"):
+    for part in ("examples", "bodies", "answers", "thai"):
         assert set(frame[part]) <= set(OPERATIONS), part
     assert {tag["name"] for tag in DOCUMENT["tags"]} <= set(frame["tags"])
 
@@ -138,6 +138,41 @@ def test_an_operation_says_what_it_does_who_may_and_how_it_fails(name: str) -> N
         named = {p.get("name") for p in operation["parameters"]}
         assert set(re.findall(r"\{(\w+)\}", path)) <= named
     assert method in ("get", "head", "post", "put", "patch", "delete")
+
+
+READER_TAGS = {
+    *("bridge", "desk", "intent", "offline_ticket", "reader_fleet", "reading", "reading_audit"),
+}
+
+
+def test_the_routes_of_card_readers_are_told_in_thai_first_and_by_example() -> None:
+    of = {n: o for n, (_, _, o) in OPERATIONS.items() if READER_TAGS & set(o["tags"])}
+    assert len(of) > 55
+    assert [
+        n for n, o in of.items() if not re.match("[ก-๙]", o["summary"] + o["description"])
+    ] == []
+    shown = {
+        name
+        for name, o in of.items()
+        if "requestBody" in o
+        and not any("examples" in c for c in o["requestBody"]["content"].values())
+    }
+    own = {"bridge.enrol", "bridge.poll_enrolment", "bridge.exchange"}  # docs/reader-protocol.md
+    plain = {"bridge.edit", "bridge.revoke", "bridge_incident.look", "desk.edit"}  # one text
+    plain |= {"reader_agency.write", "reading.bind_account"}
+    assert shown == own | plain
+    for tag in DOCUMENT["tags"]:
+        assert tag["name"] not in READER_TAGS or re.match("[ก-๙]", tag["description"]), tag
+
+
+def test_the_stream_of_intents_is_shown_as_it_comes() -> None:
+    answer = OPERATIONS["intent.follow"][2]["responses"]["200"]["content"]["text/event-stream"]
+    (example,) = answer["examples"].values()
+    events = re.findall(r"event: (\w+)\ndata: (.+)\n", example["value"])
+    assert [name for name, _ in events] == ["intent", "end"]
+    schema = {"$ref": "#/components/schemas/Intent"}
+    validator(schema).validate(json.loads(events[0][1]))
+    assert json.loads(events[1][1])["code"] in CATALOGUE
 
 
 def test_what_an_edit_needs_is_told_where_versions_are_compared() -> None:

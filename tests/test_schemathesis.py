@@ -18,10 +18,15 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from api import clock
+from api.accounts import tokens
+from api.accounts.seed import SAMPLES
 from api.embedded import EmbeddedPostgres
 from tests.conftest import keyring_path
 from tests.fuzzed import Served, serving
+from tests.readers.device import Desk
 
+EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "3")
 ROOT = Path(__file__).resolve().parent.parent
 PEOPLE = ("inspector", "head", "operator", "administrator")
 CHECKS = (
@@ -52,7 +57,18 @@ async def play(
     served: Served, people: tuple[str, ...], *options: str, checks: tuple[str, ...] = CHECKS
 ) -> tuple[int, str]:
     """Schemathesis' exit code and the end of what it said; each example is sent as all `people`."""
-    tokens = {key: await served.token(key) for key in people}
+    found = {key: await served.token(key) for key in people}
+    return await play_as(served, found, {}, *options, checks=checks)
+
+
+async def play_as(
+    served: Served,
+    people: dict[str, str],
+    known: dict[str, list[str]],
+    *options: str,
+    checks: tuple[str, ...] = CHECKS,
+) -> tuple[int, str]:
+    """As `play`, with sessions that are there already and the ids of records that there are."""
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         *("run", str(ROOT / "openapi" / "openapi.json"), "--url", served.url),
@@ -65,7 +81,7 @@ async def play(
         *command,
         env=os.environ
         | {"SCHEMATHESIS_HOOKS": "tests.fuzz_hooks", "PYTHONPATH": str(ROOT)}
-        | {"FUZZ_PEOPLE": json.dumps(tokens)},
+        | {"FUZZ_PEOPLE": json.dumps(people), "FUZZ_KNOWN": json.dumps(known)},
         cwd=served.log.parent,  # where its cache and replays may go
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -79,6 +95,68 @@ async def test_every_answer_is_as_documented(served: Served) -> None:
     code, said = await play(served, PEOPLE, *options, checks=(*CHECKS, "as_everyone"))
     assert code == 0, said[-6000:]
     assert "passed" in said
+
+
+EVERYBODY = tuple(sample.key for sample in SAMPLES)
+READERS = r"^/v1/(reader|bridge|desk|intent|reading|offline-|me/account-codes|officers/.*/confirm)"
+
+
+async def counter(served: Served, token: str) -> dict[str, list[str]]:
+    """A desk at which this session waits, a reading of it, and the sample fleet: ids by name."""
+    claims = tokens.read(token, clock.now())
+    async with served.db.read() as tx:
+        office = await tx.value("select office from account where id = $1", claims.sub)
+        assets = await tx.values("select id from reader_asset order by serial_key limit 3")
+        requests = await tx.values("select id from reader_request limit 3")
+        officers = await tx.values("select id from officer order by id limit 3")
+    desk = await Desk(served.db, claims.sub, claims.sid, office).put_up()
+    read = await desk.arm()
+    receipt = await desk.read(read)
+    waiting = await desk.arm()
+    assert receipt.reading is not None
+    found = {
+        "desk": [desk.desk],
+        "bridge": [desk.bridge],
+        "intent": [read.id, waiting.id],
+        "reading": [receipt.reading],
+        "reader_asset": assets,
+        "replaced_by": assets,
+        "reader_request": requests,
+        "account": [claims.sub],
+        "office": [office],
+        "id": officers,
+    }
+    return {name: [str(id) for id in of] for name, of in found.items()}
+
+
+async def test_nobody_gets_an_undocumented_answer_from_the_routes_of_card_readers(
+    served: Served,
+) -> None:
+    """Each kind of actor, on records that there are."""
+    people = {key: await served.token(key) for key in EVERYBODY}
+    known = await counter(served, people["inspector"])
+    options = ("--phases", "fuzzing", "--max-examples", EXAMPLES, "--seed", "5")
+    code, said = await play_as(
+        served,
+        people,
+        known,
+        *("--include-path-regex", READERS, *options),
+        checks=(*CHECKS, "as_everyone"),
+    )
+    assert code == 0, said[-6000:]
+    assert "passed" in said
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("key", ["inspector", "head", "ministry", "auditor", "citizen"])
+async def test_boundary_values_of_card_readers_routes_are_answered_as_documented(
+    served: Served, key: str
+) -> None:
+    people = {key: await served.token(key)}
+    known = await counter(served, await served.token("inspector"))
+    options = ("--include-path-regex", READERS, "--phases", "examples,coverage")
+    code, said = await play_as(served, people, known, *options, checks=CHECKS + MORE_CHECKS)
+    assert code == 0, said[-6000:]
 
 
 async def test_the_server_said_nothing_about_a_fault(served: Served) -> None:

@@ -77,6 +77,11 @@ async def same_person(tx: Tx, officer: UUID, cid: str) -> bool | None:
     return None if listed is None else listed in indexes
 
 
+async def is_of_account(tx: Tx, account: UUID, cid: str) -> bool:
+    """Whether this is the number of the account's person, or of their line on the list."""
+    return await officer_queries.is_number_of(tx, account, sealed.indexes("cid", cid))
+
+
 async def confirm_line(tx: Tx, officer: UUID) -> Officer:
     """Notes on the line that a card confirmed whom it names."""
     await officer_queries.confirm_officer(tx, officer)

@@ -127,6 +127,20 @@ async def officer_cid(tx: Tx, id: UUID) -> bytes | None:
     return found
 
 
+async def is_number_of(tx: Tx, account: UUID, cids: list[bytes]) -> bool:
+    """Whether one of these blind indexes is of the account's person, or of its officer's line."""
+    found: bool = await tx.value(
+        """
+        select exists (select from account a join person p on p.id = a.person
+                where a.id = $1 and p.cid_index = any ($2))
+            or exists (select from officer where account = $1 and cid_index = any ($2))
+        """,
+        account,
+        cids,
+    )
+    return found
+
+
 async def insert_officer(
     tx: Tx,
     id: UUID,

@@ -58,13 +58,14 @@ async def seal_contact(
     """Seals `contact` under a key of its own, which the caller stores with it.
 
     `person` is the keyed index that tells one person from two: the account, the number of the card
-    that was `shown`, else phone or e-mail. The card's name stands in for the one that was told.
+    or document that was `shown`, else phone or e-mail. The card's name stands in for the one that
+    was told; that one no level proves.
     """
     who = f"account:{account}" if account else _number(shown) or _reached_at(contact)
     person = sealed.index("complainant.person", who) if who else None
     kept = Kept() if contact is None else msgspec.convert(contact, Kept, from_attributes=True)
-    if shown is not None:
-        kept.name, kept.levels = shown.name or kept.name, shown.levels
+    if shown is not None and shown.name:
+        kept.name, kept.levels = shown.name, shown.levels
     if kept == Kept():
         return SealedContact(None, None, person)
     key = sealed.make_key()
@@ -169,7 +170,7 @@ def persons(account: UUID | None) -> list[bytes]:
 
 
 def _number(shown: using.Used | None) -> str | None:
-    return f"card:{shown.number}" if shown is not None and shown.number else None
+    return f"card:{shown.person}" if shown is not None and shown.person else None
 
 
 def _reached_at(contact: Contact | None) -> str:

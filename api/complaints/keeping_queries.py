@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
+from api.complaints.keeping_views import Appointment, Route
 from api.db import Tx
 from api.ids import of_text
-
-if TYPE_CHECKING:
-    from api.complaints.keeping import Appointment, Route
 
 
 def category_id(code: str) -> UUID:

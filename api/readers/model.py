@@ -15,6 +15,7 @@ import msgspec
 
 from reader_bridge.fields import Field
 from reader_bridge.messages import MAP_DESK
+from reader_bridge.purposes import MOST
 
 
 class BridgeState(StrEnum):
@@ -88,7 +89,19 @@ TICKET_FOR: Final = timedelta(hours=12)
 TICKETS_AT_ONCE: Final = 50
 PASSED_ON_FOR: Final = timedelta(minutes=15)
 """So long after its arrival a reading is seen by the session that asked for it, and can be used."""
+PASSED_ON_LATE_FOR: Final = timedelta(days=7)
+"""The same for one that came offline: when the line is back its officer may have gone home for a
+long weekend, and whoever showed the card cannot be asked to come again."""
+INTENT_KEPT_FOR: Final = timedelta(days=30)
+"""So long after its end an intent is kept; the reading that came of it and the audit trail stay."""
+STATEMENT_KEPT_FOR: Final = timedelta(days=90)
+"""So long number, hash and outcome of a statement are. A device sends one again only until its next
+connection; where its chain ends is kept for good, so a second history is found out all the same.
+The data base lets nobody forget them sooner (migration 0029)."""
 CLOCK_SKEW: Final = timedelta(minutes=5)
+KNOWN_AGAIN: Final = timedelta(hours=4)
+"""Readings this far apart are known to be of one card, also where the index key was rotated between
+them. No way in the country needs longer."""
 
 
 class Purpose(StrEnum):
@@ -104,6 +117,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     `fields` are the most that may be asked for, `needed` what is read when nothing is said.
     `about`: the kind of record that the reading must be for; None where that is known only later.
+    `seen`: a document that an officer only saw will do.
     Of all that is read, the reading itself keeps the CID, sealed; names and addresses are kept by
     the record that it serves, if at all, and the photograph nowhere.
     """
@@ -113,6 +127,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     needed: frozenset[Field]
     about: str | None
     photo: bool
+    seen: bool
     offline: bool
     keep: timedelta
 
@@ -122,46 +137,51 @@ _WHO = frozenset((F.cid, F.name_th))
 POLICIES: Final[dict[Purpose, Policy]] = {
     Purpose.identify_complainant: Policy(
         th="ยืนยันตัวผู้ร้องเรียนที่เคาน์เตอร์",
-        fields=_WHO | {F.address, F.expires},
+        fields=MOST["identify_complainant"],
         needed=_WHO,
         about=None,
         photo=True,
+        seen=True,
         offline=True,
         keep=timedelta(days=365),
     ),
     Purpose.serve_order: Policy(
         th="พิสูจน์การรับคำสั่ง",
-        fields=_WHO | {F.address, F.expires},
+        fields=MOST["serve_order"],
         needed=_WHO | {F.expires},
         about="legal_order",
         photo=True,
+        seen=True,
         offline=True,
         keep=timedelta(days=3650),
     ),
     Purpose.bind_account: Policy(
         th="ผูกบุคคลกับบัญชี i-Industry",
-        fields=_WHO | {F.name_en, F.birth, F.expires},
+        fields=MOST["bind_account"],
         needed=_WHO | {F.name_en, F.expires},
         about=None,
         photo=True,
+        seen=False,
         offline=False,
         keep=timedelta(days=3650),
     ),
     Purpose.confirm_officer: Policy(
         th="ยืนยันตัวเจ้าหน้าที่",
-        fields=_WHO | {F.expires},
+        fields=MOST["confirm_officer"],
         needed=_WHO | {F.expires},
         about="officer",
         photo=True,
+        seen=False,
         offline=False,
         keep=timedelta(days=365),
     ),
     Purpose.map_desk: Policy(
         th="จับคู่เครื่องอ่านกับโต๊ะ",
-        fields=frozenset(),
+        fields=MOST["map_desk"],
         needed=frozenset(),
         about="desk",
         photo=False,
+        seen=False,
         offline=False,
         keep=timedelta(days=90),
     ),
@@ -177,6 +197,9 @@ Level = Literal["chip-bytes", "document-seen", "officer-face-match", "dopa-statu
 - `rmac-online`: a register confirmed the chip itself.
 """
 
+Confirmed = Literal["dopa-status", "rmac-online"]
+"""The levels that come of a register's word."""
+
 LEVEL_TH: Final[dict[Level, str]] = {
     "chip-bytes": "อ่านจากชิปของบัตรในเครื่องอ่านที่ลงทะเบียนไว้",
     "document-seen": "เจ้าหน้าที่เห็นเอกสาร ไม่ได้อ่านชิป",
@@ -188,7 +211,14 @@ LEVEL_TH: Final[dict[Level, str]] = {
 Label = Literal["online", "offline", "seen"]
 """How a reading came: for an armed intent; by a ticket, without the server; or without a chip."""
 
-Incident = Literal["fork", "rollback", "replay", "foreign"]
+
+def passed_on_for(label: Label) -> timedelta:
+    """How long after its arrival a reading is shown and can be used."""
+    return PASSED_ON_LATE_FOR if label == "offline" else PASSED_ON_FOR
+
+
+Incident = Literal["fork", "rollback", "replay", "foreign", "gap"]
 """`fork`: two histories under one key; `rollback`: a device older than what it has said;
 `replay`: another statement under a number that was used; `foreign`: a statement of another device,
-reader, session or purpose than the intent's."""
+reader, session or purpose than the intent's; `gap`: a device has receipts for statements that the
+server does not have, because it was put back to an older state; the device goes on."""

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from api.problems import Conflict, Forbidden, Invalid, NotFound, Problem, Unauthenticated
+from api.problems import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Problem,
+    TooMany,
+    Unauthenticated,
+)
 
 
 class BridgeNotFound(
@@ -238,6 +246,24 @@ class ReaderBusy(
     """One open intent a reader; it ends by itself after 90 seconds."""
 
 
+class TooManyScreens(
+    TooMany,
+    code="readers/too-many-screens",
+    th="เปิดหน้าจอรับบัตรไว้มากเกินไป หน้าจอนี้จึงหยุดรับ",
+    en="Too many windows of this session follow its cards; this one has stopped",
+):
+    """Told on the stream of the window that was opened first; it does not come back by itself."""
+
+
+class TooManyWaits(
+    TooMany,
+    code="readers/too-many-waits",
+    th="มีคำขอที่รออยู่มากเกินไป กรุณารอ {retry_after_s} วินาที",
+    en="Too many requests of this session wait already; please wait {retry_after_s} seconds",
+):
+    """Follow the stream of events instead: one for all intents of the session."""
+
+
 class IntentNotFound(
     NotFound,
     code="readers/intent-not-found",
@@ -320,6 +346,16 @@ class TicketUsed(
     """A ticket is good for one card, at most twelve hours, at the device it was given to."""
 
 
+class TicketElsewhere(
+    Conflict,
+    code="readers/ticket-elsewhere",
+    th="ตั๋วออฟไลน์นี้เป็นของเครื่องอ่านบัตรอีกตัวหนึ่ง",
+    en="This offline ticket is for another reader",
+):
+    """The card was put into a reader of another desk; a PC program from before it was told which
+    reader a ticket is for may do that."""
+
+
 class ReadingNotFound(
     NotFound,
     code="readers/reading-not-found",
@@ -353,7 +389,7 @@ class ReadingStale(
     th="การอ่านบัตรนี้เก่าเกินไป กรุณาอ่านใหม่",
     en="This reading is too old to be used; read the card again",
 ):
-    """It may be used within fifteen minutes of its arrival."""
+    """It may be used within fifteen minutes of its arrival, offline within seven days."""
 
 
 class ReadingExists(
@@ -364,6 +400,15 @@ class ReadingExists(
     constraints=("reading_pkey",),
 ):
     """The sender's id stands for one document that was seen."""
+
+
+class ChipNeeded(
+    Invalid,
+    code="readers/chip-needed",
+    th="วัตถุประสงค์นี้ต้องอ่านชิปของบัตร เอกสารที่เห็นอย่างเดียวใช้ไม่ได้",
+    en="This purpose needs a chip that was read; a document that was only seen will not do",
+):
+    """So nothing is kept of the document either."""
 
 
 class ReadingFaceDiffers(
@@ -408,4 +453,4 @@ class ChallengeOver(
     th="คำท้าหมดอายุ กรุณาขอใหม่",
     en="The challenge is over or not ours; ask for a new one",
 ):
-    """A hello of the HTTP fall-back signs a challenge of the last five minutes."""
+    """A hello of the HTTP fall-back signs a challenge of the last minute."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -22,6 +23,7 @@ from reader_bridge.fields import CardText, Fault, Field
 from reader_bridge.messages import Protection, SealingKey, Step
 
 Said = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
+_CID = re.compile("[0-9]{13}")
 Named = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 
 
@@ -248,6 +250,12 @@ class SeenDocument(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     issued_by: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")] = ""
     acts_for: Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$")] = ""
 
+    @property
+    def cid(self) -> str:
+        """The national ID that stands on it, in digits alone; empty for any other number."""
+        digits = re.sub(r"[\s-]", "", self.number)
+        return digits if self.kind == "national_id" and _CID.fullmatch(digits) else ""
+
 
 class SeeDocument(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`PUT /v1/readings/{id}`, under the sender's id."""
@@ -267,8 +275,9 @@ class MatchFace(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 class Reading(msgspec.Struct, kw_only=True):
     """A reading as whoever asked for it sees it. `card` only for some minutes, and only by the
-    session that armed it (or, offline, the officer of the ticket); `document` instead where no chip
-    was read. A photograph that was asked for is `GET /v1/readings/{id}/photo`, for moments.
+    session that armed it (offline, for seven days, by the officer of the ticket); `document`
+    instead where no chip was read. A photograph that was asked for is
+    `GET /v1/readings/{id}/photo`, for moments.
 
     `levels` say all that is proven; see `api.readers.model.Level`.
     """

@@ -34,6 +34,7 @@ from api.readers.problems import (
     PayloadWrong,
     ReaderElsewhere,
     SessionOver,
+    TicketElsewhere,
     TicketUsed,
 )
 from reader_bridge.messages import Challenge, Exchange, Exchanged
@@ -48,6 +49,7 @@ REFUSED = (
     PayloadWrong,
     ReaderElsewhere,
     SessionOver,
+    TicketElsewhere,
     TicketUsed,
 )
 """Why a statement was kept and its reading was not taken; the exchange itself is a 200."""
@@ -55,7 +57,7 @@ REFUSED = (
 
 @get("/v1/bridge/challenge", verb=PUBLIC, operation="bridge.challenge")
 async def challenge() -> Challenge:
-    """For the first hello of the HTTP fall-back; good for five minutes."""
+    """For the first hello of the HTTP fall-back; good for one minute."""
     return challenges.issue(clock.now())
 
 
@@ -72,7 +74,7 @@ async def exchange_messages(request: Web, data: JSONBody[Exchange]) -> Exchanged
     no WebSocket passes."""
     state, gone = request.app.state, asyncio.create_task(_gone(request))
     try:
-        return await exchange(state.readers, state.readers_told, data, gone)
+        return await exchange(state.readers, state.readers_told, data, gone, network(request))
     finally:
         gone.cancel()
 

@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody
 
 from api.complaints import keeping, keeping_queries
 from api.complaints.categories import Category, Content
-from api.complaints.keeping import (
+from api.complaints.keeping_views import (
     Appointment,
     Block,
     Blocked,

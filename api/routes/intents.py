@@ -10,7 +10,7 @@ from litestar import Request, Response
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 
-from api import logs
+from api import limits, logs
 from api.accounts import service as accounts
 from api.cursors import CursorInvalid
 from api.db import Database, Tx
@@ -31,6 +31,7 @@ from api.readers.problems import (
     PhotoGone,
     ReaderBusy,
     ReadingNotFound,
+    TooManyWaits,
 )
 from api.readers.views import ArmIntent, Intent
 
@@ -49,6 +50,7 @@ Web = Request[Any, Any, Any]
         IntentExists,
         IntentNotFound,
         ReaderBusy,
+        limits.TooFast,
     ],
     status_code=200,
 )
@@ -77,7 +79,7 @@ async def list_intents(
 )
 async def follow(request: Web) -> Stream:
     """Server-sent events: `intent` with each change of one of the session's intents, `end` when the
-    session or its token ends. To be read with fetch, the token in its header; begins with what is
+    session or its token ends, or a ninth window of the session follows. To be read with fetch, the token in its header; begins with what is
     open, so that nothing is lost between two connections."""
     _, _, token = request.headers["authorization"].partition(" ")
     db: Database = request.app.state.db
@@ -93,7 +95,7 @@ async def follow(request: Web) -> Stream:
     )
 
 
-@get("/v1/intents/{intent:uuid}", verb="intent.read", problems=[IntentNotFound])
+@get("/v1/intents/{intent:uuid}", verb="intent.read", problems=[IntentNotFound, TooManyWaits])
 async def read(
     request: Web,
     intent: FromPath[UUID],

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, RawBody
 from litestar.response import Stream
 
-from api import logs
+from api import clock, logs
 from api.cursors import CursorInvalid
 from api.db import Database
 from api.edge import InTx, Page, get, if_match, post, put
 from api.problems import Stale
-from api.readers.fleet import importing, queries, rows, service, sheets, views
+from api.readers.fleet import confirmations, importing, queries, rows, service, sheets, views
 from api.readers.fleet.importing import ReaderImport
 from api.readers.fleet.model import (
-    AgencyCodeWrong,
-    AgencyNotFound,
-    AssetMoveImpossible,
-    AssetNotFound,
     DifferenceKind,
-    FileNotUnderstood,
     Filters,
     ReaderAgency,
     ReaderAgencyEntry,
@@ -40,6 +36,14 @@ from api.readers.fleet.model import (
     ReaderRequest,
     ReaderRequestEntry,
     ReaderState,
+)
+from api.readers.fleet.problems import (
+    AgencyCodeWrong,
+    AgencyNotFound,
+    AssetMoveImpossible,
+    AssetNotFound,
+    DayWrong,
+    FileNotUnderstood,
     RequestMoveImpossible,
     RequestNotFound,
     RequestTaken,
@@ -50,7 +54,7 @@ from api.readers.fleet.model import (
     UnitNotFound,
 )
 from api.readers.fleet.report_queries import FleetDifference, FleetLine
-from api.readers.fleet.views import By, FleetReport
+from api.readers.fleet.views import By, Differing, FleetReport, Reconciling
 
 AnyRequest = Request[Any, Any, Any]
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
@@ -60,6 +64,42 @@ InState = Annotated[ReaderState | None, QueryParameter(name="state")]
 Kinds = Annotated[list[DifferenceKind] | None, QueryParameter(name="kind")]
 TAGS = ["reader_fleet"]
 _NAME = "list.csv"
+
+
+def filters_of(
+    agency: AgencyCode = None,
+    office: FromQuery[UUID | None] = None,
+    in_state: InState = None,
+    serial: Serial = None,
+    reader_request: FromQuery[UUID | None] = None,
+    unseen_since: FromQuery[datetime | None] = None,
+) -> Filters:
+    if unseen_since is not None and unseen_since.tzinfo is None:
+        unseen_since = unseen_since.replace(tzinfo=clock.BANGKOK)
+    return Filters(agency, office, in_state, serial, reader_request, unseen_since)
+
+
+def reconciling(
+    by: FromQuery[By] = "request",
+    agency: AgencyCode = None,
+    office: FromQuery[UUID | None] = None,
+) -> Reconciling:
+    return Reconciling(by, agency, office)
+
+
+def differing(
+    kinds: Kinds = None,
+    agency: AgencyCode = None,
+    office: FromQuery[UUID | None] = None,
+    reader_request: FromQuery[UUID | None] = None,
+) -> Differing:
+    return Differing(kinds, agency, office, reader_request)
+
+
+_FILTERS = {"filters": Provide(filters_of, sync_to_thread=False)}
+_RECONCILE = {"of": Provide(reconciling, sync_to_thread=False)}
+_DIFFERENCES = {"of": Provide(differing, sync_to_thread=False)}
+"""What a list and its sheet may be of."""
 
 
 @get("/v1/reader-agencies", verb="reader_asset.read", operation="reader_agency.list", tags=TAGS)
@@ -85,7 +125,7 @@ async def write_agency(
     "/v1/reader-requests/{reader_request:uuid}",
     verb="reader_asset.request",
     operation="reader_request.make",
-    problems=[RequestTaken, RequestNotFound, UnitNotFound, AgencyNotFound],
+    problems=[RequestTaken, RequestNotFound, UnitNotFound, AgencyNotFound, DayWrong],
     tags=TAGS,
 )
 async def request_readers(
@@ -139,7 +179,8 @@ async def read_request(tx: InTx, reader_request: FromPath[UUID]) -> ReaderReques
 async def allocate(
     request: AnyRequest, tx: InTx, reader_request: FromPath[UUID], data: JSONBody[ReaderAllocation]
 ) -> ReaderRequest:
-    """Grants readers: how many in all, and serials. If-Match: the request's version."""
+    """Grants readers: how many in all, and serials, new ones, reissued ones or those that the
+    agency's own list had without a letter. If-Match: the request's version."""
     return await service.allocate(tx, reader_request, if_match(request), data)
 
 
@@ -165,7 +206,7 @@ async def withdraw(request: AnyRequest, tx: InTx, reader_request: FromPath[UUID]
 )
 async def confirm(tx: InTx, data: JSONBody[ReaderConfirmation]) -> ReaderConfirmationAnswer:
     """A unit says which readers it holds, by serial; what lists do not know is kept, too."""
-    return await service.confirm(tx, data)
+    return await confirmations.confirm(tx, data)
 
 
 @get(
@@ -173,56 +214,30 @@ async def confirm(tx: InTx, data: JSONBody[ReaderConfirmation]) -> ReaderConfirm
     verb="reader_asset.read",
     operation="reader_asset.list",
     problems=[CursorInvalid],
+    dependencies=_FILTERS,
     tags=TAGS,
 )
 async def list_assets(
     tx: InTx,
-    agency: AgencyCode = None,
-    office: FromQuery[UUID | None] = None,
-    in_state: InState = None,
-    serial: Serial = None,
-    reader_request: FromQuery[UUID | None] = None,
-    unseen_since: FromQuery[datetime | None] = None,
+    filters: NamedDependency[Filters],
     cursor: FromQuery[str | None] = None,
     limit: Limit = 50,
 ) -> Page[ReaderAsset]:
     """Readers by serial. `serial`: how it begins; `unseen_since`: in service, unseen since."""
-    filters = _filters(agency, office, in_state, serial, reader_request, unseen_since)
     return Page(*await views.assets(tx, filters, cursor, limit))
-
-
-def _filters(
-    agency: str | None,
-    office: UUID | None,
-    state: ReaderState | None,
-    serial: str | None,
-    request: UUID | None,
-    unseen_since: datetime | None,
-) -> Filters:
-    if unseen_since is not None and unseen_since.tzinfo is None:
-        unseen_since = unseen_since.replace(tzinfo=UTC)
-    return Filters(agency, office, state, serial, request, unseen_since)
 
 
 @get(
     "/v1/reader-assets.csv",
     verb="reader_asset.read",
     operation="reader_asset.sheet",
+    dependencies=_FILTERS,
     media_type="text/csv",
     opt={"uncompressed": True},
     tags=TAGS,
 )
-async def assets_sheet(
-    request: AnyRequest,
-    agency: AgencyCode = None,
-    office: FromQuery[UUID | None] = None,
-    in_state: InState = None,
-    serial: Serial = None,
-    reader_request: FromQuery[UUID | None] = None,
-    unseen_since: FromQuery[datetime | None] = None,
-) -> Stream:
+async def assets_sheet(request: AnyRequest, filters: NamedDependency[Filters]) -> Stream:
     """The same as CSV (UTF-8 with BOM, Thai headings), all of it, streamed."""
-    filters = _filters(agency, office, in_state, serial, reader_request, unseen_since)
     fetch = partial(_assets_page, filters)
     return await _sheet(request, "readers", sheets.ASSETS, fetch)
 
@@ -309,38 +324,33 @@ def _kept(body: bytes) -> Path:
     verb="reader_asset.read",
     operation="reader_fleet.reconcile",
     problems=[CursorInvalid],
+    dependencies=_RECONCILE,
     tags=TAGS,
 )
 async def reconcile(
     tx: InTx,
-    by: FromQuery[By] = "request",
-    agency: AgencyCode = None,
-    office: FromQuery[UUID | None] = None,
+    of: NamedDependency[Reconciling],
     cursor: FromQuery[str | None] = None,
     limit: Limit = 100,
 ) -> Page[FleetLine]:
     """What was asked for beside what is there, by letter's line or by unit, and the difference."""
-    return Page(*await views.reconciliation(tx, by, agency, office, cursor, limit))
+    return Page(*await views.reconciliation(tx, of, cursor, limit))
 
 
 @get(
     "/v1/reader-fleet/reconciliation.csv",
     verb="reader_asset.read",
     operation="reader_fleet.reconcile_sheet",
+    dependencies=_RECONCILE,
     media_type="text/csv",
     opt={"uncompressed": True},
     tags=TAGS,
 )
-async def reconcile_sheet(
-    request: AnyRequest,
-    by: FromQuery[By] = "request",
-    agency: AgencyCode = None,
-    office: FromQuery[UUID | None] = None,
-) -> Stream:
+async def reconcile_sheet(request: AnyRequest, of: NamedDependency[Reconciling]) -> Stream:
     """The same as CSV, streamed."""
 
     async def fetch(tx: Any, after: str | None) -> Any:
-        return await views.reconciliation(tx, by, agency, office, after, sheets.PAGE)
+        return await views.reconciliation(tx, of, after, sheets.PAGE)
 
     return await _sheet(request, "reconciliation", sheets.LINES, fetch)
 
@@ -350,42 +360,33 @@ async def reconcile_sheet(
     verb="reader_asset.report",
     operation="reader_fleet.differences",
     problems=[CursorInvalid],
+    dependencies=_DIFFERENCES,
     tags=TAGS,
 )
 async def differences(
     tx: InTx,
-    kinds: Kinds = None,
-    agency: AgencyCode = None,
-    office: FromQuery[UUID | None] = None,
-    reader_request: FromQuery[UUID | None] = None,
+    of: NamedDependency[Differing],
     cursor: FromQuery[str | None] = None,
     limit: Limit = 100,
 ) -> Page[FleetDifference]:
     """Serial by serial where lists, units and bridges do not agree: what is to be looked for."""
-    return Page(*await views.differences(tx, kinds, agency, office, reader_request, cursor, limit))
+    return Page(*await views.differences(tx, of, cursor, limit))
 
 
 @get(
     "/v1/reader-fleet/differences.csv",
     verb="reader_asset.report",
     operation="reader_fleet.differences_sheet",
+    dependencies=_DIFFERENCES,
     media_type="text/csv",
     opt={"uncompressed": True},
     tags=TAGS,
 )
-async def differences_sheet(
-    request: AnyRequest,
-    kinds: Kinds = None,
-    agency: AgencyCode = None,
-    office: FromQuery[UUID | None] = None,
-    reader_request: FromQuery[UUID | None] = None,
-) -> Stream:
+async def differences_sheet(request: AnyRequest, of: NamedDependency[Differing]) -> Stream:
     """The same as CSV, streamed."""
 
     async def fetch(tx: Any, after: str | None) -> Any:
-        return await views.differences(
-            tx, kinds, agency, office, reader_request, after, sheets.PAGE
-        )
+        return await views.differences(tx, of, after, sheets.PAGE)
 
     return await _sheet(request, "differences", sheets.DIFFERENCES, fetch)
 

@@ -6,19 +6,21 @@ from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from litestar import Request
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
 from api import logs
 from api.accounts.model import NoAccount
 from api.cursors import CursorInvalid
-from api.db import Database, Tx
+from api.db import Database
 from api.edge import InTx, Page, admit_write, get
 from api.readers.model import Label, Purpose
 from api.readers.oversight import exporting, service
 from api.readers.oversight.problems import PeriodWrong, ReadingExportsBusy
-from api.readers.oversight.queries import Wanted
+from api.readers.oversight.queries import Asked
 from api.readers.oversight.views import Count, Crossing, DayAct, IncidentCount, Unused
 from api.readers.views import ReadingLine
 
@@ -28,7 +30,46 @@ When = FromQuery[datetime | None]
 Cursor = FromQuery[str | None]
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 Hours = Annotated[int, QueryParameter(ge=0, le=8760)]
+By = NamedDependency[Asked]
 _LISTED = [CursorInvalid, PeriodWrong]
+
+
+def of_office(office: Of = None, since: When = None, until: When = None) -> Asked:
+    return Asked(office=office, since=since, until=until)
+
+
+def of_officer(
+    officer: Of = None, office: Of = None, since: When = None, until: When = None
+) -> Asked:
+    return Asked(account=officer, office=office, since=since, until=until)
+
+
+def of_reading(
+    officer: Of = None,
+    office: Of = None,
+    desk: Of = None,
+    purpose: FromQuery[Purpose | None] = None,
+    label: FromQuery[Label | None] = None,
+    used: FromQuery[bool | None] = None,
+    since: When = None,
+    until: When = None,
+) -> Asked:
+    return Asked(
+        account=officer,
+        office=office,
+        desk=desk,
+        purpose=purpose,
+        label=label,
+        used=used,
+        since=since,
+        until=until,
+    )
+
+
+_BY_OFFICE = {"by": Provide(of_office, sync_to_thread=False)}
+_BY_OFFICER = {"by": Provide(of_officer, sync_to_thread=False)}
+_BY_READING = {"by": Provide(of_reading, sync_to_thread=False)}
+"""What a question may name."""
 
 
 @get(
@@ -36,34 +77,12 @@ _LISTED = [CursorInvalid, PeriodWrong]
     verb=service.AUDIT,
     operation="reading_audit.readings",
     problems=_LISTED,
+    dependencies=_BY_READING,
 )
-async def readings(
-    tx: InTx,
-    officer: Of = None,
-    office: Of = None,
-    desk: Of = None,
-    purpose: FromQuery[Purpose | None] = None,
-    label: FromQuery[Label | None] = None,
-    used: FromQuery[bool | None] = None,
-    since: When = None,
-    until: When = None,
-    cursor: Cursor = None,
-    limit: Limit = 50,
-) -> Page[ReadingLine]:
+async def readings(tx: InTx, by: By, cursor: Cursor = None, limit: Limit = 50) -> Page[ReadingLine]:
     """Who read a card, where, for what, by what it arrived and whether it served; the newest
     first. `officer` is an account; at most 92 days, without `since` the last 30."""
-    begin, end = service.period(tx, since, until)
-    wanted = Wanted(
-        since=begin,
-        until=end,
-        office=office,
-        account=officer,
-        purpose=purpose,
-        desk=desk,
-        label=label,
-        used=used,
-    )
-    return Page(*await service.readings(tx, wanted, cursor, limit))
+    return Page(*await service.readings(tx, service.wanted(tx, by), cursor, limit))
 
 
 @get(
@@ -71,37 +90,17 @@ async def readings(
     verb=service.AUDIT,
     operation="reading_audit.export",
     problems=[PeriodWrong, ReadingExportsBusy],
+    dependencies=_BY_READING,
     media_type="text/csv",
     opt={"uncompressed": True},
 )
-async def export(
-    request: AnyRequest,
-    officer: Of = None,
-    office: Of = None,
-    desk: Of = None,
-    purpose: FromQuery[Purpose | None] = None,
-    label: FromQuery[Label | None] = None,
-    used: FromQuery[bool | None] = None,
-    since: When = None,
-    until: When = None,
-) -> Stream:
+async def export(request: AnyRequest, by: By) -> Stream:
     """The same as CSV (UTF-8 with BOM, Thai headings), streamed. That it was exported, by whom,
     with which filters, is an event."""
     db: Database = request.app.state.db
     async with db.begin(request.user, logs.request_id.get()) as tx:
         await admit_write(tx, service.AUDIT)
-        begin, end = service.period(tx, since, until)
-        wanted = Wanted(
-            since=begin,
-            until=end,
-            office=office,
-            account=officer,
-            purpose=purpose,
-            desk=desk,
-            label=label,
-            used=used,
-        )
-        found = exporting.Export(db, tx.actor, tx.request_id, wanted)
+        found = exporting.Export(db, tx.actor, tx.request_id, service.wanted(tx, by))
         await found.begin(tx)
     return Stream(
         await found.open(),
@@ -115,19 +114,13 @@ async def export(
     verb=service.AUDIT,
     operation="reading_audit.face_differs",
     problems=_LISTED,
+    dependencies=_BY_OFFICER,
 )
 async def face_differs(
-    tx: InTx,
-    officer: Of = None,
-    office: Of = None,
-    since: When = None,
-    until: When = None,
-    cursor: Cursor = None,
-    limit: Limit = 50,
+    tx: InTx, by: By, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[ReadingLine]:
     """Readings of which the officer said that person and photograph differ."""
-    wanted = _wanted(tx, officer, office, since, until)
-    return Page(*await service.face_differs(tx, wanted, cursor, limit))
+    return Page(*await service.face_differs(tx, service.wanted(tx, by), cursor, limit))
 
 
 @get(
@@ -135,20 +128,13 @@ async def face_differs(
     verb=service.AUDIT,
     operation="reading_audit.late",
     problems=_LISTED,
+    dependencies=_BY_OFFICER,
 )
 async def late(
-    tx: InTx,
-    officer: Of = None,
-    office: Of = None,
-    since: When = None,
-    until: When = None,
-    hours: Hours = 24,
-    cursor: Cursor = None,
-    limit: Limit = 50,
+    tx: InTx, by: By, hours: Hours = 24, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[ReadingLine]:
     """Offline readings that came more than `hours` after the device says that it read them."""
-    wanted = _wanted(tx, officer, office, since, until)
-    return Page(*await service.late(tx, wanted, hours, cursor, limit))
+    return Page(*await service.late(tx, service.wanted(tx, by), hours, cursor, limit))
 
 
 @get(
@@ -156,20 +142,18 @@ async def late(
     verb=service.AUDIT,
     operation="reading_audit.counts",
     problems=_LISTED,
+    dependencies=_BY_OFFICER,
 )
 async def counts(
     tx: InTx,
-    officer: Of = None,
-    office: Of = None,
+    by: By,
     purpose: FromQuery[Purpose | None] = None,
-    since: When = None,
-    until: When = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Count]:
     """Readings by officer, purpose and day in Bangkok, the newest day first."""
-    wanted = _wanted(tx, officer, office, since, until, purpose=purpose)
-    return Page(*await service.counts(tx, wanted, cursor, limit))
+    asked = msgspec.structs.replace(by, purpose=purpose)
+    return Page(*await service.counts(tx, service.wanted(tx, asked), cursor, limit))
 
 
 @get(
@@ -177,20 +161,12 @@ async def counts(
     verb=service.AUDIT,
     operation="reading_audit.unused",
     problems=_LISTED,
+    dependencies=_BY_OFFICER,
 )
-async def unused(
-    tx: InTx,
-    officer: Of = None,
-    office: Of = None,
-    since: When = None,
-    until: When = None,
-    cursor: Cursor = None,
-    limit: Limit = 50,
-) -> Page[Unused]:
+async def unused(tx: InTx, by: By, cursor: Cursor = None, limit: Limit = 50) -> Page[Unused]:
     """Readings to serve an order or identify a complainant that served nothing within the hour, by
     officer and office, the most first. Which ones: `GET /v1/reading-audit/readings?used=false`."""
-    wanted = _wanted(tx, officer, office, since, until)
-    return Page(*await service.unused(tx, wanted, cursor, limit))
+    return Page(*await service.unused(tx, service.wanted(tx, by), cursor, limit))
 
 
 @get(
@@ -198,18 +174,12 @@ async def unused(
     verb=service.AUDIT,
     operation="reading_audit.crossings",
     problems=_LISTED,
+    dependencies=_BY_OFFICE,
 )
-async def crossings(
-    tx: InTx,
-    office: Of = None,
-    since: When = None,
-    until: When = None,
-    cursor: Cursor = None,
-    limit: Limit = 50,
-) -> Page[Crossing]:
+async def crossings(tx: InTx, by: By, cursor: Cursor = None, limit: Limit = 50) -> Page[Crossing]:
     """The same card at two offices sooner than anybody gets from one to the other; at most 31 days.
     Compared by keyed hashes: whose card it is, this does not tell."""
-    wanted = _wanted(tx, None, office, since, until, days=service.DAYS_CROSSING)
+    wanted = service.wanted(tx, by, service.DAYS_CROSSING)
     return Page(*await service.crossings(tx, wanted, cursor, limit))
 
 
@@ -236,26 +206,11 @@ async def officer_day(
     verb=service.AUDIT,
     operation="reading_audit.incidents",
     problems=[PeriodWrong],
+    dependencies=_BY_OFFICE,
 )
-async def incidents(
-    tx: InTx, office: Of = None, since: When = None, until: When = None
-) -> list[IncidentCount]:
+async def incidents(tx: InTx, by: By) -> list[IncidentCount]:
     """Forks, rollbacks and replays by device and kind; each is in `GET /v1/bridge-incidents`."""
-    return await service.incidents(tx, _wanted(tx, None, office, since, until))
-
-
-def _wanted(
-    tx: Tx,
-    officer: UUID | None,
-    office: UUID | None,
-    since: datetime | None,
-    until: datetime | None,
-    *,
-    purpose: Purpose | None = None,
-    days: int = service.DAYS,
-) -> Wanted:
-    begin, end = service.period(tx, since, until, days)
-    return Wanted(since=begin, until=end, account=officer, office=office, purpose=purpose)
+    return await service.incidents(tx, service.wanted(tx, by))
 
 
 ROUTES = [

@@ -7,9 +7,11 @@ from uuid import UUID
 
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from api.cursors import CursorInvalid
 from api.edge import InTx, Page, get, post, put
 from api.readers.problems import (
     AboutNeeded,
+    ChipNeeded,
     DeskNotFound,
     DeskWithoutReader,
     FieldsNotAllowed,
@@ -26,27 +28,28 @@ from api.readers.views import IssueTickets, MatchFace, OfflineTicket, Reading, S
 from api.sealed import Erased
 
 
-@get("/v1/readings", verb="reading.read", operation="reading.list")
+@get("/v1/readings", verb="reading.read", operation="reading.list", problems=[CursorInvalid])
 async def list_readings(
     tx: InTx,
-    cursor: FromQuery[UUID | None] = None,
+    cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Page[Reading]:
-    """The session's own readings, the newest first, without what was read."""
-    found = await service.mine(tx, cursor, limit)
-    return Page(found, str(found[-1].id) if len(found) == limit else None)
+    """The session's own readings and those of the caller's tickets, what came last first, without
+    what was read."""
+    return Page(*await service.mine(tx, cursor, limit))
 
 
 @get("/v1/readings/{reading:uuid}", verb="reading.read", problems=[ReadingNotFound, Erased])
 async def read_reading(tx: InTx, reading: FromPath[UUID]) -> Reading:
-    """A reading of this session; `card` for fifteen minutes, or until it is used."""
+    """A reading of this session; `card` for fifteen minutes (seven days where it came
+    offline), or until it is used."""
     return await service.read(tx, reading)
 
 
 @put(
     "/v1/readings/{reading:uuid}",
     verb="reading.see_document",
-    problems=[AboutNeeded, DeskNotFound, ReadingExists, ReadingNotFound],
+    problems=[AboutNeeded, ChipNeeded, DeskNotFound, ReadingExists, ReadingNotFound],
     status_code=200,
 )
 async def see_document(tx: InTx, reading: FromPath[UUID], data: JSONBody[SeeDocument]) -> Reading:

@@ -103,7 +103,7 @@ class ScriptedReaders:
         self.opened += 1
         yield _States(self)
 
-    def identity(self, reader: str) -> Identity:
+    def identity(self, reader: str) -> Identity | None:
         return self.identities.get(reader, Identity())
 
     def _slot(self, reader: str) -> Slot:

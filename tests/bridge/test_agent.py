@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from reader_bridge import agent as agents
-from reader_bridge.fields import Fault
+from reader_bridge import attending
+from reader_bridge.fields import Fault, Field
 from reader_bridge.journal import Journal, TicketGone
 from reader_bridge.keys import Device
 from reader_bridge.messages import Cancel, Photographed, Progress, Tickets
@@ -118,6 +118,31 @@ async def test_two_readers_serve_two_officers_at_once_each_their_own(tmp_path: P
         assert [said.sequence for said in pc.statements()] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    "too_much",
+    [
+        {"fields": (Field.cid, Field.name_th, Field.birth)},
+        {"purpose": "confirm_officer", "fields": (Field.address,)},
+        {"purpose": "something_new"},
+        {"purpose": "map_desk", "fields": (Field.cid,), "reader": None},
+        {"purpose": "map_desk", "fields": (), "reader": None, "photo": True},
+    ],
+)
+async def test_a_server_that_asks_for_more_than_the_purpose_may_read_gets_nothing(
+    tmp_path: Path, too_much: dict[str, Any]
+) -> None:
+    async with seat(tmp_path) as pc:
+        asked = arm(**too_much)
+        pc.agent.heard(asked)
+        assert pc.steps(asked) == [("armed", Fault.asked_too_much)]
+        card = pc.port.insert(A, VirtualCard(person(1)))
+        await asyncio.sleep(0.3)
+        assert not card.seen and pc.journal.count() == 0
+        good, bad = ticket(), ticket(fields=(Field.cid, Field.laser_no))
+        pc.agent.heard(Tickets((good, bad)))
+        assert [t.id for t in pc.journal.tickets(datetime.now(UTC))] == [good.id]
+
+
 async def test_a_cancelled_intent_reads_no_card(tmp_path: Path) -> None:
     async with seat(tmp_path) as pc:
         asked = arm()
@@ -166,7 +191,7 @@ async def test_a_reading_that_ends_just_after_its_intent_states_nothing(
                 pc.agent._armed[asked.intent].cancelled.set()
             return text
 
-        monkeypatch.setattr(agents, "read_text", late)
+        monkeypatch.setattr(attending, "read_text", late)
         pc.port.insert(A, VirtualCard(person(1)))
         await pc.until(lambda: not pc.agent.busy)
         assert pc.journal.count() == 0
@@ -220,7 +245,7 @@ async def test_an_intent_told_under_another_nonce_is_not_answered_with_the_first
 async def test_a_mapping_is_shown_by_a_card_that_is_put_in_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents, "ALONE_FOR", 0.2)
+    monkeypatch.setattr(attending, "ALONE_FOR", 0.2)
     async with seat(tmp_path) as pc:
         asked = maps()
         pc.agent.heard(asked)
@@ -235,7 +260,7 @@ async def test_a_mapping_is_shown_by_a_card_that_is_put_in_alone(
 async def test_two_cards_at_once_show_no_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apart: float
 ) -> None:
-    monkeypatch.setattr(agents, "ALONE_FOR", 0.2)
+    monkeypatch.setattr(attending, "ALONE_FOR", 0.2)
     async with seat(tmp_path) as pc:
         asked = maps()
         pc.agent.heard(asked)
@@ -256,7 +281,7 @@ async def test_two_cards_at_once_show_no_reader(
 async def test_a_citizens_card_at_a_busy_desk_shows_no_mapping(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents, "ALONE_FOR", 0.1)
+    monkeypatch.setattr(attending, "ALONE_FOR", 0.1)
     async with seat(tmp_path) as pc:
         mapping, asked = maps(), arm(A)
         pc.agent.heard(mapping)

@@ -173,3 +173,36 @@ def test_a_reading_of_a_lost_service_says_so_and_not_that_the_card_was_taken(des
     with pytest.raises(CardFault) as raised:
         desk.read()
     assert asked is not None and raised.value.fault is Fault.service_gone
+
+
+def test_a_program_that_ends_in_mid_reading_lets_go_of_the_card_first(desk: Desk) -> None:
+    """Else PC/SC finds its caller dead, and resets the card."""
+    desk.readers.before = lambda number: time.sleep(0.3)  # as slow as a photograph's commands
+    over: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            desk.read()
+        except CardFault as fault:
+            over.append(fault)
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    until(lambda: desk.readers.open_transactions == 1)
+    began = time.monotonic()
+    desk.cards.close()
+    assert desk.readers.open_transactions == 0
+    assert time.monotonic() - began < 1 and len(desk.card.seen) < 5
+    reading.join()
+    assert over
+
+
+def test_a_card_that_is_never_let_go_keeps_no_program_from_ending(desk: Desk) -> None:
+    answer = threading.Event()
+    desk.readers.before = lambda number: answer.wait(10) and None
+    with pytest.raises(CardFault):
+        desk.read(within=0.1)
+    began = time.monotonic()
+    desk.cards.close(within=0.2)
+    assert time.monotonic() - began < 1
+    answer.set()

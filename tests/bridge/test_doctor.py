@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -80,6 +82,32 @@ def test_a_reader_that_another_program_holds_is_named(monkeypatch: pytest.Monkey
     with port.connect(READER):
         found = looks(port)
     assert bad(found) == ["reader"] and "busy" not in found[-1].found and found[-1].do
+
+
+@pytest.mark.parametrize("call", ["open", "identity", "connect"])
+def test_whoever_hangs_is_named_and_the_doctor_does_not_hang_with_it(
+    monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    port, free = ScriptedReaders(READER), threading.Event()
+    real = getattr(port, call)
+    monkeypatch.setattr(port, call, lambda *a: (free.wait(10), real(*a))[1])
+    monkeypatch.setattr(doctor_readers, "WITHIN_S", 0.05)
+    began = time.monotonic()
+    try:
+        found = looks(port)
+    finally:
+        free.set()
+    assert time.monotonic() - began < 2
+    (named,) = [one for one in found if one.state != "good"]
+    assert named.english == ("PC/SC service" if call == "open" else "reader") and named.do
+    assert call == "open" or named.found == READER
+
+
+def test_two_readers_of_one_name_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.bridge import scripted
+
+    monkeypatch.setattr(scripted._States, "readers", lambda states: [READER, READER])
+    assert "one name" in of(looks(ScriptedReaders(READER))[2:], "reader").found
 
 
 def test_several_readers_without_a_number_are_warned_of() -> None:

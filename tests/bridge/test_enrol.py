@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import certifi
 import httpx
 import msgspec
 import pytest
@@ -115,22 +117,44 @@ def test_refused_it_keeps_what_it_was_before_and_nothing_of_the_try(
     tmp_path: Path, desk: Desk, answer: httpx.Response
 ) -> None:
     device, kept = journal(tmp_path)
-    kept.state(statement(device))
+    sequence, stated = kept.state(statement(device))
+    kept.settle(sequence, stated.signed.sha256)
     kept.close()
     desk.answers = [answer]
     with pytest.raises(Refused):
         enrol(tmp_path)
     assert keys.load(tmp_path).public == device.public
     again = Journal(tmp_path, device)
-    assert again.count() == 1
+    assert again.end()[0] == 1
     again.close()
     with pytest.raises(keys.NoKey):
         keys.load(tmp_path, "enrolling")
 
 
-def test_enrolled_anew_nothing_of_the_device_before_is_left(tmp_path: Path, desk: Desk) -> None:
+def test_enrolling_anew_throws_away_no_reading_that_the_server_does_not_have(
+    tmp_path: Path, desk: Desk
+) -> None:
     device, kept = journal(tmp_path)
     kept.state(statement(device))
+    kept.close()
+    with pytest.raises(Unusable, match="forget"):
+        enrol(tmp_path)
+    assert desk.asked == 0
+    again = Journal(tmp_path, device)
+    assert again.count() == 1
+    again.close()
+
+
+def test_a_pc_whose_journal_is_damaged_can_be_enrolled_anew(tmp_path: Path, desk: Desk) -> None:
+    journal(tmp_path)[1].close()
+    (tmp_path / FILE).write_bytes(b"torn")
+    enrol(tmp_path)
+
+
+def test_enrolled_anew_nothing_of_the_device_before_is_left(tmp_path: Path, desk: Desk) -> None:
+    device, kept = journal(tmp_path)
+    sequence, stated = kept.state(statement(device))
+    kept.settle(sequence, stated.signed.sha256)
     kept.close()
     keys.make(tmp_path, "next", in_file=True)
     enrol(tmp_path)
@@ -166,3 +190,13 @@ def test_nobody_enrols_under_a_running_service(tmp_path: Path, desk: Desk) -> No
 def test_a_certificate_file_that_is_not_there_is_named(tmp_path: Path, desk: Desk) -> None:
     with pytest.raises(Unusable, match=r"nowhere\.pem"):
         enrol(tmp_path, ca_file="/nowhere.pem")
+
+
+def test_a_certificate_file_is_found_wherever_the_service_is_started(
+    tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ministry.pem").write_bytes(Path(certifi.where()).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    enrol(tmp_path / "bridge", ca_file="ministry.pem")
+    monkeypatch.chdir("/")
+    ssl.create_default_context(cafile=folder.load(tmp_path / "bridge").ca_file)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 
 from reader_bridge import folder, keys
-from reader_bridge.alone import Running, alone, runs
+from reader_bridge.alone import FILE, Running, alone, runs
 from reader_bridge.folder import Unusable
 
 
@@ -223,3 +226,33 @@ def test_one_program_at_a_time_has_the_folder(tmp_path: Path) -> None:
         with pytest.raises(Running), alone(tmp_path):
             pass
     assert not runs(tmp_path)
+
+
+def test_whether_it_runs_is_told_also_of_a_folder_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a fault of the disk, when `status` and `doctor` are wanted most."""
+    real = os.open
+
+    def read_only(path: Any, flags: int, *mode: int) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return real(path, flags, *mode)
+
+    with alone(tmp_path):
+        monkeypatch.setattr(os, "open", read_only)
+        assert runs(tmp_path)
+    assert not runs(tmp_path)
+    with pytest.raises(Unusable, match="Read-only"), alone(tmp_path):
+        pass
+
+
+def test_a_look_whether_it_runs_keeps_no_service_from_starting(tmp_path: Path) -> None:
+    """`status` has the lock for a moment."""
+    with alone(tmp_path):
+        pass
+    handle = os.open(tmp_path / FILE, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    threading.Timer(0.05, os.close, (handle,)).start()
+    with alone(tmp_path):
+        pass

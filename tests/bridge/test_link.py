@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -11,9 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from websockets.asyncio.server import ServerConnection
 
-from reader_bridge import by_socket, keys, messages, rotation
+from reader_bridge import by_http, by_socket, keys, messages, rotation
 from reader_bridge.journal import Journal
-from reader_bridge.line import Over
+from reader_bridge.line import Blocked, Over
 from reader_bridge.link import SPREAD, Link
 from reader_bridge.messages import (
     GENESIS,
@@ -338,6 +339,35 @@ async def test_a_wrong_clock_is_noted_and_stops_nothing(tmp_path: Path) -> None:
         async with up(at.link):
             await at.until(lambda: at.journal.notes().get("connected"))
         assert int(at.journal.notes()["clock"]) > 3600 * 24 * 365
+
+
+async def test_where_no_websocket_ever_passes_the_line_is_not_left_every_ten_minutes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that drops handshakes costs fifteen seconds each time, in which no card is read."""
+    async with pc(tmp_path) as at:
+        kept: list[int] = []
+        ways = "dropped dropped http" + " dropped http" * 5 + " passes dropped dropped http"
+        left = ways.split()
+
+        async def by_ws(line: Link) -> None:
+            if left.pop(0) == "passes":
+                line.begun(Welcome(0, GENESIS, SEALING, datetime.now(UTC)), "WebSocket")
+                return
+            line.unanswered += 1
+            raise Blocked if line.unanswered >= by_socket.UNANSWERED else TimeoutError
+
+        async def by_requests(line: Link) -> None:
+            assert left.pop(0) == "http"
+            line.begun(Welcome(0, GENESIS, SEALING, datetime.now(UTC)), "HTTP")
+            kept.append(round((line.http_until - time.monotonic()) / 60))
+            line.http_until = 0.0  # as if that time had gone by
+
+        monkeypatch.setattr(by_socket, "hold", by_ws)
+        monkeypatch.setattr(by_http, "hold", by_requests)
+        async with up(at.link):
+            await at.until(lambda: not left)
+        assert kept == [10, 20, 40, 80, 120, 120, 10]
 
 
 # --- a new key ------------------------------------------------------------------------------------

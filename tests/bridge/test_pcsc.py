@@ -9,7 +9,7 @@ import pytest
 
 from reader_bridge import pcsc
 from reader_bridge.fields import Fault
-from reader_bridge.ports import EMPTY, PRESENT, UNKNOWN, CardFault, ReaderState
+from reader_bridge.ports import EMPTY, PRESENT, UNKNOWN, CardFault, Identity, ReaderState
 
 A, B = "Sample Reader 00 00", "Sample Reader 01 00"
 REMOVED, RESET, NO_SERVICE = 0x80100069, 0x80100068, 0x8010001D
@@ -144,6 +144,21 @@ def test_an_exclusive_program_is_waited_for_a_moment_and_not_for_ever(
     assert fault_of(port) is Fault.reader_busy
 
 
+def test_a_reset_by_another_program_before_our_transaction_is_waited_out_and_no_fault(
+    scard: Scard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pcsc, "BUSY_STEP", 0.001)
+    port = pcsc.Pcsc()
+    scard.codes["begin"] = [RESET, RESET, 0]
+    with port.connect(A) as transaction:
+        assert transaction.transmit(b"") == (b"", 0x90, 0)
+    assert len(scard.called("connect")) == len(scard.called("disconnect")) == 3, "each let go"
+    assert len(scard.called("end")) == 1
+    monkeypatch.setattr(pcsc, "BUSY_WAIT", 0.01)
+    scard.codes["begin"] = [RESET]
+    assert fault_of(port) is Fault.reader_busy
+
+
 def test_a_context_of_a_service_that_has_restarted_is_thrown_away_and_not_a_fault(
     scard: Scard,
 ) -> None:
@@ -213,6 +228,25 @@ def test_without_plug_and_play_the_pseudo_reader_is_never_asked_for(scard: Scard
         assert states.changes({}, 0.001) == {}
 
 
+@pytest.mark.parametrize("code", [pcsc.UNKNOWN_READER, pcsc.NO_READERS])
+def test_a_system_that_does_not_know_the_pseudo_reader_is_watched_all_the_same(
+    scard: Scard, code: int
+) -> None:
+    scard.codes["status"] = [signed(code), 0]
+    with pcsc.Pcsc().open() as states:
+        assert not states.plug_and_play
+        assert states.changes({A: ReaderState()}, 0.1)[A].present
+
+
+def test_the_last_reader_that_leaves_during_the_wait_is_no_loss_of_the_service(
+    scard: Scard,
+) -> None:
+    with pcsc.Pcsc().open() as states:
+        scard.codes["status"] = [signed(pcsc.NO_READERS)]
+        known = {A: ReaderState(PRESENT)}
+        assert states.changes(known, 0.1) == known
+
+
 def test_a_reader_that_left_during_the_wait_is_left_to_the_next_look(scard: Scard) -> None:
     with pcsc.Pcsc().open() as states:
         scard.codes["status"] = [pcsc.UNKNOWN_READER]
@@ -242,20 +276,32 @@ def test_a_reader_says_who_it_is_without_control_characters_and_in_bounds(scard:
         pcsc.SERIAL: b"S" * 500,
     }
     who = pcsc.Pcsc().identity(A)
-    assert (who.serial, who.model) == ("S" * 100, "Sample Maker One[31m")
+    assert who and (who.serial, who.model) == ("S" * 100, "Sample Maker One[31m")
     assert scard.called("connect")[0][1] == Scard.SCARD_SHARE_DIRECT
     scard.attributes = {pcsc.VENDOR: b"V" * 200, pcsc.MODEL: b"M" * 200}
-    assert len(pcsc.Pcsc().identity(A).model or "") == 100
+    long = pcsc.Pcsc().identity(A)
+    assert long and len(long.model or "") == 100
     assert scard.called("release") == [(1,), (2,)]
 
 
-@pytest.mark.parametrize("call", ["establish", "connect"])
-def test_a_reader_that_cannot_be_asked_who_it_is_has_no_name_of_its_own(
-    scard: Scard, call: str
+@pytest.mark.parametrize(
+    ("call", "code"), [("establish", NO_SERVICE), ("connect", pcsc.SHARING), ("connect", REMOVED)]
+)
+def test_a_reader_that_others_hold_has_not_said_who_it_is_and_one_that_cannot_say_has(
+    scard: Scard, call: str, code: int
 ) -> None:
-    scard.codes[call] = [pcsc.SHARING]
-    who = pcsc.Pcsc().identity(A)
-    assert (who.serial, who.model) == (None, None)
+    scard.codes[call] = [signed(code)]
+    said = pcsc.Pcsc().identity(A)
+    assert said == (Identity() if code == REMOVED else None)
+    assert len(scard.called("release")) == (call == "connect")
+
+
+def test_a_reader_whose_card_others_share_is_asked_beside_them(scard: Scard) -> None:
+    scard.attributes = {pcsc.SERIAL: b"SAMPLE-0001"}
+    scard.codes["connect"] = [signed(pcsc.SHARING), 0]
+    assert pcsc.Pcsc().identity(A) == Identity("SAMPLE-0001", None)
+    assert [how for _, how in scard.called("connect")] == [3, 2], "directly, then shared"
+    assert scard.called("disconnect") == [(7, 0)], "and the card is left as it is"
 
 
 def test_without_pyscard_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

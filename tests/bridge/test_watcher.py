@@ -210,15 +210,62 @@ def test_a_reader_that_left_and_came_again_between_two_looks_has_no_fresh_card(
     start: Start,
 ) -> None:
     seen = start(A, a=card(1))
-    first = seen.wait(Inserted)
+    for _ in range(3):
+        seen.readers.remove(A)
+        seen.readers.insert(A, card(1))
+    until(lambda: (lies := seen.watcher.present(A)) is not None and lies.count == 7)
+    first = seen.watcher.present(A)
+    with seen.readers._changed:
+        seen.readers.unplug(A)
+        seen.readers.plug(A, card(2))
+    until(lambda: (lies := seen.watcher.present(A)) is not None and lies != first)
+    second = seen.watcher.present(A)
+    assert first and second and seen.of(Removed)[-1] == Removed(A, first.insertion)
+    assert not second.fresh, "nobody saw it come: it may be the last citizen's"
+
+
+def test_a_reader_that_left_and_came_again_is_announced_as_gone_for_it_may_be_another_one(
+    start: Start,
+) -> None:
+    seen = start(A, B, a=card(1))
+    seen.wait(Inserted)
+    seen.readers.remove(A)
+    seen.wait(Removed)
     with seen.readers._changed:
         seen.readers.unplug(A)
         seen.readers.plug(A)
-        seen.readers.slots[A].count = 41
-        seen.readers.insert(A, card(2))
-    second = seen.wait(Inserted, 2)
-    assert seen.of(Removed) == [Removed(A, first.insertion)]
-    assert second.insertion != first.insertion
+    until(lambda: len(seen.of(ReadersChanged)) == 3)
+    told = [one.readers for one in seen.of(ReadersChanged)]
+    assert told == [(ReaderSeen(A), ReaderSeen(B)), (ReaderSeen(B),), told[0]]
+
+
+@pytest.mark.parametrize("count", [0x7FFF, 0x8000, 0xFFFE])
+def test_a_reader_that_has_seen_very_many_cards_is_watched_like_any_other(
+    start: Start, count: int
+) -> None:
+    readers = ScriptedReaders(A)
+    readers.slots[A].count = count
+    seen = Seen(readers)
+    seen.watcher.start()
+    seen.wait(ReadersChanged)
+    seen.quiet()
+    readers.insert(A, card())
+    assert seen.wait(Inserted).fresh
+    readers.remove(A)
+    seen.wait(Removed)
+    readers.insert(A, card())
+    assert seen.wait(Inserted, 2).fresh
+    assert len(seen.of(ReadersChanged)) == 1
+    seen.watcher.stop()
+
+
+def test_two_readers_of_one_name_are_announced_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.bridge import scripted
+
+    monkeypatch.setattr(scripted._States, "readers", lambda states: [A, A])
+    assert start(A).wait(ReadersChanged).readers == (ReaderSeen(A),)
 
 
 def test_a_card_that_came_with_its_reader_is_not_fresh(start: Start) -> None:
@@ -252,24 +299,90 @@ def test_a_reader_is_announced_with_what_it_says_of_itself(start: Start) -> None
     seen.watcher.stop()
 
 
-def test_a_reader_that_is_held_and_cannot_say_who_it_is_delays_nobody(
+def test_a_reader_that_is_held_when_it_comes_is_never_announced_without_its_number(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def late(name: str) -> Identity:
-        time.sleep(0.6)
-        return Identity("SAMPLE-0002", None)
+    """Without it the server would take it for another reader, and off its desk."""
+    freed = threading.Event()
+    numbers = {A: Identity("SAMPLE-0001", None), B: Identity("SAMPLE-0002", None)}
+
+    def held(name: str) -> Identity:
+        if name == A:
+            freed.wait(10)
+        return numbers[name]
 
     monkeypatch.setattr(module, "LOOK", 30.0)
-    readers = ScriptedReaders(A)
-    monkeypatch.setattr(readers, "identity", late)
+    readers = ScriptedReaders(A, B)
+    monkeypatch.setattr(readers, "identity", held)
     readers.insert(A, card())
     seen = Seen(readers)
     began = time.monotonic()
     seen.watcher.start()
     seen.wait(Inserted)
-    assert time.monotonic() - began < 0.55
-    assert seen.wait(ReadersChanged, 2).readers == (ReaderSeen(A, "SAMPLE-0002"),)
+    assert time.monotonic() - began < 0.55, "nobody is delayed"
+    assert seen.watcher.readers() == (ReaderSeen(B, "SAMPLE-0002"),)
+    freed.set()
+    both = (ReaderSeen(A, "SAMPLE-0001"), ReaderSeen(B, "SAMPLE-0002"))
+    assert seen.wait(ReadersChanged, 2).readers == both
+    assert [one.readers for one in seen.of(ReadersChanged)] == [both[1:], both]
     assert len(seen.of(Inserted)) == 1
+    seen.watcher.stop()
+
+
+def test_a_reader_that_another_program_has_for_itself_is_asked_again_until_it_can_say(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ASK_AGAIN", 0.02)
+    answers: list[Identity | None] = [None] * 30 + [Identity("SAMPLE-0001", None)]
+    readers = ScriptedReaders(A)
+    monkeypatch.setattr(readers, "identity", lambda name: answers.pop(0))
+    seen = Seen(readers)
+    seen.watcher.start()
+    assert seen.wait(ReadersChanged).readers == ()
+    assert seen.wait(ReadersChanged, 2).readers == (ReaderSeen(A, "SAMPLE-0001"),)
+    seen.watcher.stop()
+
+
+def test_what_one_reader_said_late_is_not_taken_for_the_next_one_of_its_name(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed, asked = threading.Event(), list[str]()
+
+    def held(name: str) -> Identity:
+        asked.append(name)
+        if len(asked) == 1:
+            freed.wait(10)
+            return Identity("SAMPLE-0001", None)
+        return Identity("SAMPLE-0002", None)
+
+    readers = ScriptedReaders(A)
+    monkeypatch.setattr(readers, "identity", held)
+    seen = Seen(readers)
+    seen.watcher.start()
+    seen.wait(ReadersChanged)
+    readers.unplug(A)
+    seen.quiet()
+    readers.plug(A)
+    until(lambda: seen.watcher.readers() == (ReaderSeen(A, "SAMPLE-0002"),))
+    freed.set()
+    time.sleep(0.1)
+    seen.quiet()
+    assert seen.watcher.readers() == (ReaderSeen(A, "SAMPLE-0002"),)
+    seen.watcher.stop()
+
+
+def test_no_thread_asks_a_reader_that_has_left_for_ever(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ASK_AGAIN", 0.02)
+    readers = ScriptedReaders(A)
+    monkeypatch.setattr(readers, "identity", lambda name: None)
+    seen = Seen(readers)
+    seen.watcher.start()
+    asking = lambda: [t for t in threading.enumerate() if t.name == f"who is {A}"]  # noqa: E731
+    until(asking)
+    readers.unplug(A)
+    until(lambda: not asking())
     seen.watcher.stop()
 
 

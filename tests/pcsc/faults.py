@@ -99,6 +99,30 @@ def lies_of_length(by: int) -> Fault:
     return fault
 
 
+CLOCK_HZ = 4_000_000  # what common readers give a chip
+CLOCKS = {"3B68": 372, "3B78": 31, "3B79": 31, "3B79-fast": 16, "3B67": 372}
+"""Clocks of a bit for each of `virtual_card.ATRS`: F/D of its TA1 (372/12, 512/32; without, 372)."""
+
+
+def seconds_of_bytes(apdu: bytes, answer: bytes, clocks: float) -> float:
+    """How long command and answer take on the contact of a T=0 card: 12 bits a byte, `clocks` a
+    bit (ISO 7816-3)."""
+    more = len(apdu) - 5 + len(answer) - 2
+    # Header, status word, and the chip's one byte before anything more goes either way.
+    return (7 + more + (more > 0)) * 12 * clocks / CLOCK_HZ
+
+
+def byte_time(clocks: float) -> Fault:
+    """Every answer takes the time of its bytes, and its command's; none of the chip's own."""
+
+    def fault(card: VirtualCard, apdu: bytes) -> bytes | None:
+        answer = card.answer(apdu)
+        time.sleep(seconds_of_bytes(apdu, answer, clocks))
+        return answer
+
+    return fault
+
+
 def slow(milliseconds: float) -> Fault:
     """Every answer takes that much longer; what comes behind it in `faults` still applies."""
 

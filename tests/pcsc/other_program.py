@@ -70,6 +70,10 @@ class OtherProgram:
         code: int = self.call("disconnect", reset)
         return code
 
+    def resets(self, reader: str, times: int) -> None:
+        """Connect, begin, end with a reset, let go; so often, at once after each other."""
+        self.call("resets", reader, times)
+
     def transmit(self, *apdus: bytes) -> tuple[int, list[bytes]]:
         """The last code, and every answer up to it."""
         code, answers = self.call("transmit", [apdu.hex() for apdu in apdus])
@@ -125,6 +129,13 @@ class _There:
     def disconnect(self, reset: bool) -> int:
         how = self.pcsc.SCARD_RESET_CARD if reset else self.pcsc.SCARD_LEAVE_CARD
         return int(self.pcsc.SCardDisconnect(self.card, how))
+
+    def resets(self, reader: str, times: int) -> None:
+        for _ in range(times):
+            if self.connect(reader, False) == 0:
+                self.begin()
+                self.pcsc.SCardEndTransaction(self.card, self.pcsc.SCARD_RESET_CARD)
+                self.disconnect(False)
 
     def transmit(self, apdus: list[str]) -> tuple[int, list[str]]:
         answers: list[str] = []

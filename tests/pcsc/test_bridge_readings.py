@@ -243,6 +243,28 @@ def test_another_programs_reset_between_two_commands_is_a_fault(rig: Rig) -> Non
     assert is_of(bridge.read(reader), ONE), "and the next reading is whole"
 
 
+def test_a_program_that_resets_the_card_again_and_again_does_not_fail_our_readings(
+    rig: Rig,
+) -> None:
+    bridge, reader = settled(rig, VirtualCard(ONE)), rig[0].slots[0].name
+    other = OtherProgram(rig[0])
+    resetting = threading.Event()
+
+    def reset_on() -> None:
+        while not resetting.is_set():
+            other.resets(reader, 50)
+
+    thread = threading.Thread(target=reset_on)
+    thread.start()
+    try:
+        got = [bridge.read(reader, fields=["cid"]) for _ in range(300)]
+    finally:
+        resetting.set()
+        thread.join(10)
+    faults = [one["detail"] for one in got if "fault" in one]
+    assert not faults, f"{len(faults)} of {len(got)}: {set(faults)}"
+
+
 def test_sixteen_readers_are_read_at_once_and_never_mixed(new_rig: RigMaker) -> None:
     rig = new_rig(16)
     bridge = settled(rig, *(VirtualCard(person(number)) for number in range(16)))

@@ -13,6 +13,7 @@ import pytest
 
 from tests.pcsc.card_program import Bridge
 from tests.pcsc.conftest import RigMaker
+from tests.pcsc.other_program import OtherProgram
 from tests.pcsc.people import person
 from tests.pcsc.rig import Rig, Service
 from tests.pcsc.virtual_card import VirtualCard
@@ -42,6 +43,30 @@ def test_a_card_is_seen_to_come_and_go(rig: Rig) -> None:
         slot.remove()
         assert bridge.event("Removed", number=number)["insertion"] == got["insertion"]
     assert len({one["insertion"] for one in bridge.events("Inserted")}) == 3
+
+
+def test_a_reader_held_by_another_program_is_announced_when_it_can_say_who_it_is_and_no_sooner(
+    rig: Rig,
+) -> None:
+    rig.insert(VirtualCard())
+    other, held = OtherProgram(rig[0]), rig[0].slots[0].name
+    assert other.connect(held) == other.begin() == 0
+    bridge = Bridge(rig[0])
+    bridge.event("Inserted")
+    assert names(bridge) == [rig[0].slots[1].name]
+    assert other.end() == other.disconnect() == 0
+    bridge.event("ReadersChanged", number=2)
+    assert names(bridge) == [slot.name for slot in rig[0].slots]
+
+
+def test_the_doctor_names_a_reader_that_another_program_holds_and_does_not_hang_with_it(
+    rig: Rig,
+) -> None:
+    rig.insert(VirtualCard())
+    other, held = OtherProgram(rig[0]), rig[0].slots[0].name
+    assert other.connect(held) == other.begin() == 0
+    out = rig[0].run("-m", "tests.pcsc.doctor_program", seconds=20).stdout
+    assert [line for line in out.splitlines() if line.startswith("warning")] == [f"warning {held}"]
 
 
 def test_a_card_that_lay_there_before_the_bridge_is_not_fresh(rig: Rig) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 
+from reader_bridge.fields import Field
+from tests.bridge.desk import Desk
 from tests.pcsc.bare_read import reading
 from tests.pcsc.faults import (
+    CLOCK_HZ,
+    CLOCKS,
     after,
     become,
+    byte_time,
     fetching,
     lies_of_length,
     more_for_ever,
@@ -17,6 +23,7 @@ from tests.pcsc.faults import (
     once,
     pull,
     says,
+    seconds_of_bytes,
     short,
     too_long,
 )
@@ -104,6 +111,36 @@ def test_a_long_answer_may_be_fetched_in_parts_and_a_wrong_length_is_put_right()
     assert status == [0x61, 8]
     rest, *status = card.transmit(bytes.fromhex("00C0000008"))
     assert status == [0x90, 0x00] and (first + rest).decode() == SAMPLE.cid
+
+
+@pytest.mark.parametrize(
+    ("atr", "text", "whole"),
+    [("3B68", 0.886, 7.25), ("3B79", 0.074, 0.604), ("3B79-fast", 0.038, 0.312)],
+)
+def test_a_reading_takes_as_long_as_its_bytes_do_on_a_real_contact(
+    atr: str, text: float, whole: float
+) -> None:
+    took = [0.0]
+
+    def note(card: VirtualCard, apdu: bytes) -> bytes:
+        answer = card.answer(apdu)
+        took[0] += seconds_of_bytes(apdu, answer, CLOCKS[atr])
+        return answer
+
+    place = Desk(VirtualCard(SAMPLE, note, atr=ATRS[atr]))
+    got = place.read(set(Field) - {Field.laser_no})
+    assert took[0] == pytest.approx(text, rel=0.01)
+    place.photo(got)
+    assert took[0] == pytest.approx(whole, rel=0.01)
+    place.close()
+
+
+def test_a_card_of_byte_time_answers_no_sooner_than_its_bytes_would() -> None:
+    card = VirtualCard(SAMPLE, byte_time(CLOCKS["3B68"]))
+    card.reset()
+    began = time.monotonic()
+    assert card.respond(SELECT + THAI) == bytes((0x61, 12))
+    assert time.monotonic() - began >= 16 * 12 * 372 / CLOCK_HZ
 
 
 def test_chip_serial_and_laser_number_are_where_readers_look_for_them() -> None:

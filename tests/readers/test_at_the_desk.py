@@ -16,6 +16,7 @@ from api.accounts.model import AuthorityGrant, Power
 from api.complaints.desk import service as sealing
 from api.db import Database
 from api.permissions import Worker
+from reader_bridge.fields import CardText
 from tests.complaints.conftest import detail, told
 from tests.readers.device import Desk, at_desk
 from tests.world import World, encode
@@ -64,6 +65,16 @@ async def test_a_complainants_name_is_that_of_the_card_and_only_under_the_seal(
     found = opened.json()
     assert found["name"] == "นายตัวอย่าง หน้าเคาน์เตอร์" and found["phone"] == "0800000001"
     assert found["levels"] == ["chip-bytes"]
+    waiting = await desk.arm(fields=("cid",))
+    reading = (await desk.read(waiting, text=CardText(cid="1999900000019"))).reading
+    said = told(channel="desk", contact=contact, reading=reading)
+    id = ids.new()
+    assert (await send(world, id, said)).status_code == 200
+    opened = await world.head.post(
+        f"/v1/complaints/{id}/identity", content=encode({"reason": "โทรกลับ (ตัวอย่าง)"})
+    )
+    found = opened.json()
+    assert (found["name"], found["levels"]) == ("ชื่อที่บอก", [])  # that name no card has said
 
 
 async def test_forty_equal_complaints_at_once_use_one_reading_for_one_complaint(

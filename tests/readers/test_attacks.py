@@ -392,11 +392,7 @@ async def test_no_face_is_compared_long_after_the_person_has_gone(
     receipt = await desk.read(await desk.arm())
     assert receipt.reading is not None and desk.actor is not None
     async with db.begin(Worker("test")) as tx:
-        await tx.run(
-            "update reading set received_at = $2 where id = $1",
-            receipt.reading,
-            tx.now - timedelta(minutes=16),
-        )
+        await tx.run("update reading set passing_until = $2 where id = $1", receipt.reading, tx.now)
     with pytest.raises(ReadingStale):
         async with db.begin(desk.actor) as tx:
             await service.match_face(

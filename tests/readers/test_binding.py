@@ -16,10 +16,11 @@ from api.accounts.model import Identity
 from api.accounts.samples import BY_KEY
 from api.db import Database
 from api.permissions import Worker
+from api.readers.bridges import freezing
 from api.readers.model import Purpose
 from api.readers.readings import service as readings
 from api.readers.uses import queries as code_queries
-from api.readers.views import MatchFace, SeeDocument, SeenDocument
+from api.readers.views import MatchFace
 from reader_bridge.fields import CardText, Name, PartialDate
 from tests.readers.device import Desk, at_desk
 from tests.world import Person, World, encode
@@ -290,19 +291,15 @@ async def test_a_face_that_differs_binds_nothing(world: World, desk: Desk) -> No
     assert (status, found["code"]) == (409, "readers/reading-face-differs")
 
 
-@pytest.mark.parametrize("why", ["minor", "proxy", "foreigner"])
-async def test_a_document_that_was_only_seen_binds_no_account(
-    world: World, desk: Desk, why: Any
+async def test_what_a_device_read_before_it_was_frozen_binds_nothing(
+    world: World, desk: Desk
 ) -> None:
-    reading = ids.new()
-    seen = SeenDocument(kind="other", why=why, name="ตัวอย่าง", number="1999900005007")
-    async with desk.db.begin(desk.actor) as tx:  # type: ignore[arg-type]
-        await readings.see_document(
-            tx, reading, SeeDocument(desk=desk.desk, purpose=Purpose.bind_account, document=seen)
-        )
-        await readings.match_face(tx, reading, MatchFace(matches=True, against="printed"))
+    reading = await card(desk, of("1999900005007"))
+    async with desk.db.begin(Worker("test")) as tx:
+        await freezing.freeze(tx, desk.bridge, "fork", {})
     status, found = await bind(world.inspector, reading, await code(await holder(world)))
-    assert (status, found["reason"]) == (409, "no_chip")
+    assert (status, found["reason"]) == (409, "device")
+    assert await used(desk, reading) is None
 
 
 async def test_a_card_that_was_read_for_something_else_binds_nothing(

@@ -35,7 +35,7 @@ async def deliver(db: Database, desk: Desk) -> None:
     """The PC reads whatever card is waited for at this moment."""
     async with db.read() as tx:
         rows = await intents.at_bridge(tx, desk.bridge, [])
-    for row in rows[:1]:
+    for row in [r for r in rows if r.state == "armed"][:1]:
         said: dict[str, Any] = {"purpose": row.purpose}
         waiting = Waiting(row.id, row.nonce)
         if row.purpose == "map_desk":

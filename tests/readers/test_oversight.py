@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from api import clock, ids, sealed
+from api import clock, exports, ids, keys, sealed
 from api.db import Database
 from api.permissions import Worker
 from api.readers.model import Purpose
@@ -66,6 +67,20 @@ class Book:
         async with self.db.read() as tx:
             found: UUID = await tx.value("select id from office where code = $1", code)
         return found
+
+
+async def province_office(book: Book, province: str) -> UUID:
+    """The ministry's office of a province, which may have to be made."""
+    async with book.db.begin(Worker("test")) as tx:
+        found: UUID | None = await tx.value(
+            """
+            select o.office from office_province o join office f on f.id = o.office
+            where o.province = $1 and f.code = 'pio-' || $1
+            """,
+            province,
+        )
+    assert found is not None, province
+    return found
 
 
 @pytest_asyncio.fixture
@@ -314,6 +329,106 @@ async def test_a_crossing_begins_before_the_period_that_it_ends_in(
     assert await items(world.auditor, "crossings", until=since) == []
 
 
+async def test_an_office_without_a_place_between_two_others_does_not_hide_their_crossing(
+    world: World, book: Book
+) -> None:
+    rayong, index = await book.office("pio-21"), sealed.index("reading.cid", CID)
+    nowhere = await book.office("ministry")
+    start = ago(days=1)
+    first = await book.reading(start, cid_index=index)
+    await book.reading(start + timedelta(minutes=5), cid_index=index, office=nowhere)
+    last = await book.reading(start + timedelta(minutes=10), cid_index=index, office=rayong)
+    found = await items(world.auditor, "crossings")
+    assert [(c["earlier"]["id"], c["later"]["id"]) for c in found] == [(str(first), str(last))]
+
+
+async def test_steps_that_are_each_possible_do_not_hide_a_way_that_is_not(
+    world: World, book: Book
+) -> None:
+    """Nonthaburi lies between; from each seat 20 km are taken off, from two steps twice."""
+    index, start = sealed.index("reading.cid", CID), ago(days=1)
+    made = [
+        await book.reading(start + timedelta(minutes=n), cid_index=index, office=place)
+        for n, code in ((0, "73"), (14, "12"), (38, "24"))
+        for place in [await province_office(book, code)]
+    ]
+    found = await items(world.auditor, "crossings")
+    assert [(c["earlier"]["id"], c["later"]["id"]) for c in found] == [(str(made[0]), str(made[2]))]
+
+
+async def test_a_card_is_known_again_after_the_index_key_was_rotated(
+    world: World, desk: Desk, book: Book
+) -> None:
+    rayong = await book.office("pio-21")
+    await desk.read(await desk.arm(Purpose.identify_complainant), text=CardText(cid=CID))
+    far = await at_desk(world.db, world, "inspector-elsewhere")
+    assert far.office == rayong
+    keys.ring().rotate(keys.Purpose.blind_index)
+    await far.read(await far.arm(Purpose.identify_complainant), text=CardText(cid=CID))
+    (found,) = await items(world.auditor, "crossings")
+    assert found["matched"] == ["chip", "cid"]
+    assert {found["earlier"]["office"], found["later"]["office"]} == {str(desk.office), str(rayong)}
+    async with world.db.begin(Worker("test")) as tx:
+        await tx.run("update reading set keep_until = now() where office = $1", rayong)
+        await readings.sweep(tx)
+    async with world.db.read() as tx:
+        left = await tx.values(
+            "select cid_before::text || chip_before::text from reading where erased_at is not null"
+        )
+    assert set(left) == {"{}{}"}
+
+
+async def test_what_came_offline_long_after_a_rotation_is_known_by_the_key_of_its_time(
+    world: World, desk: Desk, book: Book
+) -> None:
+    rayong = await book.office("pio-21")
+    far = await at_desk(world.db, world, "inspector-elsewhere")
+    ticket = await far.ticket()
+    await desk.read(await desk.arm(Purpose.identify_complainant), text=CardText(cid=CID))
+    read_at = datetime.now(UTC)
+    keys.ring().rotate(keys.Purpose.blind_index)
+    keys.ring().rotate(keys.Purpose.blind_index)
+    late = await far.read(ticket, text=CardText(cid=CID), read_at=read_at, inserted_at=read_at)
+    (found,) = await items(world.auditor, "crossings", office=rayong)
+    assert found["later"]["id"] == str(late.reading)
+
+
+@pytest.mark.parametrize("hours", [2, 11])
+async def test_a_pcs_clock_that_is_fast_does_not_hide_a_crossing(
+    world: World, desk: Desk, book: Book, hours: int
+) -> None:
+    """Further than its ticket lasts no reading is taken; within it, none is after its arrival."""
+    ticket = await desk.ticket()
+    far = await at_desk(world.db, world, "inspector-elsewhere")
+    await far.read(await far.arm(Purpose.identify_complainant), text=CardText(cid=CID))
+    said = datetime.now(UTC) + timedelta(hours=hours)
+    wrong = await desk.read(ticket, text=CardText(cid=CID), read_at=said, inserted_at=said)
+    (found,) = await items(world.auditor, "crossings")
+    assert found["later"]["id"] == str(wrong.reading)
+    assert "clock:read_at" in found["later"]["flags"]
+
+
+async def test_each_reading_is_told_once_with_the_worst_of_those_before_and_pages_lose_none(
+    world: World, book: Book
+) -> None:
+    index, start = sealed.index("reading.cid", CID), ago(days=1)
+    places = [await province_office(book, code) for code in ("50", "90", "34", "50", "90")]
+    made = [
+        await book.reading(start + timedelta(minutes=n), cid_index=index, office=place)
+        for n, place in enumerate(places)
+    ]
+    whole = await items(world.auditor, "crossings")
+    assert [c["id"] for c in whole] == [str(id) for id in reversed(made[1:])]
+    pages, cursor = list[Any](), None
+    for _ in range(9):
+        query = {"limit": 1} | ({"cursor": cursor} if cursor else {})
+        page = await asked(world.auditor, "crossings", **query)
+        pages += page["items"]
+        if (cursor := page["next"]) is None:
+            break
+    assert pages == whole
+
+
 # --- without a following service ------------------------------------------------------------------
 
 
@@ -326,9 +441,10 @@ async def test_readings_that_served_nothing_within_the_hour_are_counted_with_the
     await book.reading(ago(hours=5), purpose="bind_account")
     await book.reading(ago(hours=5), flags=["face:differs"])
     await book.reading(ago(hours=5), account=world.head.account)
+    await book.reading(ago(hours=5), label="offline")  # its officer has seven days
     found = await items(world.auditor, "unused")
     assert [(r["account"], r["taken"], r["unused"], r["rate"]) for r in found] == [
-        (str(book.desk.account), 4, 3, 0.75),
+        (str(book.desk.account), 5, 3, 0.6),
         (str(world.head.account), 1, 1, 1.0),
     ]
     first = await asked(world.auditor, "unused", limit=1)
@@ -424,6 +540,34 @@ async def test_the_list_is_had_as_csv_in_reach_and_told(world: World, book: Book
             world.auditor.account,
         )
     assert '"rows": 2' in told[-1] and "since" in told[-1]
+
+
+async def test_no_more_exports_run_than_may_though_all_are_asked_for_at_once(
+    world: World, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each holds a connection of the pool."""
+    await book.reading(ago(hours=2))
+    most, whole = 0, exports.CopyOut._all
+
+    async def slowly(self: exports.CopyOut) -> int:
+        nonlocal most
+        most = max(most, exports._running)
+        await asyncio.sleep(0.3)
+        return await whole(self)
+
+    monkeypatch.setattr(exports.CopyOut, "_all", slowly)
+    came = await asyncio.gather(*(world.auditor.get("/v1/readings.csv") for _ in range(12)))
+    assert sorted({c.status_code for c in came}) == [200, 429]
+    assert sum(c.status_code == 200 for c in came) == exports.MOST == most
+    refused = [c for c in came if c.status_code == 429]
+    assert {c.json()["code"] for c in refused} == {"readers/exports-busy"}
+    assert exports._running == 0
+    async with world.db.read() as tx:
+        begun, ended = [
+            await tx.value("select count(*) from event where name = $1", f"reading.{name}")
+            for name in ("export_begun", "exported")
+        ]
+    assert begun == ended
 
 
 async def test_every_province_has_a_seat_in_the_country(db: Database) -> None:

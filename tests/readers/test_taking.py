@@ -17,7 +17,7 @@ from api import clock, ids
 from api.db import Database
 from api.permissions import Worker
 from api.problems import Problem
-from api.readers.model import Purpose
+from api.readers.model import TICKETS_AT_ONCE, Purpose
 from api.readers.problems import (
     BridgeEnded,
     BridgeForked,
@@ -28,13 +28,13 @@ from api.readers.problems import (
     ReadingStale,
     ReadingUsed,
 )
-from api.readers.readings import accept, queries, service, using
+from api.readers.readings import accept, queries, service, tickets, using
 from api.readers.uses import evidence
-from api.readers.views import MatchFace
+from api.readers.views import MatchFace, SeeDocument, SeenDocument
 from reader_bridge import messages
-from reader_bridge.fields import CardText, PartialDate
-from reader_bridge.messages import Missing, Receipt, SealingKey, Signed
-from tests.readers.device import SAMPLE, Desk, Waiting, at_desk, person
+from reader_bridge.fields import CardText, Field, PartialDate
+from reader_bridge.messages import Missing, Receipt, SealingKey, Signed, Tickets
+from tests.readers.device import READER, SAMPLE, Desk, Waiting, at_desk, person
 from tests.world import World
 
 
@@ -449,6 +449,44 @@ async def test_a_ticket_is_good_within_its_hours_only(desk: Desk, hours: float) 
     assert await refused(desk, ticket, read_at=at, inserted_at=at) == "readers/ticket-used"
 
 
+async def test_a_ticket_says_which_reader_it_is_for_and_another_ones_card_is_no_attack(
+    desk: Desk,
+) -> None:
+    ticket, other = await desk.ticket(), "Sample Reader B 00 00"
+    async with desk.db.begin(Worker("test")) as tx:
+        await desk.add_reader(tx, ids.new(), other)
+        await tx.run("update bridge_reader set serial = 'S-1' where id = $1", desk.reader)
+        (told,) = await tickets.unused(tx, desk.bridge)
+    assert (told.id, told.reader, told.serial) == (ticket.id, READER, "S-1")
+    assert told.desk == f"ช่อง {desk.desk}"
+    assert await refused(desk, ticket, reader=other) == "readers/ticket-elsewhere"
+    noted = "select count(*) from bridge_incident where bridge = $1"
+    assert await desk.value(noted, desk.bridge) == 0
+    assert (await desk.read(ticket)).reading is not None
+
+
+async def test_as_many_tickets_as_there_may_be_fit_into_one_message(desk: Desk) -> None:
+    for _ in range(TICKETS_AT_ONCE):
+        await desk.ticket()
+    async with desk.db.begin(Worker("test")) as tx:
+        await tx.run("update desk set name = repeat('ช่อง', 25) where id = $1", desk.desk)
+        await tx.run(
+            "update bridge_reader set name = repeat('R', 200), serial = repeat('S', 100) "
+            "where id = $1",
+            desk.reader,
+        )
+        await tx.run(
+            "update offline_ticket set about = $2, fields = $3 where bridge = $1",
+            desk.bridge,
+            uuid4(),
+            list(Field),
+        )
+        found = await tickets.unused(tx, desk.bridge)
+    assert len(found) == TICKETS_AT_ONCE
+    longest = [msgspec.structs.replace(one, officer="ช" * tickets.SHOWN) for one in found]
+    assert len(messages.encode(Tickets(tuple(longest)))) < messages.LARGEST
+
+
 async def test_a_list_has_the_sessions_own_readings_and_those_by_ticket_and_no_others(
     desk: Desk, db: Database, world: World
 ) -> None:
@@ -548,6 +586,29 @@ async def test_what_a_register_confirms_later_is_a_level_more_and_told_once(
     assert (await used(desk, reading)).levels == ("chip-bytes", "dopa-status")
     told = "select count(*) from event where record = $1 and name = 'reading.confirmed'"
     assert await desk.value(told, reading) == 1
+
+
+async def test_no_register_confirms_a_chip_that_nobody_read_or_a_reading_that_is_erased(
+    desk: Desk, db: Database
+) -> None:
+    erased, document = await taken(desk), ids.new()
+    seen = SeenDocument(kind="passport", why="foreigner", name="SAMPLE", number="AA0000000")
+    wanted = SeeDocument(
+        desk=desk.desk, purpose=Purpose.identify_complainant, document=seen, about=None
+    )
+    assert desk.actor is not None
+    async with db.begin(desk.actor) as tx:
+        await service.see_document(tx, document, wanted)
+    async with db.begin(Worker("test")) as tx:
+        await tx.run("update reading set keep_until = now() where id = $1", erased)
+        await service.sweep(tx)
+    told = "select count(*) from event where record = $1 and name = 'reading.confirmed'"
+    for reading in (erased, document):
+        before = await desk.value("select levels from reading where id = $1", reading)
+        async with db.begin(Worker("dopa")) as tx:
+            await service.raise_level(tx, reading, "rmac-online")
+        assert await desk.value("select levels from reading where id = $1", reading) == before
+        assert await desk.value(told, reading) == 0
 
 
 # --- what stays ---------------------------------------------------------------------------------

@@ -108,11 +108,14 @@ class Export(exports.CopyOut):
         """Notes in `tx` who asks for what. Raises `ExportsBusy`, and what the verb raises."""
         self._scope = permissions.scope(tx.actor, "complaint.export")
         if exports.busy():
-            raise ExportsBusy(retry_after_s=30)
+            raise self.refusal()
         await self._note(tx, "complaint.export_begun", {})
 
     async def ended(self, tx: Tx, done: dict[str, Any]) -> None:
         await self._note(tx, "complaint.exported", done)
+
+    def refusal(self) -> ExportsBusy:
+        return ExportsBusy(retry_after_s=30)
 
     def columns(self) -> Sequence[str]:
         return COLUMNS

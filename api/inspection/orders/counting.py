@@ -24,10 +24,13 @@ from api.inspection.orders.model import (
 from api.inspection.orders.reading import APPEAL, DUE
 
 
-def effective(row: Row, claimed: datetime, now: datetime) -> datetime:
-    """When an attempt took place, for the law: nothing is served in the future, nor unsigned."""
+def effective(
+    row: Row, claimed: datetime, now: datetime, read_at: datetime | None = None
+) -> datetime:
+    """When an attempt took place, for the law: nothing is served in the future, nor unsigned, nor
+    before the card that proves it was read (`read_at`)."""
     assert row.signed_at is not None
-    return max(min(claimed, now), row.signed_at)
+    return max(min(claimed, now), row.signed_at, read_at or row.signed_at)
 
 
 def last_day(end: datetime) -> date:

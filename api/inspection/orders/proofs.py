@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -38,6 +40,18 @@ def check(wanted: ServeOrder) -> None:
         raise ProofWrong(how=wanted.how)
 
 
+NEAR: Final = timedelta(minutes=30)
+"""So far apart at most are an order's handing over and the reading of the card that proves it."""
+
+
+class Proven(msgspec.Struct):
+    """The proof as it is to be sealed, what is strange about it, and when its card was read."""
+
+    text: str
+    flags: list[Flag]
+    read_at: datetime | None = None
+
+
 class CardKept(msgspec.Struct, kw_only=True, tag="card"):
     """What is kept of a card reading as proof of service, sealed: who, in what capacity, and all
     that the reading proves."""
@@ -53,14 +67,16 @@ class CardKept(msgspec.Struct, kw_only=True, tag="card"):
     document: str | None
 
 
-async def text(tx: Tx, order: UUID, attempt: UUID, wanted: ServeOrder) -> tuple[str, list[Flag]]:
-    """The proof as it is sealed, and what is strange about it. A reading is used up by it.
+async def taken(tx: Tx, order: UUID, attempt: UUID, wanted: ServeOrder) -> Proven | None:
+    """The proof of an attempt, if it has one. A reading is used up by it.
 
     Raises what `using.use` does.
     """
     proof = wanted.proof
+    if proof is None:
+        return None
     if not isinstance(proof, CardRead):
-        return msgspec.json.encode(proof).decode(), []
+        return Proven(msgspec.json.encode(proof).decode(), [])
     used = await using.use(
         tx,
         proof.reading,
@@ -83,7 +99,13 @@ async def text(tx: Tx, order: UUID, attempt: UUID, wanted: ServeOrder) -> tuple[
     flags = [Flag(f"service.card:{flag}") for flag in used.flags]
     if "officer-face-match" not in used.levels:
         flags.append(Flag("service.face_not_compared"))
-    return msgspec.json.encode(kept).decode(), flags
+    if proof.capacity == "attorney" and proof.evidence is None:
+        flags.append(Flag("service.authority_not_shown"))
+    if not (used.name and used.number):
+        flags.append(Flag("service.card_names_nobody"))
+    if abs(wanted.at - used.read_at) > NEAR:
+        flags.append(Flag("service.not_when_read", {"read": used.read_at}))
+    return Proven(msgspec.json.encode(kept).decode(), flags, used.read_at)
 
 
 async def photographs(tx: Tx, findings: Sequence[FindingOf]) -> list[EvidenceRow]:

@@ -59,8 +59,9 @@ LATE = timedelta(days=14)
 async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
     """Records an attempt to serve under the sender's id; the same again is the same attempt.
 
-    Personal, substitute and witnessed service count at once; what was posted counts when five
-    working days have passed. Odd times and places are flagged. Raises `ProofWrong`, `OrderSealed`.
+    Personal, substitute and witnessed service count at once, by a card when it was read; what was
+    posted counts when five working days have passed. Odd times and places are flagged. Raises
+    `ProofWrong`, `OrderSealed` and what `using.use` does.
     """
     await tx.lock([order])
     row = await reading.row(tx, order, "order.serve")
@@ -75,7 +76,9 @@ async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
     if ("attempt", row.state) not in MOVES:
         raise OrderSealed(state=row.state)
     proofs.check(wanted)
-    at = counting.effective(row, wanted.at, tx.now)
+    await proofs.claim(tx, row, "service", id, proofs.of_attempt(wanted), shown=False)
+    proven = await proofs.taken(tx, order, id, wanted)
+    at = counting.effective(row, wanted.at, tx.now, None if proven is None else proven.read_at)
     flags = await _odd(tx, row, wanted)
     counts_at: datetime | None = None
     if wanted.how in WAITS:
@@ -85,13 +88,11 @@ async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
         counts_at = at
     if counts_at is not None and row.served_at is not None and counts_at < row.served_at:
         flags.append(Flag("service.before_the_one_that_counted"))
-    await proofs.claim(tx, row, "service", id, proofs.of_attempt(wanted), shown=False)
     proof = None
-    if wanted.proof is not None:
-        text, odd = await proofs.text(tx, order, id, wanted)
-        flags += odd
+    if proven is not None:
+        flags += proven.flags
         cell = sealed.Cell("service_attempt", "proof", id)
-        proof = await sealed.seal(tx, row.data_key, cell, text)
+        proof = await sealed.seal(tx, row.data_key, cell, proven.text)
     await serving_queries.insert_attempt(
         tx,
         id=id,

@@ -72,6 +72,8 @@ async def connect(
             if row.moved_at is not None and asked <= row.moved_at + CLOCKS:
                 raise BridgeElsewhere()  # it may have been true when it was said
             raise forked(row.id, *wrong)
+        if _was_put_back(row, hello) and not await _go_on(tx, row, hello):
+            continue
         began = hello.starts > row.starts
         await attached.readers_now(tx, row.id, hello.readers, began=began)
         if await device_queries.connected(tx, row, hello, server):
@@ -103,6 +105,24 @@ def _wrong(row: DeviceRow, hello: Hello) -> tuple[Incident, dict[str, str]] | No
     if hello.sequence == row.sequence and hello.head != row.head:
         return "fork", facts | {"differs": "head"}
     return None
+
+
+def _was_put_back(row: DeviceRow, hello: Hello) -> bool:
+    """Whether this server once had more than it has: the device has receipts for it."""
+    fits = hello.settled < hello.sequence or hello.settled_head == hello.head
+    return row.sequence < hello.settled <= hello.sequence and fits
+
+
+async def _go_on(tx: Tx, row: DeviceRow, hello: Hello) -> bool:
+    """What a restored server lacks is lost, and noted. Were the device to stop for it, every PC
+    that was in use since the backup would have to be enrolled anew, by hand. Whoever only has a
+    copy of its key leaves the PC itself behind by this, which is found out. Says whether it did."""
+    if not await device_queries.go_on(tx, row, hello.settled, hello.settled_head):
+        return False
+    facts = {"sequence": f"{hello.settled}, known {row.sequence}"}
+    await freezing.note(tx, row.id, "gap", facts)
+    row.sequence, row.head = hello.settled, hello.settled_head
+    return True
 
 
 def forked(bridge: UUID, kind: Incident, facts: dict[str, str]) -> BridgeForked:

@@ -70,6 +70,24 @@ async def connected(tx: Tx, was: DeviceRow, hello: Hello, server: UUID) -> bool:
     )
 
 
+async def go_on(tx: Tx, was: DeviceRow, sequence: int, head: bytes) -> bool:
+    """The chain goes on from there; False where the device has moved in the meantime."""
+    return bool(
+        await tx.run(
+            """
+            update bridge set sequence = $4, head = $5, moved_at = $6
+            where id = $1 and sequence = $2 and head = $3 and state = 'active'
+            """,
+            was.id,
+            was.sequence,
+            was.head,
+            sequence,
+            head,
+            tx.now,
+        )
+    )
+
+
 async def seen(tx: Tx, bridges: Sequence[UUID], now: datetime) -> int:
     """Waits for nobody: whoever is busy with a device will say so itself."""
     return await tx.run(

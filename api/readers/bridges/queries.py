@@ -166,7 +166,8 @@ async def incidents(
         _INCIDENT
         + """
         where ($1::uuid is null or b.office = $1) and ($2::uuid is null or i.bridge = $2)
-            and ($3::boolean is null or (i.looked_at is not null) = $3)
+            and ($3::boolean is distinct from true or i.looked_at is not null)
+            and ($3::boolean is distinct from false or i.looked_at is null)
             and ($4::uuid is null or i.id < $4)
         order by i.id desc limit $5
         """,

@@ -13,6 +13,11 @@ from api.readers.problems import OfficeOutOfReach
 _NONE: Final = UUID(int=0)
 """The office of those who have none: nothing is there."""
 
+_ROLES: Final = permissions.PERMISSIONS["intent.arm"]
+EVERYWHERE: Final = [role for role, reach in _ROLES.items() if reach is Reach.all]
+AT_HOME: Final = [role for role, reach in _ROLES.items() if reach is Reach.office]
+"""The roles that may have cards read at every office, and those that may at their own."""
+
 
 def office(actor: Actor, verb: str) -> UUID | None:
     """The one office that `actor` reaches under `verb`; None for all offices."""

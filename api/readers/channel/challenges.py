@@ -12,14 +12,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from api import keys, settings
+from api.readers.bridges.connecting import CLOCKS
 from reader_bridge.messages import Challenge
 
-GOOD_FOR: Final = timedelta(minutes=5)
+GOOD_FOR: Final = timedelta(minutes=1)
+"""A bridge uses it at once; who copies a hello may repeat it for as long."""
 _MAC: Final = 16
 
 
 def issue(now: datetime) -> Challenge:
-    """One that `stands` for five minutes."""
+    """One that `stands` for `GOOD_FOR`."""
     head = _milliseconds(now).to_bytes(8, "big") + secrets.token_bytes(8)
     return told(head + _mac(head), now)
 
@@ -29,10 +31,10 @@ def told(challenge: bytes, now: datetime) -> Challenge:
 
 
 def stands(challenge: bytes, now: datetime) -> bool:
-    """Whether this installation gave it in the last five minutes."""
+    """Whether this installation gave it in the last minute, by whichever server's clock."""
     head, mac = challenge[:-_MAC], challenge[-_MAC:]
     age = _milliseconds(now) - int.from_bytes(head[:8], "big")
-    young = -1000 <= age <= GOOD_FOR.total_seconds() * 1000
+    young = -CLOCKS <= timedelta(milliseconds=age) <= GOOD_FOR
     return hmac.compare_digest(mac, _mac(head)) and young
 
 

@@ -3,6 +3,9 @@
 The answer waits, holding nothing, until there is something to say. What a device was told is
 remembered for some seconds by the server that told it, so that it is neither told in a loop, nor
 never, should an answer be lost.
+
+On a socket the hello stands for the whole connection. Here whoever has come by a hello could send
+it again, with words of their own: only what the device signed counts, in the hello or by itself.
 """
 
 from __future__ import annotations
@@ -17,19 +20,35 @@ import msgspec
 
 from api import clock
 from api.permissions import NOBODY
+from api.problems import Overloaded
 from api.readers.bridges import connecting
 from api.readers.channel import challenges
 from api.readers.channel.hub import Hub
 from api.readers.channel.talk import Over, Talk, welcome
 from api.readers.problems import BridgeUnknown, ChallengeOver
-from reader_bridge.messages import Ended, Exchange, Exchanged, FromServer, Signed
+from reader_bridge.messages import (
+    Ended,
+    Exchange,
+    Exchanged,
+    FromServer,
+    NotTaken,
+    Photographed,
+    Progress,
+    Rotated,
+    Signed,
+    Stated,
+)
 
 TOLD_FOR_S: Final = 10.0
 _REMEMBERED: Final = 20_000
 
 
+_UNSIGNED: Final = NotTaken("readers/not-signed")
+
+
 class _Hello(msgspec.Struct):
     challenge: bytes
+    progress: list[Progress] = []
 
 
 class Told:
@@ -51,25 +70,35 @@ class Told:
         return talk
 
 
-async def exchange(hub: Hub, told: Told, asked: Exchange, gone: asyncio.Future[None]) -> Exchanged:
+async def exchange(
+    hub: Hub, told: Told, asked: Exchange, gone: asyncio.Future[None], network: str
+) -> Exchanged:
     """`gone` is done when nobody waits for the answer any more: then nothing is told, that would
-    be told to nobody. Raises `ChallengeOver`, `BridgeUnknown`, `BridgeElsewhere`, `BridgeEnded` and
-    `BridgeForked`.
+    be told to nobody; `network` is where it comes from, for limits. Raises `ChallengeOver`,
+    `BridgeUnknown`, `BridgeElsewhere`, `BridgeEnded`, `BridgeForked`, and `Overloaded` where too
+    many wait to be looked up.
     """
-    challenge = _challenge(asked.hello)
+    hello = _claimed(asked.hello)
+    challenge = hello.challenge
     if not challenges.stands(challenge, clock.now()):
         raise ChallengeOver()
-    async with hub.doors, hub.db.begin(NOBODY) as tx:
-        given = challenges.given(challenge)
-        device = await connecting.connect(tx, asked.hello, challenge, hub.server, given)
+    if hub.full(network):
+        raise Overloaded()
+    with hub.stranger(network):
+        async with hub.doors, hub.db.begin(NOBODY) as tx:
+            given = challenges.given(challenge)
+            device = await connecting.connect(tx, asked.hello, challenge, hub.server, given)
     hub.came_by_http(device.id)
     talk = told.talk(hub, device.id, challenge)
     talk.turn = turn = object()
     hub.wake_here(device.id)  # an earlier exchange of the device that still waits
     out: list[FromServer] = [welcome(device, len(hub.sockets))]
     try:
+        for step in hello.progress:
+            await talk.answer(step)
         for said in asked.messages:
-            answer = await talk.answer(said)
+            signed = isinstance(said, Stated | Photographed | Rotated)
+            answer = await talk.answer(said) if signed else _UNSIGNED
             if answer is not None:
                 out.append(answer)
         out += await _news(hub, talk, asked.wait_s if len(out) == 1 else 0, gone, turn)
@@ -99,9 +128,9 @@ async def _news(
                 continue
 
 
-def _challenge(hello: Signed) -> bytes:
-    """The one that a hello says to answer, before anything is checked."""
+def _claimed(hello: Signed) -> _Hello:
+    """What a hello says, before anything is checked."""
     try:
-        return msgspec.json.decode(hello.body, type=_Hello).challenge
+        return msgspec.json.decode(hello.body, type=_Hello)
     except (msgspec.MsgspecError, RecursionError):
         raise BridgeUnknown() from None

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -40,6 +40,9 @@ STRANGERS: Final = 4000
 """Connections that are not known yet."""
 OF_ONE_NETWORK: Final = 500
 """So many of them from one network."""
+SCREENS: Final = 8
+"""So many streams a session may have at one server; of more the oldest ends. A line that flaps
+leaves some behind that nobody reads: they must not keep the officer out."""
 DOORS: Final = 2
 """So many are looked up at once who are not known yet: they never use up what known ones need."""
 
@@ -68,6 +71,7 @@ class Hub:
         self.stopping = False
         self.wire = Wire(url, self._heard) if listen else None
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
+        self.screens: dict[UUID, list[asyncio.Event]] = {}
         self._needed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._moved: dict[UUID, int] = {}
@@ -160,6 +164,25 @@ class Hub:
             events.discard(event)
             if not events:
                 self._waiting.pop(of, None)
+
+    @contextmanager
+    def screen(self, session: UUID, moved: asyncio.Event) -> Iterator[Callable[[], bool]]:
+        """One of a session's streams, woken by `moved`; says whether it may still go on."""
+        held = self.screens.setdefault(session, [])
+        held.append(moved)
+        if len(held) > SCREENS:
+            held.pop(0).set()
+        try:
+            yield lambda: moved in held
+        finally:
+            if moved in held:
+                held.remove(moved)
+            if not held and self.screens.get(session) is held:
+                del self.screens[session]
+
+    def waits(self, of: UUID) -> int:
+        """How many wait for news of a bridge or a session."""
+        return len(self._waiting.get(of, ()))
 
     # -- waking ----------------------------------------------------------------------------------
 

@@ -94,5 +94,13 @@ async def keep_photo_hash(tx: Tx, reading: UUID, sha256: bytes) -> int:
     )
 
 
+async def session(tx: Tx, intent: UUID, bridge: UUID) -> UUID | None:
+    """Whose an intent at a bridge is."""
+    found: UUID | None = await tx.value(
+        "select session from intent where id = $1 and bridge = $2", intent, bridge
+    )
+    return found
+
+
 async def waiting(tx: Tx, reading: UUID) -> Waiting | None:
     return await tx.maybe_one(Waiting, "select intent, session from reading where id = $1", reading)

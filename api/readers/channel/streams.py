@@ -17,12 +17,15 @@ from api.problems import Problem
 from api.readers.channel.hub import DISTURBED, OVERLAP, Hub
 from api.readers.intents import service as intents
 from api.readers.model import IntentState
+from api.readers.problems import TooManyScreens, TooManyWaits
 from api.readers.views import Intent
 
 log = logging.getLogger("superapp.readers")
 BEAT_S: Final = 15.0
 AGAIN_S: Final = 2.0
 LONGEST_WAIT_S: Final = 25
+WAITS: Final = 24
+"""So many a session may have waiting at one server, streams and polls together."""
 Again = Callable[[], Awaitable[Session]]
 """Who asks, authenticated anew; raises the problem that ends the stream."""
 _encode: Final = msgspec.json.encode
@@ -32,16 +35,22 @@ async def events(hub: Hub, session: Session, again: Again) -> AsyncIterator[byte
     """Server-sent events (WHATWG HTML §9.2): `intent` with an `Intent`, `end` with a code.
 
     It begins with every intent that is open or ended in the last ten minutes. It holds neither a
-    transaction nor a connection, and ends with the session, its token, or the server.
+    transaction nor a connection, and ends with the session, its token, or the server, and for a
+    session's newer ones (`TooManyScreens`).
     """
     told: dict[UUID, tuple[int, str]] = {}
     since: datetime | None = None
     look = True
     ends: float | None = None
     yield b"retry: 2000\n\n"
-    with hub.waiting(session.session) as moved:
+    with (
+        hub.waiting(session.session) as moved,
+        hub.screen(session.session, moved) as is_open,
+    ):
         while not hub.stopping:
             try:
+                if not is_open():
+                    raise TooManyScreens()
                 session = await again()
                 if look:
                     moved.clear()
@@ -71,8 +80,10 @@ async def events(hub: Hub, session: Session, again: Again) -> AsyncIterator[byte
 async def read(hub: Hub, session: Session, id: UUID, after: int | None, wait_s: int) -> Intent:
     """The intent now, or as soon as its version is beyond `after`, at most `wait_s` later.
 
-    Raises `IntentNotFound`.
+    Raises `IntentNotFound` and `TooManyWaits`.
     """
+    if wait_s and hub.waits(session.session) >= WAITS:
+        raise TooManyWaits(retry_after_s=LONGEST_WAIT_S // 2)
     until = time.monotonic() + wait_s
     with hub.waiting(session.session) as moved:
         while True:

@@ -15,7 +15,7 @@ from api.problems import Overloaded, Problem
 from api.readers.bridges import attached, connecting, device_queries
 from api.readers.bridges.connecting import Device
 from api.readers.bridges.device_queries import DeviceRow
-from api.readers.channel import photos
+from api.readers.channel import photos, queries
 from api.readers.channel.hub import Hub
 from api.readers.intents import service as intents
 from api.readers.intents.queries import Open
@@ -45,7 +45,8 @@ from reader_bridge.messages import (
 LEAVE: Final = 20.0
 LEAVE_PER_S: Final = 1.0
 """What a device may leave behind for good, which serves nobody: changes of its readers, statements
-that are refused. Beyond that it waits: a broken plug or a hostile PC fills no table."""
+that are refused; and photographs, each of which goes to every server. Beyond that it waits: a
+broken plug or a hostile PC fills no table and no line."""
 PROGRESS_EVERY_S: Final = 0.25
 """Bytes of a photograph are counted no oftener than this."""
 
@@ -74,6 +75,7 @@ class Talk:
         "_counted",
         "_left",
         "_left_at",
+        "_over",
         "_progress",
         "_tickets",
         "_told",
@@ -86,6 +88,7 @@ class Talk:
     def __init__(self, hub: Hub, bridge: UUID, challenge: bytes) -> None:
         self.hub, self.bridge, self.challenge = hub, bridge, challenge
         self._told: dict[UUID, UUID] | None = None  # intent → session; None costs less than empty
+        self._over: frozenset[UUID] = frozenset()  # intents that it was told are over
         self._tickets: frozenset[UUID] | None = None
         self._progress: Progress | None = None
         self._counted = 0.0
@@ -93,20 +96,23 @@ class Talk:
         self.turn: object = None
 
     async def news(self) -> list[FromServer]:
-        """What it has not been told yet: cards waited for, or no longer, and its tickets."""
+        """What it has not been told yet: cards waited for, or no longer, and its tickets.
+
+        What is over is told also where this talk never told of it: another connection, or another
+        server, may have."""
         told = self._told or {}
         async with self.hub.slots, self.hub.db.read(Bridge(self.bridge)) as tx:
             found = await intents.at_bridge(tx, self.bridge, list(told))
             unused = await tickets.unused(tx, self.bridge)
             now = tx.now
-        out: list[FromServer] = []
-        for intent in found:
-            if intent.state == "armed":
-                if intent.id not in told:
-                    out.append(_arm(intent, (intent.expires_at - now).total_seconds()))
-            elif intent.id in told and intent.state != "delivered":
-                out.append(Cancel(intent.id))
-        self._told = {i.id: i.session for i in found if i.state == "armed"} or None
+        armed = {i.id: i for i in found if i.state == "armed"}
+        over = frozenset(i.id for i in found if i.state not in ("armed", "delivered"))
+        out: list[FromServer] = [Cancel(id) for id in over - self._over]
+        for intent in armed.values():
+            if intent.id not in told:
+                out.append(_arm(intent, (intent.expires_at - now).total_seconds()))
+        self._told = {id: i.session for id, i in armed.items()} or None
+        self._over = over
         out += self._new_tickets(unused)
         return out
 
@@ -162,9 +168,16 @@ class Talk:
                 Bridge(self.bridge),
             )
         if isinstance(receipt, Receipt) and (intent := about(said.signed)) is not None:
-            self.hub.moved(self.bridge, (self._told or {}).get(intent))
+            self.hub.moved(self.bridge, await self._session(intent))
         await self._slow_down(isinstance(receipt, Receipt) and receipt.refused is not None)
         return receipt
+
+    async def _session(self, intent: UUID) -> UUID | None:
+        """Who waits for it, also where another connection, or another server, has told of it."""
+        if intent in (told := self._told or {}):
+            return told[intent]
+        async with self.hub.slots, self.hub.db.read(Bridge(self.bridge)) as tx:
+            return await queries.session(tx, intent, self.bridge)
 
     async def _slow_down(self, left: bool) -> None:
         if not left:
@@ -197,6 +210,7 @@ class Talk:
             photo, size = await photos.take(tx, self.bridge, said)
         self.hub.show(photo)  # before the officer is told to fetch it
         await self._note(Progress(photo.intent, "photo", None, size, size))
+        await self._slow_down(True)
 
 
 def welcome(device: Device | DeviceRow, beside: int) -> Welcome:

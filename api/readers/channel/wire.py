@@ -75,11 +75,14 @@ class Wire:
                     self._something.clear()
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._something.wait(), _PROBE_S)
-                sending = self._outbox[:50]
-                await connection.fetch(
-                    "select pg_notify($1, p) from unnest($2::text[]) as p", CHANNEL, sending
-                )
-                del self._outbox[: len(sending)]
+                sending, self._outbox = self._outbox[:50], self._outbox[50:]
+                try:
+                    await connection.fetch(
+                        "select pg_notify($1, p) from unnest($2::text[]) as p", CHANNEL, sending
+                    )
+                except BaseException:
+                    self._outbox[:0] = sending  # those that came meanwhile are newer
+                    raise
         finally:
             self.up = False
             with contextlib.suppress(Exception):

@@ -12,7 +12,7 @@ from api.db import Tx
 
 
 class Before(msgspec.Struct):
-    """An import of the same file that went through without a fault."""
+    """The last import of its kind, of the same file and without a fault."""
 
     id: UUID
     read: int
@@ -31,6 +31,11 @@ class Asking(msgspec.Struct):
     allocated: int
     asked_on: date
     state: str
+    listed: bytes | None
+
+
+Letter = tuple[UUID, str, str, str, UUID | None, date, int, int, bytes]
+"""A line of one: (id, agency, document, unit, office, asked_on, quantity, allocated, listed)."""
 
 
 class NewAsset(msgspec.Struct):
@@ -70,10 +75,12 @@ async def before(tx: Tx, file_hash: str, kind: str, agency: str | None) -> Befor
     return await tx.maybe_one(
         Before,
         """
-        select id, read, added, changed from reader_import
-        where file_hash = $1 and kind = $2 and agency is not distinct from $3
-            and finished_at is not null and rejected = 0 and noted = 0
-        order by started_at desc limit 1
+        select i.id, i.read, i.added, i.changed from reader_import i
+        where i.file_hash = $1 and i.kind = $2 and i.agency is not distinct from $3
+            and i.finished_at is not null and i.rejected = 0 and i.noted = 0
+            and not exists (
+                select from reader_import o where o.kind = i.kind and o.started_at > i.started_at)
+        order by i.started_at desc limit 1
         """,
         file_hash,
         kind,
@@ -123,7 +130,7 @@ async def asked(tx: Tx, documents: Sequence[str]) -> list[Asking]:
     return await tx.all(
         Asking,
         """
-        select id, agency, document, unit, quantity, allocated, asked_on, state
+        select id, agency, document, unit, quantity, allocated, asked_on, state, listed
         from reader_request where document = any($1::text[])
         """,
         list(documents),
@@ -145,9 +152,7 @@ async def add_assets(tx: Tx, rows: Sequence[NewAsset], import_id: UUID) -> None:
     )
 
 
-async def change_assets(
-    tx: Tx, rows: Sequence[ChangedAsset], import_id: UUID, actor: str, by: UUID | None
-) -> None:
+async def change_assets(tx: Tx, rows: Sequence[ChangedAsset], actor: str, by: UUID | None) -> None:
     """Brings readers up to the list and tells each change in the trail."""
     await tx.run(
         """
@@ -158,19 +163,18 @@ async def change_assets(
                     event, facts)
         ), told as (
             insert into event (id, at, name, kind, record, actor, account, request_id, facts)
-            select n.event, $13, 'reader_asset.relisted', 'reader_asset', n.id, $14, $15, $16,
+            select n.event, $12, 'reader_asset.relisted', 'reader_asset', n.id, $13, $14, $15,
                 n.facts::jsonb
             from n
         )
         update reader_asset a
         set unit = n.unit, office = n.office, request = n.request, model = n.model,
             note = n.note, state = n.state, distributed_on = n.distributed_on,
-            listed = n.listed, import_id = $12, version = a.version + 1,
-            state_at = case when a.state = n.state then a.state_at else $13 end
+            listed = n.listed, version = a.version + 1,
+            state_at = case when a.state = n.state then a.state_at else $12 end
         from n where a.id = n.id
         """,
         *_columns(ChangedAsset, rows),
-        import_id,
         tx.now,
         actor,
         by,
@@ -190,23 +194,21 @@ async def listed(tx: Tx, found: Sequence[UUID], hashes: Sequence[bytes]) -> None
     )
 
 
-async def write_requests(
-    tx: Tx, rows: Sequence[tuple[UUID, str, str, str, UUID | None, date, int, int]], by: UUID | None
-) -> int:
-    """Lines of letters: (id, agency, document, unit, office, asked_on, quantity, allocated)."""
+async def write_requests(tx: Tx, rows: Sequence[Letter], by: UUID | None) -> int:
     columns = [list(column) for column in zip(*rows, strict=True)]
     return await tx.run(
         """
         insert into reader_request as r (id, agency, document, unit, office, asked_on, quantity,
-            allocated, state, created_at, created_by)
+            allocated, listed, state, created_at, created_by)
         select n.id, n.agency, n.document, n.unit, n.office, n.day, n.quantity, n.allocated,
-            case when n.allocated > 0 then 'allocated' else 'requested' end, $9, $10
+            n.listed, case when n.allocated > 0 then 'allocated' else 'requested' end, $10, $11
         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::date[],
-            $7::integer[], $8::integer[])
-            as n (id, agency, document, unit, office, day, quantity, allocated)
+            $7::integer[], $8::integer[], $9::bytea[])
+            as n (id, agency, document, unit, office, day, quantity, allocated, listed)
         on conflict (agency, document, unit) do update
         set quantity = excluded.quantity, allocated = excluded.allocated,
-            asked_on = excluded.asked_on, state = excluded.state, version = r.version + 1
+            asked_on = excluded.asked_on, state = excluded.state, listed = excluded.listed,
+            version = r.version + 1
         """,
         *columns,
         tx.now,

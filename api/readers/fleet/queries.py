@@ -1,4 +1,4 @@
-"""The statements of requests, readers and confirmations. `office`: limits to one office's."""
+"""The statements of agencies, requests and readers. `office`: limits to one office's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from api import events
 from api.db import Tx
 from api.ids import of_text
 from api.readers.fleet.model import (
@@ -39,23 +40,6 @@ class Known(msgspec.Struct):
     version: int
     listed: bytes | None
     reissued_at: datetime | None
-
-
-class Claim(msgspec.Struct):
-    """A unit's word that it holds the reader of this serial."""
-
-    serial: str
-    serial_key: str
-    agency: str
-    unit: str
-    office: UUID | None
-
-
-class Earlier(msgspec.Struct):
-    serial_key: str
-    agency: str
-    unit: str
-    confirmed_at: datetime
 
 
 class Happened(msgspec.Struct):
@@ -118,7 +102,8 @@ _REQUEST = """
 select r.id, r.agency, r.document, r.unit, r.office, r.asked_on, r.quantity, r.allocated, r.state,
     r.version, r.created_at, n.serials, n.distributed
 from reader_request r cross join lateral (
-    select count(*)::integer as serials, count(a.distributed_on)::integer as distributed
+    select count(*)::integer as serials,
+        count(a.distributed_on) filter (where a.state <> 'returned')::integer as distributed
     from reader_asset a where a.request = r.id
 ) n
 """
@@ -252,18 +237,37 @@ async def known(tx: Tx, keys: Sequence[str]) -> list[Known]:
     )
 
 
-async def insert_allocated(
+class Granted(msgspec.Struct):
+    """A reader that came of a request: made for it, or `known` to a list before, or come back."""
+
+    id: UUID
+    serial_key: str
+    known: bool
+
+
+async def grant(
     tx: Tx, ids: list[UUID], serials: list[str], keys: list[str], request: UUID, model: str
-) -> list[str]:
-    """Makes readers of a request; returns the keys of those that are new."""
-    return await tx.values(
+) -> list[Granted]:
+    """Makes readers of a request, and takes up those that wait for one: listed without a letter by
+    the same agency, or reissued. Returns these alone; all other serials are taken."""
+    return await tx.all(
+        Granted,
         """
-        insert into reader_asset (id, serial, serial_key, agency, unit, office, request, model,
+        insert into reader_asset as a (id, serial, serial_key, agency, unit, office, request, model,
             state, state_at, created_at)
         select n.id, n.serial, n.key, r.agency, r.unit, r.office, r.id, $5, 'allocated', $6, $6
         from unnest($1::uuid[], $2::text[], $3::text[]) as n (id, serial, key)
         join reader_request r on r.id = $4
-        on conflict (serial_key) do nothing returning serial_key
+        on conflict (serial_key) do update
+        set request = excluded.request, agency = excluded.agency, version = a.version + 1,
+            unit = case when a.agency = excluded.agency and excluded.unit = '' then a.unit
+                else excluded.unit end,
+            office = case when a.agency = excluded.agency and excluded.unit = '' then a.office
+                else excluded.office end,
+            model = coalesce(nullif(excluded.model, ''), a.model)
+        where a.request is null and a.state = 'allocated'
+            and (a.agency = excluded.agency or a.reissued_at is not null)
+        returning a.id, a.serial_key, a.created_at < $6 as known
         """,
         ids,
         serials,
@@ -274,8 +278,30 @@ async def insert_allocated(
     )
 
 
+async def tell_granted(tx: Tx, readers: Sequence[UUID], told: Sequence[UUID], facts: str) -> None:
+    """An event `told` of each of these readers, which had been known before."""
+    who, by, _ = events.actor_columns(tx)
+    await tx.run(
+        """
+        insert into event (id, at, name, kind, record, actor, account, request_id, facts)
+        select n.event, $3, 'reader_asset.granted', 'reader_asset', n.id, $4, $5, $6, $7::jsonb
+        from unnest($1::uuid[], $2::uuid[]) as n (id, event)
+        """,
+        list(readers),
+        list(told),
+        tx.now,
+        who,
+        by,
+        tx.request_id,
+        facts,
+    )
+
+
 async def serials_of(tx: Tx, request: UUID) -> int:
-    found: int = await tx.value("select count(*) from reader_asset where request = $1", request)
+    """How many of a request's readers have not come back."""
+    found: int = await tx.value(
+        "select count(*) from reader_asset where request = $1 and state <> 'returned'", request
+    )
     return found
 
 
@@ -289,11 +315,15 @@ async def move_asset(
     distributed_on: date | None,
     reissued: bool,
 ) -> None:
+    """`reissued`: it is nobody's any more, until it is granted or confirmed anew."""
     await tx.run(
         """
         update reader_asset set state = $2, state_at = $3, version = version + 1,
             note = coalesce(nullif($4, ''), note), replaced_by = coalesce($5, replaced_by),
-            distributed_on = $6, reissued_at = case when $7 then $3 else reissued_at end
+            distributed_on = $6, reissued_at = case when $7 then $3 else reissued_at end,
+            request = case when $7 then null else request end,
+            unit = case when $7 then '' else unit end,
+            office = case when $7 then null else office end
         where id = $1
         """,
         id,
@@ -306,91 +336,51 @@ async def move_asset(
     )
 
 
-# --- confirmations ------------------------------------------------------------------------------
-
-
-async def earlier(tx: Tx, keys: Sequence[str]) -> list[Earlier]:
-    return await tx.all(
-        Earlier,
-        """
-        select serial_key, agency, unit, confirmed_at from reader_confirmation
-        where serial_key = any($1::text[])
-        """,
-        list(keys),
-    )
-
-
-async def keep_confirmations(
-    tx: Tx, ids: list[UUID], claims: Sequence[Claim], by: UUID | None, import_id: UUID | None
-) -> None:
-    """As they were said; said again after a reissue, a word counts from now."""
-    await tx.run(
-        """
-        insert into reader_confirmation as c (id, serial, serial_key, agency, unit, office,
-            confirmed_at, account, import_id)
-        select n.*, $7, $8, $9
-        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[]) n
-        on conflict (serial_key, agency, unit) do update
-        set confirmed_at = excluded.confirmed_at, account = excluded.account,
-            import_id = excluded.import_id
-        where c.confirmed_at < (
-            select a.reissued_at from reader_asset a where a.serial_key = c.serial_key)
-        """,
-        ids,
-        [c.serial for c in claims],
-        [c.serial_key for c in claims],
-        [c.agency for c in claims],
-        [c.unit for c in claims],
-        [c.office for c in claims],
-        tx.now,
-        by,
-        import_id,
-    )
-
-
-async def move_confirmed(
-    tx: Tx, keys: list[str], units: list[str], offices: list[UUID | None], day: date
-) -> int:
-    """Readers that their units now hold."""
-    return await tx.run(
-        """
-        update reader_asset a
-        set state = 'distributed', state_at = $4, unit = n.unit, office = n.office,
-            distributed_on = coalesce(a.distributed_on, $5), version = a.version + 1
-        from unnest($1::text[], $2::text[], $3::uuid[]) as n (key, unit, office)
-        where a.serial_key = n.key
-        """,
-        keys,
-        units,
-        offices,
-        tx.now,
-        day,
-    )
+# --- what happened ------------------------------------------------------------------------------
 
 
 async def history(tx: Tx, id: UUID) -> list[Happened]:
-    """What happened to a reader, the oldest first: how it came, who confirmed it, what was done."""
+    """What happened to a reader, the oldest first: how it came, who confirmed it, what was done.
+
+    Its letter stands where it came of one, not where it was granted to one later.
+    """
     return await tx.all(
         Happened,
         """
+        with told as (
+            select e.at, e.name, e.account, e.facts::text as facts from event e
+            where e.record = $1 order by e.id desc limit 500
+        )
         select at, name, account, facts from (
-            select a.created_at as at, 'reader_asset.listed' as name, r.created_by as account,
+            select a.created_at as at, 'reader_asset.listed' as name,
+                coalesce(i.account, g.account) as account,
                 jsonb_strip_nulls(jsonb_build_object('file', i.file_name, 'import', i.id,
-                    'request', r.id, 'document', r.document))::text as facts
-            from reader_asset a left join reader_request r on r.id = a.request
+                    'request', r.id, 'document', r.document))::text as facts, 0 as nth
+            from reader_asset a
             left join reader_import i on i.id = a.import_id
+            left join lateral (
+                select true as changed,
+                    case when t.name <> 'reader_asset.granted'
+                        then (t.facts::jsonb ->> 'request_was')::uuid end as request
+                from told t
+                where t.name = 'reader_asset.granted' or t.facts::jsonb ? 'request_was'
+                order by t.at limit 1
+            ) f on true
+            left join reader_request r
+                on r.id = case when f.changed then f.request else a.request end
+            left join event g on g.record = r.id and g.at = a.created_at
+                and g.name = 'reader_request.allocated'
             where a.id = $1
             union all
             select c.confirmed_at, 'reader_asset.confirmed', c.account,
-                jsonb_build_object('agency', c.agency, 'unit', c.unit)::text
+                jsonb_build_object('agency', c.agency, 'unit', c.unit)::text, 1
             from reader_confirmation c join reader_asset a on a.serial_key = c.serial_key
-            where a.id = $1
+            where a.id = $1 and not exists (
+                select from told t
+                where t.name = 'reader_asset.confirmed' and t.at = c.confirmed_at)
             union all
-            select * from (
-                select e.at, e.name, e.account, e.facts::text from event e
-                where e.record = $1 order by e.id desc limit 500
-            ) e
-        ) h order by at
+            select at, name, account, facts, 2 from told
+        ) h order by at, nth
         """,
         id,
     )

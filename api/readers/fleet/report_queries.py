@@ -11,7 +11,7 @@ from api.db import Tx
 
 _COUNTS = """
     count(*)::integer as serials,
-    count(a.distributed_on)::integer as distributed,
+    count(a.distributed_on) filter (where a.state <> 'returned')::integer as distributed,
     count(*) filter (where a.state = 'allocated')::integer as unconfirmed,
     count(*) filter (where a.state = 'in_service')::integer as in_service,
     count(*) filter (where a.state = 'broken')::integer as broken,
@@ -20,11 +20,19 @@ _COUNTS = """
 """
 
 
-class FleetLine(msgspec.Struct):
-    """What a letter's line or a unit comes to. `difference`: asked for, but at no unit so far.
+# A serial's newest sighting: where it was before says nothing of where it is.
+_LAST = """not exists (select from reader_seen n where n.serial_key = s.serial_key
+                    and (n.last_seen_at, n.reader) > (s.last_seen_at, s.reader))"""
 
-    `serials`: readers that are known one by one; `unnumbered`: granted, and no list has a serial
-    for them; `unconfirmed`: they have one, and no unit says it holds them.
+
+class FleetLine(msgspec.Struct):
+    """What a letter's line or a unit comes to. `difference`: asked for, but with no unit; below
+    zero, units have more than that.
+
+    `serials`: readers that are known one by one, `distributed`: those that reached a unit and have
+    not come back; `unallocated`: asked for, and not granted; `unnumbered`: granted, and no list has
+    a serial for them that has not come back; `unconfirmed`: they have one, and no unit says it
+    holds them. Where nobody has too many, `difference` is these three and what was lost on its way.
     """
 
     request: UUID | None
@@ -102,7 +110,7 @@ async def by_request(
         select r.id as request, r.document, r.agency, r.unit, r.office, r.asked_on,
             r.quantity as requested, r.allocated, n.*,
             greatest(r.quantity - r.allocated, 0) as unallocated,
-            greatest(r.allocated - n.serials, 0) as unnumbered,
+            greatest(r.allocated - n.serials + n.returned, 0) as unnumbered,
             r.quantity - n.distributed as difference
         from reader_request r cross join lateral (
             select {_COUNTS} from reader_asset a where a.request = r.id
@@ -131,16 +139,17 @@ async def by_unit(
         f"""
         select null::uuid as request, null::text as document, agency, unit,
             coalesce(n.office, q.office) as office, q.asked_on,
-            coalesce(q.requested, 0)::integer as requested,
-            coalesce(q.allocated, 0)::integer as allocated,
+            coalesce(q.requested, 0)::bigint as requested,
+            coalesce(q.allocated, 0)::bigint as allocated,
             coalesce(n.serials, 0) as serials, coalesce(n.distributed, 0) as distributed,
             coalesce(n.unconfirmed, 0) as unconfirmed, coalesce(n.in_service, 0) as in_service,
             coalesce(n.broken, 0) as broken, coalesce(n.lost, 0) as lost,
             coalesce(n.returned, 0) as returned,
-            greatest(coalesce(q.requested, 0) - coalesce(q.allocated, 0), 0)::integer
+            greatest(coalesce(q.requested, 0) - coalesce(q.allocated, 0), 0)::bigint
                 as unallocated,
-            greatest(coalesce(q.allocated, 0) - coalesce(n.serials, 0), 0)::integer as unnumbered,
-            (coalesce(q.requested, 0) - coalesce(n.distributed, 0))::integer as difference
+            greatest(coalesce(q.allocated, 0) - coalesce(n.serials - n.returned, 0), 0)::bigint
+                as unnumbered,
+            (coalesce(q.requested, 0) - coalesce(n.distributed, 0))::bigint as difference
         from (
             select r.agency, r.unit, (array_agg(r.office))[1] as office,
                 max(r.asked_on) as asked_on, sum(r.quantity) as requested,
@@ -182,7 +191,7 @@ async def differences(
     """
     return await tx.all(
         FleetDifference,
-        """
+        f"""
         with claim as not materialized (
             select c.serial_key, min(c.serial) as serial, count(*) as units,
                 min(c.agency) as agency, min(c.unit) as unit, (array_agg(c.office))[1] as office,
@@ -192,7 +201,7 @@ async def differences(
             where a.reissued_at is null or c.confirmed_at >= a.reissued_at
             group by c.serial_key
         ), sighting as not materialized (
-            select s.serial_key, s.serial, s.office, s.last_seen_at,
+            select s.serial_key, s.serial, s.office, s.last_seen_at, s.reader,
                 n.code || ' ' || n.name_th as told
             from reader_seen s join office n on n.id = s.office
         )
@@ -217,8 +226,10 @@ async def differences(
             select 'confirmed_elsewhere', c.serial_key, c.serial, a.agency, a.unit, a.office,
                 a.state, a.request, c.told, null, null
             from claim c join reader_asset a on a.serial_key = c.serial_key
+                left join reader_request q on q.id = a.request and q.unit <> ''
             where 'confirmed_elsewhere' = any($1) and c.units = 1
-                and (a.agency, a.unit) <> (c.agency, c.unit)
+                and ((a.agency, a.unit) <> (c.agency, c.unit)
+                    or (q.agency, q.unit) <> (c.agency, c.unit))
             union all
             select 'confirmed_unlisted', c.serial_key, c.serial, c.agency, c.unit, c.office, null,
                 null, c.told, null, null
@@ -226,41 +237,43 @@ async def differences(
             where 'confirmed_unlisted' = any($1) and not exists (
                 select from reader_asset a where a.serial_key = c.serial_key)
             union all
-            select distinct on (a.serial_key) 'seen_elsewhere', a.serial_key, a.serial, a.agency,
+            select 'seen_elsewhere', a.serial_key, a.serial, a.agency,
                 a.unit, a.office, a.state, a.request, s.told, s.last_seen_at, s.office
             from sighting s join reader_asset a on a.serial_key = s.serial_key
             where 'seen_elsewhere' = any($1) and a.office is distinct from s.office
+                and {_LAST}
             union all
             select 'seen_twice', s.serial_key, min(s.serial), null, null, null, null, null,
                 string_agg(s.told, ' · ' order by s.last_seen_at desc), max(s.last_seen_at), null
             from sighting s
             where 'seen_twice' = any($1) and $2::text is null and $3::uuid is null
-                and s.last_seen_at > now() - interval '1 day'
+                and s.last_seen_at > $8::timestamptz - interval '1 day'
             group by s.serial_key having count(*) > 1
             union all
-            select distinct on (s.serial_key) 'seen_unlisted', s.serial_key, s.serial, null, null,
+            select 'seen_unlisted', s.serial_key, s.serial, null, null,
                 s.office, null, null, s.told, s.last_seen_at, s.office
             from sighting s
-            where 'seen_unlisted' = any($1)
+            where 'seen_unlisted' = any($1) and {_LAST}
                 and not exists (select from reader_asset a where a.serial_key = s.serial_key)
             union all
-            select distinct on (a.serial_key) 'seen_though_gone', a.serial_key, a.serial, a.agency,
+            select 'seen_though_gone', a.serial_key, a.serial, a.agency,
                 a.unit, a.office, a.state, a.request, s.told, s.last_seen_at, s.office
             from sighting s join reader_asset a on a.serial_key = s.serial_key
             where 'seen_though_gone' = any($1) and a.state in ('lost', 'returned')
-                and s.last_seen_at > a.state_at
+                and s.last_seen_at > a.state_at and {_LAST}
         ) d
         left join reader_request r on r.id = d.request
         where ($2::text is null or d.agency = $2) and ($3::uuid is null or d.office = $3)
             and ($4::uuid is null or d.request = $4) and (d.kind, d.serial_key) > ($5, $6)
         order by d.kind, d.serial_key limit $7
-        """,
+        """,  # noqa: S608 - of our own words
         kinds,
         agency,
         office,
         request,
         *after,
         limit,
+        tx.now,
     )
 
 
@@ -275,7 +288,7 @@ async def asked(tx: Tx) -> list[Asked]:
     return await tx.all(
         Asked,
         """
-        select agency, sum(quantity)::integer as requested, sum(allocated)::integer as allocated
+        select agency, sum(quantity)::bigint as requested, sum(allocated)::bigint as allocated
         from reader_request where state <> 'withdrawn' group by 1
         """,
     )

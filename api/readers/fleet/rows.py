@@ -41,6 +41,18 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "allocated": ("allocated", "จำนวนที่จัดสรร", "จัดสรร"),
     "date": ("date", "วันที่", "ลงวันที่", "วันเดือนปี"),
 }
+SAID: Final[tuple[tuple[str, ...], ...]] = (
+    ("agency", "unit", "office"),
+    ("document",),
+    ("model",),
+    ("note",),
+    ("state",),
+    ("date",),
+)
+"""The cells by which a list says where a reader is, of which letter it came, and so on."""
+LETTERS_SAY: Final[tuple[tuple[str, ...], ...]] = (("date",), ("quantity",), ("allocated",))
+SAYS: Final = 8
+"""Bytes of the hash of each."""
 NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
     "requests": ("document", "quantity", "date"),
     "readers": ("serial",),
@@ -56,6 +68,7 @@ STATES: Final[dict[str, ReaderState]] = {
     **dict.fromkeys(("สูญหาย", "หาย"), ReaderState.lost),
     **dict.fromkeys(("ส่งคืน", "คืน", "ส่งคืนแล้ว"), ReaderState.returned),
 }
+_SEPARATOR: Final = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)
 _SCIENTIFIC: Final = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
 _ISO: Final = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})")
 _DAY_FIRST: Final = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})")
@@ -66,11 +79,14 @@ class NotAList(Exception):
 
 
 class Row(msgspec.Struct):
-    """A line of the file; texts are trimmed, `key` is what makes it one line of its list."""
+    """A line of the file; texts are trimmed, `key` is what makes it one line of its list.
+
+    `says`: what it says of each of `SAID` or `LETTERS_SAY`, as a hash; zeros where nothing.
+    """
 
     line: int
     key: str
-    hash: bytes
+    says: bytes
     serial: str = ""
     agency: str = ""
     unit: str = ""
@@ -101,6 +117,8 @@ class File(msgspec.Struct):
     facts: Survey
     columns: dict[str, int]
     delimiter: str
+    before: int = 0
+    """Lines before the headings: `sep=;`, as Excel writes it."""
 
 
 class _Refused(Exception):
@@ -112,7 +130,14 @@ class _Refused(Exception):
 def open_file(path: Path, kind: Kind) -> File:
     """Surveys a list and reads its headings; raises `NotAList` and `OSError`."""
     facts = survey(path)
-    names, delimiter, _ = first_row(path, facts)
+    names, delimiter, first = first_row(path, facts)
+    before = 0
+    if parted := _SEPARATOR.fullmatch(first.strip()):
+        before, delimiter = 1, parted[1]
+        with path.open(encoding=facts.encoding, errors="replace", newline="") as text:
+            text.readline(10_000)
+            line = text.readline(10_000).replace("\0", "")
+        names = next(csv.reader([line], delimiter=delimiter), [])
     places = {_heading(name): place for place, name in reversed(list(enumerate(names)))}
     columns = {
         field: places[name]
@@ -124,10 +149,20 @@ def open_file(path: Path, kind: Kind) -> File:
     if missing:
         th = ", ".join(f"{next(n for n in ALIASES[f] if not n.isascii())} ({f})" for f in missing)
         raise NotAList(f"ไม่มีคอลัมน์ {th}", f"it has no column {', '.join(missing)}")
-    return File(path, kind, facts, columns, delimiter)
+    return File(path, kind, facts, columns, delimiter, before)
 
 
 def _heading(name: str) -> str:
+    """As people write them, and as our own sheets do: `สถานะ (state)` is `state`."""
+    plain = _plain_heading(name)
+    own = plain.rpartition("(")[2].removesuffix(")") if plain.endswith(")") else ""
+    return _OWN.get(own, plain)
+
+
+_OWN: Final = {field: field for field in ALIASES} | {"distributed_on": "date", "asked_on": "date"}
+
+
+def _plain_heading(name: str) -> str:
     return " ".join(name.replace("\ufeff", "").replace(".", " ").strip('" ').casefold().split())
 
 
@@ -139,7 +174,8 @@ def read(file: File, size: int = BATCH) -> Iterator[Part]:
         with text_of(file.path, file.facts, block) as text:
             reader = csv.reader(text, delimiter=file.delimiter)
             if number == 0:
-                next(reader, None)
+                for _ in range(file.before + 1):
+                    next(reader, None)
             more = True
             while more:
                 part = Part([], [], 0, block.start + block.length)
@@ -203,9 +239,15 @@ def _row(file: File, line: int, cells: list[str]) -> Row:
             row.key += f"\n{row.agency}\n{row.unit}\n{row.office}"
         else:
             row.state = _state(got.get("state", ""))
-    said = "\x1f".join(f"{k}={v}" for k, v in sorted(got.items()) if v)
-    row.hash = hashlib.blake2b(said.encode(), digest_size=16).digest()
+    said = LETTERS_SAY if file.kind == "requests" else SAID
+    row.says = b"".join(_says([got.get(field, "") for field in fields]) for fields in said)
     return row
+
+
+def _says(cells: list[str]) -> bytes:
+    if not any(cells):
+        return bytes(SAYS)
+    return hashlib.blake2b("\x1f".join(cells).encode(), digest_size=SAYS).digest()
 
 
 def _request(row: Row, got: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from api import ids
 from api.db import Tx
-from api.readers.fleet import queries, service
+from api.readers.fleet import confirmations, queries, service
 from api.readers.fleet.model import (
     ReaderAgency,
     ReaderAllocation,
@@ -46,4 +46,6 @@ async def samples(tx: Tx) -> None:
     for unit in range(UNITS):
         held = serials[unit * EACH : (unit + 1) * EACH]
         name = f"หน่วยตัวอย่างที่ {unit + 1}"
-        await service.confirm(tx, ReaderConfirmation(agency=SAMPLE.code, unit=name, serials=held))
+        await confirmations.confirm(
+            tx, ReaderConfirmation(agency=SAMPLE.code, unit=name, serials=held)
+        )

@@ -1,10 +1,9 @@
-"""What is done with readers: asked for, allocated, confirmed by units, moved."""
+"""What is done with readers: asked for, allocated, moved."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -18,36 +17,36 @@ from api.readers.fleet import queries as sql
 from api.readers.fleet.model import (
     MOVES,
     REQUEST_MOVES,
-    AgencyNotFound,
-    AssetMoveImpossible,
-    AssetNotFound,
-    ConfirmedSerial,
     ReaderAgency,
     ReaderAgencyEntry,
     ReaderAllocation,
     ReaderAsset,
-    ReaderConfirmation,
-    ReaderConfirmationAnswer,
     ReaderMove,
     ReaderRequest,
     ReaderRequestEntry,
     ReaderRequestState,
     ReaderState,
+    Unit,
+    serial_key,
+)
+from api.readers.fleet.problems import (
+    AgencyNotFound,
+    AssetMoveImpossible,
+    AssetNotFound,
+    DayWrong,
     RequestMoveImpossible,
     RequestNotFound,
     RequestTaken,
     SerialsTaken,
     SerialUnreadable,
     TooManySerials,
-    Unit,
-    UnitNeeded,
     UnitNotFound,
-    serial_key,
 )
-from api.readers.fleet.queries import Claim
 
 MINISTRY = "industry"
 """The agency that our own offices belong to."""
+EARLIEST = date(2000, 1, 1)
+"""No letter about readers is older."""
 _NOWHERE = UUID(int=0)
 
 
@@ -77,9 +76,11 @@ async def write_agency(tx: Tx, code: str, entry: ReaderAgencyEntry) -> ReaderAge
 async def request_readers(tx: Tx, id: UUID, entry: ReaderRequestEntry) -> ReaderRequest:
     """Keeps a line of a letter under the sender's id; the same again changes nothing.
 
-    Raises `RequestTaken`, `RequestNotFound`, `UnitNotFound`, `AgencyNotFound`.
+    Raises `RequestTaken`, `RequestNotFound`, `UnitNotFound`, `AgencyNotFound`, `DayWrong`.
     """
-    where = await _unit(tx, entry, "reader_asset.request")
+    where = await unit_of(tx, entry, "reader_asset.request")
+    if not EARLIEST <= entry.asked_on <= bangkok_date(tx.now):
+        raise DayWrong()
     await tx.lock([id])
     if (found := await sql.request(tx, id)) is not None:
         own = own_office(tx, "reader_asset.request")
@@ -92,12 +93,13 @@ async def request_readers(tx: Tx, id: UUID, entry: ReaderRequestEntry) -> Reader
         return found
     await sql.insert_request(tx, id, entry, where, account(tx))
     facts = {"agency": where[0], "office": where[2], "quantity": entry.quantity}
-    await events.record(tx, "reader_request.made", "reader_request", id, facts=_plain(facts))
+    await events.record(tx, "reader_request.made", "reader_request", id, facts=plain(facts))
     return await _request(tx, id)
 
 
 async def allocate(tx: Tx, id: UUID, version: int, entry: ReaderAllocation) -> ReaderRequest:
-    """Grants readers to a request: how many in all, and the serials that are known by now.
+    """Grants readers to a request: how many in all, and the serials that are known by now. A reader
+    that its agency's list had without a letter, or that was reissued, is granted by its serial.
 
     Raises `RequestNotFound`, `Stale`, `RequestMoveImpossible`, `SerialUnreadable`,
     `TooManySerials`, `SerialsTaken`.
@@ -106,16 +108,20 @@ async def allocate(tx: Tx, id: UUID, version: int, entry: ReaderAllocation) -> R
     request = await _request(tx, id, own_office(tx, "reader_asset.allocate"))
     state = _request_move(request, "allocate", version)
     serials = _keys(entry.serials)
-    fresh = await sql.insert_allocated(
+    fresh = await sql.grant(
         tx, [ids.new() for _ in serials], list(serials.values()), list(serials), id, entry.model
     )
-    if taken := serials.keys() - set(fresh):
+    if taken := serials.keys() - {reader.serial_key for reader in fresh}:
         known = {k.serial_key: k for k in await sql.known(tx, sorted(taken))}
         if other := sorted(key for key in taken if known[key].request != id):
             raise SerialsTaken(serials=", ".join(serials[key] for key in other[:20]))
     if (count := await sql.serials_of(tx, id)) > entry.allocated:
         raise TooManySerials(serials=count, allocated=entry.allocated)
     await sql.move_request(tx, id, state, entry.allocated)
+    if before := [reader.id for reader in fresh if reader.known]:
+        facts = {"request": id, "document": request.document}
+        told = msgspec.json.encode(facts).decode()
+        await sql.tell_granted(tx, before, [ids.new() for _ in before], told)
     facts = {"allocated": entry.allocated, "was": request.allocated, "serials": len(fresh)}
     await events.record(tx, "reader_request.allocated", "reader_request", id, facts=facts)
     return await _request(tx, id)
@@ -129,88 +135,6 @@ async def withdraw(tx: Tx, id: UUID, version: int) -> ReaderRequest:
     await sql.move_request(tx, id, state, request.allocated)
     await events.record(tx, "reader_request.withdrawn", "reader_request", id)
     return await _request(tx, id)
-
-
-async def confirm(tx: Tx, entry: ReaderConfirmation) -> ReaderConfirmationAnswer:
-    """A unit's word for the readers it holds, by serial; every word is kept, whatever lists say.
-
-    Raises `UnitNeeded`, `UnitNotFound`, `AgencyNotFound`.
-    """
-    agency, unit, office = await _unit(tx, entry, "reader_asset.confirm")
-    if not unit:
-        raise UnitNeeded()
-    items: dict[str, ConfirmedSerial] = {}
-    claims: dict[str, Claim] = {}
-    for serial in entry.serials:
-        if (key := serial_key(serial)) is None:
-            items[serial] = ConfirmedSerial(serial, "unreadable")
-        else:
-            claims.setdefault(key, Claim(serial.strip(), key, agency, unit, office))
-    told = await keep_claims(tx, list(claims.values()), account(tx), None)
-    items |= {item.serial: item for item in told}
-    count = {what: sum(i.what == what for i in items.values()) for what in _WHAT}
-    answer = ReaderConfirmationAnswer(
-        confirmed=count["confirmed"],
-        again=count["again"],
-        kept=count["unlisted"] + count["elsewhere"],
-        unreadable=count["unreadable"],
-        items=list(items.values()),
-    )
-    facts = {"agency": agency, "office": office} | count
-    record = ids.of_text(f"reader unit {agency} {unit}")
-    await events.record(tx, "reader_asset.confirmed", "reader_unit", record, facts=_plain(facts))
-    return answer
-
-
-_WHAT = ("confirmed", "again", "unlisted", "elsewhere", "unreadable")
-
-
-async def keep_claims(
-    tx: Tx, claims: Sequence[Claim], by: UUID | None, import_id: UUID | None
-) -> list[ConfirmedSerial]:
-    """Keeps claims of any units, at most one of a serial and unit, and moves the readers."""
-    await tx.lock([sql.LOCK])
-    keys = sorted({c.serial_key for c in claims})
-    known = {k.serial_key: k for k in await sql.known(tx, keys)}
-    earlier: dict[str, set[tuple[str, str]]] = {}
-    for e in await sql.earlier(tx, keys):
-        since = known[e.serial_key].reissued_at if e.serial_key in known else None
-        if since is None or e.confirmed_at >= since:
-            earlier.setdefault(e.serial_key, set()).add((e.agency, e.unit))
-    told: list[ConfirmedSerial] = []
-    moved: dict[str, Claim] = {}
-    for claim in claims:
-        reader, before = known.get(claim.serial_key), earlier.get(claim.serial_key, set())
-        unit = (claim.agency, claim.unit)
-        if unit in before:
-            told.append(ConfirmedSerial(claim.serial, "again"))
-            continue
-        told.append(ConfirmedSerial(claim.serial, _judged(reader, claim, bool(before))))
-        earlier.setdefault(claim.serial_key, set()).add(unit)
-        if reader and ("confirm", reader.state) in MOVES and reader.agency == claim.agency:
-            moved.setdefault(claim.serial_key, claim)
-    await sql.keep_confirmations(tx, [ids.new() for _ in claims], claims, by, import_id)
-    if moved:
-        places = list(moved.values())
-        await sql.move_confirmed(
-            tx,
-            list(moved),
-            [c.unit for c in places],
-            [c.office for c in places],
-            bangkok_date(tx.now),
-        )
-    return told
-
-
-def _judged(
-    reader: sql.Known | None, claim: Claim, others: bool
-) -> Literal["confirmed", "unlisted", "elsewhere"]:
-    if reader is None:
-        return "unlisted"
-    if others or reader.agency != claim.agency:
-        return "elsewhere"
-    waiting = ("confirm", reader.state) in MOVES
-    return "confirmed" if waiting or reader.unit == claim.unit else "elsewhere"
 
 
 async def move(tx: Tx, id: UUID, version: int, entry: ReaderMove) -> ReaderAsset:
@@ -243,8 +167,11 @@ async def move(tx: Tx, id: UUID, version: int, entry: ReaderMove) -> ReaderAsset
         distributed_on=_distributed(tx, asset, state),
         reissued=entry.act == "reissue",
     )
-    facts = {"act": entry.act, "was": asset.state, "state": state, "replaced_by": other}
-    await events.record(tx, "reader_asset.moved", "reader_asset", id, facts=_plain(facts))
+    facts: dict[str, object] = {"act": entry.act, "was": asset.state, "state": state}
+    facts["replaced_by"] = other
+    if entry.act == "reissue":
+        facts |= {"request_was": asset.request, "unit_was": asset.unit or None}
+    await events.record(tx, "reader_asset.moved", "reader_asset", id, facts=plain(facts))
     after = await sql.asset(tx, id)
     assert after is not None
     return after
@@ -258,7 +185,7 @@ def _distributed(tx: Tx, asset: ReaderAsset, state: ReaderState) -> date | None:
     return asset.distributed_on
 
 
-async def _unit(tx: Tx, entry: Unit, verb: str) -> tuple[str, str, UUID | None]:
+async def unit_of(tx: Tx, entry: Unit, verb: str) -> tuple[str, str, UUID | None]:
     """(agency, unit, office) that is meant, if the caller may act for it."""
     own = own_office(tx, verb)
     office = entry.office
@@ -308,7 +235,7 @@ def _keys(serials: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _plain(facts: Mapping[str, object]) -> dict[str, object]:
+def plain(facts: Mapping[str, object]) -> dict[str, object]:
     """Without what is not known, as JSON has it."""
     converted = msgspec.to_builtins(facts)
     return {k: v for k, v in converted.items() if v is not None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -50,6 +51,8 @@ HEADINGS: Final[dict[str, str]] = {
     "unallocated": "ยังไม่จัดสรร",
     "unnumbered": "ไม่มีหมายเลขเครื่อง",
     "difference": "ผลต่าง",
+    "missing": "ขาด",
+    "surplus": "เกิน",
     "broken_rate": "อัตราชำรุด",
     "model": "รุ่น",
     "note": "หมายเหตุ",
@@ -71,7 +74,8 @@ DIFFERENCES: Final = (
 )
 REPORT: Final = (
     *("agency", "name_th", "requested", "allocated", "serials", "distributed", "unconfirmed"),
-    *("in_service", "broken", "lost", "returned", "seen", "difference", "broken_rate"),
+    *("in_service", "broken", "lost", "returned", "seen", "difference", "missing", "surplus"),
+    "broken_rate",
 )
 
 Fetch = Callable[[Tx, str | None], Awaitable[tuple[Sequence[Any], str | None]]]
@@ -87,6 +91,19 @@ def cell(value: Any) -> Any:
     return "" if value is None else value
 
 
+_MONTHS: Final = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
+_SPOILT: Final = re.compile(
+    rf"[0-9 .,_/:#+-]+(E[0-9+-]*)?|([0-9]+[ /-])?({_MONTHS})[A-Z]*[ /-]?[0-9]*([ /-][0-9]+)?",
+    re.IGNORECASE,
+)
+
+
+def serial(text: str) -> str:
+    """A serial number as a spreadsheet leaves it: one that it would take for a number or a day,
+    and store as such, begins with an apostrophe, which our own import takes away."""
+    return f"'{text}" if _SPOILT.fullmatch(text) else text
+
+
 def header(columns: Sequence[str]) -> str:
     return BOM + _text([[f"{HEADINGS[name]} ({name})" for name in columns]])
 
@@ -97,6 +114,8 @@ def text(rows: Sequence[msgspec.Struct], columns: Sequence[str]) -> str:
 
 
 def _value(row: Any, name: str) -> Any:
+    if name == "serial":
+        return serial(row.serial)
     if name == "state_th":
         return STATE_TH[ReaderState(row.state)] if row.state else ""
     return DIFFERENCE_TH[row.kind] if name == "kind_th" else getattr(row, name)

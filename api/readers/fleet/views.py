@@ -13,14 +13,14 @@ from api.db import Tx
 from api.readers.fleet import queries as sql
 from api.readers.fleet import report_queries as report_sql
 from api.readers.fleet.model import (
-    AssetNotFound,
+    DIGITS,
     DifferenceKind,
     Filters,
     ReaderAsset,
     ReaderHappening,
     ReaderRequest,
-    RequestNotFound,
 )
+from api.readers.fleet.problems import AssetNotFound, RequestNotFound
 from api.readers.fleet.report_queries import FleetDifference, FleetLine, FleetVersion
 from api.readers.fleet.service import own_office
 
@@ -30,10 +30,29 @@ KINDS: tuple[str, ...] = get_args(DifferenceKind)
 _facts = msgspec.json.Decoder(dict[str, Any])
 
 
+class Reconciling(msgspec.Struct, frozen=True):
+    """Which letters' lines, or which units."""
+
+    by: By = "request"
+    agency: str | None = None
+    office: UUID | None = None
+
+
+class Differing(msgspec.Struct, frozen=True):
+    """Which differences, of which readers; without kinds all."""
+
+    kinds: list[DifferenceKind] | None = None
+    agency: str | None = None
+    office: UUID | None = None
+    request: UUID | None = None
+
+
 class FleetAgency(msgspec.Struct, kw_only=True):
     """An agency's readers. `broken_rate`: the broken among those that reached a unit, 0 to 1.
 
-    `seen`: seen at a bridge in the last seven days; `difference`: asked for, but at no unit.
+    `seen`: seen at a bridge in the last seven days. `distributed`: reached a unit and have not come
+    back; `difference`: asked for, less these. What is lacking is `missing`, what is too much
+    `surplus`: of the whole country, one agency's surplus makes up for nothing that another lacks.
     """
 
     agency: str
@@ -50,6 +69,8 @@ class FleetAgency(msgspec.Struct, kw_only=True):
     returned: int = 0
     seen: int = 0
     difference: int = 0
+    missing: int = 0
+    surplus: int = 0
     broken_rate: float = 0.0
 
 
@@ -88,7 +109,8 @@ async def assets(
     after = cursors.read(cursor, str) if cursor else None
     serial = filters.serial
     if serial is not None:
-        serial = "".join(c for c in serial.upper() if c.isascii() and c.isalnum()) or None
+        plain = serial.translate(DIGITS).upper()
+        serial = "".join(c for c in plain if c.isascii() and c.isalnum()) or None
         if serial is None:
             return [], None
     asked = msgspec.structs.replace(filters, office=_narrowed(own, filters.office), serial=serial)
@@ -118,18 +140,18 @@ class _UnitPlace(msgspec.Struct, array_like=True, frozen=True):
 
 
 async def reconciliation(
-    tx: Tx, by: By, agency: str | None, office: UUID | None, cursor: str | None, limit: int
+    tx: Tx, of: Reconciling, cursor: str | None, limit: int
 ) -> tuple[list[FleetLine], str | None]:
     """A page of what was asked for beside what is there, by letter's line or by unit."""
-    office = _narrowed(own_office(tx, "reader_asset.read"), office)
-    if by == "request":
+    office = _narrowed(own_office(tx, "reader_asset.read"), of.office)
+    if of.by == "request":
         after = cursors.read(cursor, UUID) if cursor else None
-        found = await report_sql.by_request(tx, agency, office, after, limit)
+        found = await report_sql.by_request(tx, of.agency, office, after, limit)
         place: Any = found[-1].request if found else None
     else:
         last = cursors.read(cursor, _UnitPlace) if cursor else None
         after_unit = (last.agency, last.unit) if last else None
-        found = await report_sql.by_unit(tx, agency, office, after_unit, limit)
+        found = await report_sql.by_unit(tx, of.agency, office, after_unit, limit)
         place = (found[-1].agency, found[-1].unit) if found else None
     return found, cursors.write(place) if len(found) == limit else None
 
@@ -140,23 +162,17 @@ class _DifferencePlace(msgspec.Struct, array_like=True, frozen=True):
 
 
 async def differences(
-    tx: Tx,
-    kinds: list[DifferenceKind] | None,
-    agency: str | None,
-    office: UUID | None,
-    request: UUID | None,
-    cursor: str | None,
-    limit: int,
+    tx: Tx, of: Differing, cursor: str | None, limit: int
 ) -> tuple[list[FleetDifference], str | None]:
     """A page of serials on which lists, units and bridges do not agree."""
     last = cursors.read(cursor, _DifferencePlace) if cursor else _DifferencePlace("", "")
-    office = _narrowed(own_office(tx, "reader_asset.report"), office)
+    office = _narrowed(own_office(tx, "reader_asset.report"), of.office)
     found = await report_sql.differences(
         tx,
-        [str(kind) for kind in kinds or KINDS],
-        agency,
+        [str(kind) for kind in of.kinds or KINDS],
+        of.agency,
         office,
-        request,
+        of.request,
         (last.kind, last.serial_key),
         limit,
     )
@@ -182,12 +198,14 @@ async def report(tx: Tx) -> FleetReport:
             unlisted = seen.n
         else:
             lines[seen.agency].seen = seen.n
+    for line in lines.values():
+        line.difference = line.requested - line.distributed
+        line.missing, line.surplus = max(line.difference, 0), max(-line.difference, 0)
     total = FleetAgency(agency="", name_th="รวมทั้งประเทศ", name_en="Nationwide")
     for line in lines.values():
         for name in _ADDED:
             setattr(total, name, getattr(total, name) + getattr(line, name))
     for line in (*lines.values(), total):
-        line.difference = line.requested - line.distributed
         line.broken_rate = round(line.broken / line.distributed, 4) if line.distributed else 0.0
     versions = await report_sql.versions(tx, since)
     return FleetReport(tx.now, list(lines.values()), total, versions, unlisted)
@@ -195,7 +213,7 @@ async def report(tx: Tx) -> FleetReport:
 
 _ADDED = (
     *("requested", "allocated", "serials", "distributed", "unconfirmed", "in_service"),
-    *("broken", "lost", "returned", "seen"),
+    *("broken", "lost", "returned", "seen", "difference", "missing", "surplus"),
 )
 
 

@@ -262,7 +262,8 @@ async def progress(
 
 
 async def at_bridge(tx: Tx, bridge: UUID, told: list[UUID], at: datetime) -> list[Open]:
-    """Open intents of live sessions at a bridge, and how those that it was told of stand now."""
+    """Open intents of live sessions at a bridge, those that ended before their time, and how those
+    that it was told of stand now."""
     return await tx.all(
         Open,
         """
@@ -274,7 +275,8 @@ async def at_bridge(tx: Tx, bridge: UUID, told: list[UUID], at: datetime) -> lis
         from intent i
             join session s on s.id = i.session
             left join bridge_reader r on r.id = i.reader
-        where i.bridge = $1 and i.state = 'armed' or i.id = any($2::uuid[]) and i.bridge = $1
+        where i.bridge = $1 and (i.state = 'armed' or i.id = any($2::uuid[])
+            or i.state = 'cancelled' and i.expires_at > $3)
         order by i.armed_at, i.id
         """,
         bridge,
@@ -297,4 +299,17 @@ async def moved_since(
         since,
         bridges,
         sessions,
+    )
+
+
+async def forget(tx: Tx, before: datetime, at_most: int) -> int:
+    """Those that ended before; returns how many."""
+    return await tx.run(
+        """
+        delete from intent where id in (
+            select id from intent where moved_at < $1 and state <> 'armed'
+            order by moved_at limit $2 for update skip locked)
+        """,
+        before,
+        at_most,
     )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from api import cursors, events
+from api import cursors, events, limits, settings
 from api.db import Tx
 from api.jobs import Job
 from api.permissions import Session
@@ -22,6 +22,7 @@ from api.readers.intents import queries
 from api.readers.intents.queries import Moved, Open, Place, Row
 from api.readers.model import (
     INTENT_FOR,
+    INTENT_KEPT_FOR,
     INTENT_MOVES,
     INTENT_TH,
     POLICIES,
@@ -57,7 +58,8 @@ async def arm(tx: Tx, id: UUID, entry: ArmIntent) -> Intent:
     """Waits for a card. The same again is the same intent, however it has ended meanwhile.
 
     Raises `IntentExists`, `IntentNotFound` (somebody else's id), `DeskNotFound`,
-    `DeskWithoutReader`, `BridgeNotFound`, `AboutNeeded`, `FieldsNotAllowed` and `ReaderBusy`.
+    `DeskWithoutReader`, `BridgeNotFound`, `AboutNeeded`, `FieldsNotAllowed`, `ReaderBusy` and
+    `TooFast`: each intent leaves rows behind for good.
     """
     actor = session_of(tx)
     purpose, about, fields = _wanted(entry)
@@ -66,6 +68,9 @@ async def arm(tx: Tx, id: UUID, entry: ArmIntent) -> Intent:
     before = await queries.intent(tx, id)
     if before is not None:
         return _again(tx, before, entry, about, fields)
+    most = settings.current().armings_a_minute
+    bucket = f"intent-arm:{actor.account}"
+    await limits.take(tx, bucket, capacity=most, per_second=most / 60)
     place = await _place(tx, entry, office)
     assert place.bridge is not None
     await queries.free(tx, place.bridge, place.reader, tx.now)
@@ -195,7 +200,8 @@ async def cancel(tx: Tx, id: UUID) -> Intent:
         tx, id, IntentState.cancelled, tx.now
     ):
         raise IntentOver(state=view(await _own(tx, id), tx.now).state)
-    await events.record(tx, "intent.cancelled", "intent", id)
+    facts = {"desk": row.desk, "purpose": row.purpose}
+    await events.record(tx, "intent.cancelled", "intent", id, facts=facts)
     return view(await _own(tx, id), tx.now)
 
 
@@ -210,6 +216,11 @@ async def expire(tx: Tx) -> list[Moved]:
     return await queries.expire(tx, tx.now)
 
 
+async def forget(tx: Tx, at_most: int) -> int:
+    """Those that ended long ago; that they were stays in the audit trail. Returns how many."""
+    return await queries.forget(tx, tx.now - INTENT_KEPT_FOR, at_most)
+
+
 async def progress(tx: Tx, bridge: UUID, said: Progress) -> Moved | None:
     """How far `bridge` is with an intent of its own; None where that changes nothing."""
     done = min(said.done, 10**6)
@@ -218,7 +229,8 @@ async def progress(tx: Tx, bridge: UUID, said: Progress) -> Moved | None:
 
 
 async def at_bridge(tx: Tx, bridge: UUID, told: list[UUID]) -> list[Open]:
-    """Open intents at a bridge, and how those stand that it was told of before."""
+    """Open intents at a bridge, those that ended before their time, and how those stand that it was
+    told of before."""
     return await queries.at_bridge(tx, bridge, told, tx.now)
 
 

@@ -64,11 +64,14 @@ class Export(exports.CopyOut):
         assert self.wanted is not None
         self.wanted = service.within(tx, self.wanted)
         if exports.busy():
-            raise ReadingExportsBusy(retry_after_s=30)
+            raise self.refusal()
         await self._note(tx, "reading.export_begun", {})
 
     async def ended(self, tx: Tx, done: dict[str, Any]) -> None:
         await self._note(tx, "reading.exported", done)
+
+    def refusal(self) -> ReadingExportsBusy:
+        return ReadingExportsBusy(retry_after_s=30)
 
     def columns(self) -> Sequence[str]:
         return COLUMNS

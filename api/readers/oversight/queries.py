@@ -9,21 +9,29 @@ from uuid import UUID
 import msgspec
 
 from api.db import Tx
+from api.readers.model import KNOWN_AGAIN
 from api.readers.oversight.views import Count, DayAct, IncidentCount
 from api.readers.views import ReadingLine
 
 
-class Wanted(msgspec.Struct, kw_only=True, frozen=True):
-    """Which readings; `office` is at most the caller's own where they reach no further."""
+class Asked(msgspec.Struct, kw_only=True, frozen=True):
+    """Which readings somebody asks for."""
 
-    since: datetime
-    until: datetime
+    since: datetime | None = None
+    until: datetime | None = None
     office: UUID | None = None
     account: UUID | None = None
     purpose: str | None = None
     desk: UUID | None = None
     label: str | None = None
     used: bool | None = None
+
+
+class Wanted(Asked, kw_only=True, frozen=True):
+    """Those of a period; `office` is at most the caller's own where they reach no further."""
+
+    since: datetime
+    until: datetime
 
 
 class AfterCount(msgspec.Struct, array_like=True, frozen=True):
@@ -154,8 +162,9 @@ class UnusedRow(msgspec.Struct):
 _UNUSED = """
 with by_officer as (
     select account, office, count(*) as taken,
-        count(*) filter (where used_at is null
-            or used_at > received_at + interval '1 hour') as unused
+        count(*) filter (where case when label = 'offline'
+            then used_at is null and received_at < $5::timestamptz - interval '7 days'
+            else used_at is null or used_at > received_at + interval '1 hour' end) as unused
     from reading
     where received_at >= $1 and received_at < least($2::timestamptz, $5)
         and purpose in ('serve_order', 'identify_complainant') and 'face:differs' <> all (flags)
@@ -174,7 +183,7 @@ async def unused(
     tx: Tx, w: Wanted, most: datetime, after: AfterUnused | None, limit: int
 ) -> list[UnusedRow]:
     """By officer and office, the most first; readings from before `most`, which have had their
-    hour."""
+    hour, those that came offline their seven days."""
     place = (after.unused, after.account, after.office) if after else (None, None, None)
     args = (w.since, w.until, w.office, w.account, most, *place, limit)
     if w.account is not None:
@@ -201,38 +210,48 @@ async def crossings(
 ) -> list[CrossingRow]:
     """One card at two offices too soon after one another; see `views.Crossing` for the rule.
 
-    Each reading is held against the one before it of the same keyed index: by the triangle
-    inequality, where every step is possible the whole is. No way in the country needs four hours.
-    Kilometres on a sphere of 6,371 km, by the haversine formula.
+    Whenever a card comes to an office, it is held against the last time at each other office in the
+    four hours before, and the worst of these is told. An office between the two hides nothing: the
+    distances are rounded down, so that steps may each be possible where the way is not. What came
+    offline counts when its device says, and at the latest when it came. Kilometres on a sphere of
+    6,371 km, by the haversine formula.
     """
     return await tx.all(
         CrossingRow,
         """
         with taken as materialized (
-            select id, office, cid_index, chip_index, received_at as at from reading
-            where label = 'online' and received_at >= $1::timestamptz - interval '4 hours'
+            select id, office, cid_index, chip_index, cid_before, chip_before, received_at as at
+            from reading
+            where label = 'online' and received_at >= $1::timestamptz - $7::interval
                 and received_at < $2
             union all
-            select id, office, cid_index, chip_index, read_at from reading
-            where label = 'offline' and received_at >= $1::timestamptz - interval '5 hours'
-                and read_at >= $1::timestamptz - interval '4 hours' and read_at < $2
-        ), met as (
-            select 'cid' as by_what, id as later, office, at, lag(id) over one as earlier,
-                lag(office) over one as office_before, lag(at) over one as at_before
+            select * from (
+                select id, office, cid_index, chip_index, cid_before, chip_before,
+                    least(read_at, received_at) as at
+                from reading
+                where label = 'offline'
+                    and received_at >= $1::timestamptz - $7::interval - interval '1 hour'
+            ) late
+            where at >= $1::timestamptz - $7::interval and at < $2
+        ), mark as (
+            select 'cid' as by_what, unnest(array_prepend(cid_index, cid_before)) as value, id,
+                office, at
             from taken where cid_index is not null
-            window one as (partition by cid_index order by at, id)
             union all
-            select 'chip', id, office, at, lag(id) over one, lag(office) over one,
-                lag(at) over one
+            select 'chip', unnest(array_prepend(chip_index, chip_before)), id, office, at
             from taken where chip_index is not null
-            window one as (partition by chip_index order by at, id)
+        ), way as materialized (
+            select by_what, value, id, office, at, lag(office) over one as came_from,
+                lead(office) over one as went_to
+            from mark window one as (partition by by_what, value order by at, id)
         ), pair as (
-            select later, earlier, office, office_before, at,
-                extract(epoch from at - at_before)::float8 / 60 as minutes,
-                array_agg(by_what order by by_what) as matched
-            from met
-            where office <> office_before and at >= $1 and at - at_before < interval '4 hours'
-                and ($3::uuid is null or $3 in (office, office_before))
+            select l.id as later, e.id as earlier, l.office, e.office as office_before, l.at,
+                extract(epoch from l.at - e.at)::float8 / 60 as minutes,
+                array_agg(distinct l.by_what order by l.by_what) as matched
+            from way l join way e on e.by_what = l.by_what and e.value = l.value
+            where l.came_from <> l.office and e.went_to <> e.office and e.office <> l.office
+                and (e.at, e.id) < (l.at, l.id) and l.at - e.at < $7::interval and l.at >= $1
+                and ($3::uuid is null or $3 in (l.office, e.office))
             group by 1, 2, 3, 4, 5, 6
         ), judged as (
             select pair.*, near.km, 60 * least(near.km / 120, 1.5 + near.km / 700) as needed_min
@@ -246,13 +265,16 @@ async def crossings(
                     join province_seat b on b.province = ob.province
                 where oa.office = pair.office_before and ob.office = pair.office
             ) near
+        ), worst as (
+            select distinct on (later) * from judged where minutes < needed_min
+            order by later, needed_min - minutes desc, earlier
         )
         select later, earlier, at, matched, km, minutes, needed_min
-        from judged
-        where minutes < needed_min and ($4::timestamptz is null or (at, later) < ($4, $5))
+        from worst
+        where $4::timestamptz is null or (at, later) < ($4, $5)
         order by at desc, later desc limit $6
         """,
-        *(w.since, w.until, w.office, before, before_id, limit),
+        *(w.since, w.until, w.office, before, before_id, limit, KNOWN_AGAIN),
     )
 
 
@@ -273,28 +295,29 @@ async def day(
     after_id: UUID | None,
     limit: int,
 ) -> list[DayAct]:
-    """In their order; `first` and `last` bound the ids of events of that day."""
+    """In their order; `first` and `last` bound the ids of events of that day. What an intent was
+    for is in the event that armed it: the intent itself is forgotten before (`forgetting`)."""
     return await tx.all(
         DayAct,
         """
         with act as (
-            select id, at, name as what, kind, record from event
+            select id, at, name as what, kind, record, facts from event
             where account = $1 and id >= $4 and id < $5 and at >= $2 and at < $3
                 and (kind in ('intent', 'reading', 'desk', 'bridge', 'reading_audit')
                     or name in ('offline_ticket.issued', 'account.bound', 'officer.confirmed'))
             union all
-            select id, received_at, 'reading.taken', 'reading', id from reading
+            select id, received_at, 'reading.taken', 'reading', id, '{}' from reading
             where account = $1 and received_at >= $2 and received_at < $3 and label <> 'seen'
         ), page as (
-            select id, at, what, kind, record from act
+            select id, at, what, kind, record, facts from act
             where $6::timestamptz is null or (at, id) > ($6, $7)
             order by at, id limit $8
         )
-        select p.id, p.at, p.what, p.kind, p.record, coalesce(r.purpose, i.purpose) as purpose,
-            coalesce(r.desk, i.desk) as desk
+        select p.id, p.at, p.what, p.kind, p.record,
+            coalesce(r.purpose, case when p.kind = 'intent' then p.facts->>'purpose' end) as purpose,
+            coalesce(r.desk, case when p.kind = 'intent' then (p.facts->>'desk')::uuid end) as desk
         from page p
             left join reading r on p.kind = 'reading' and r.id = p.record
-            left join intent i on p.kind = 'intent' and i.id = p.record
         order by p.at, p.id
         """,
         *(account, since, until, first, last, after, after_id, limit),

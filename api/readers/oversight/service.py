@@ -16,7 +16,7 @@ from api.db import Tx
 from api.readers.bridges import reach
 from api.readers.oversight import queries
 from api.readers.oversight.problems import PeriodWrong
-from api.readers.oversight.queries import AfterCount, AfterUnused, Wanted
+from api.readers.oversight.queries import AfterCount, AfterUnused, Asked, Wanted
 from api.readers.oversight.views import Count, Crossing, DayAct, IncidentCount, Unused
 from api.readers.views import ReadingLine
 
@@ -36,6 +36,12 @@ def period(
     if begin >= end or end - begin > timedelta(days=days):
         raise PeriodWrong(days=days)
     return begin, end
+
+
+def wanted(tx: Tx, by: Asked, days: int = DAYS) -> Wanted:
+    """What is asked for, of a period. Raises `PeriodWrong`."""
+    begin, end = period(tx, by.since, by.until, days)
+    return Wanted(**msgspec.structs.asdict(by) | {"since": begin, "until": end})
 
 
 def _known(moment: datetime) -> datetime:

@@ -32,8 +32,11 @@ class Crossing(msgspec.Struct, kw_only=True):
     `km` lies between the nearest seats of the two offices' provinces, less 20 km for what they are
     rounded by. `needed_min` is the time for it: in a straight line at 120 km/h, or 90 minutes and
     then 700 km/h, whichever is less. `minutes` lie between the two readings: as the server received
-    them, or as the device's clock says where one came offline. `matched`: the number on the card,
-    the serial of its chip, or both were the same. An office without a province is not judged.
+    them; where one came offline as its device's clock says, which may be wrong within its ticket's
+    twelve hours, and at the latest when it came. `matched`: the number on the card, the serial of
+    its chip, or both were the same, also where the index key was rotated between the two. Each
+    reading is told once, with the one before it, up to four hours, that it fits least with. An
+    office without a province is not judged, and hides nothing.
     """
 
     id: UUID

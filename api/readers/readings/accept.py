@@ -22,13 +22,14 @@ from api.readers.desks import service as desks
 from api.readers.intents import queries as intents
 from api.readers.model import (
     CLOCK_SKEW,
-    PASSED_ON_FOR,
+    KNOWN_AGAIN,
     POLICIES,
     BridgeState,
     Incident,
     IntentState,
     Policy,
     Purpose,
+    passed_on_for,
 )
 from api.readers.problems import (
     BridgeEnded,
@@ -42,6 +43,7 @@ from api.readers.problems import (
     PayloadWrong,
     ReaderElsewhere,
     SessionOver,
+    TicketElsewhere,
     TicketUsed,
 )
 from api.readers.readings import queries
@@ -176,7 +178,7 @@ def _judge(tx: Tx, basis: Basis, said: Statement) -> tuple[Purpose, Policy]:
     if basis.reader is None:
         raise DeskWithoutReader(reason="away")
     if basis.purpose != Purpose.map_desk and basis.wanted_reader != basis.reader:
-        raise NonceWrong()
+        raise NonceWrong() if said.ticket is None else TicketElsewhere()
     if not all(at.year in _YEARS for at in (said.read_at, said.inserted_at)):
         raise PayloadWrong()
     if said.ticket is not None:
@@ -230,7 +232,7 @@ def flags_of(tx: Tx, said: Statement, text: CardText | None, wanted: list[str]) 
         flags.append("clock:inserted_at")
     if text is not None:
         flags += [f"missing:{f}" for f in wanted if getattr(text, f) is None and f != "expires"]
-        if _has_expired(text, said.read_at):
+        if _has_expired(text, tx.now if online else said.read_at):
             flags.append("card:expired")
     return flags
 
@@ -276,6 +278,8 @@ async def _new(
         key=None,
         cid_index=None,
         chip_index=None,
+        cid_before=[],
+        chip_before=[],
         cid=None,
         statement=None,
         passing=None,
@@ -291,10 +295,12 @@ async def _new(
 
     new.statement = await seal("statement", _encode(signed))
     new.passing = await seal("passing", _encode(text))
-    new.passing_until = tx.now + PASSED_ON_FOR
+    new.passing_until = tx.now + passed_on_for(new.label)
+    since = min(said.read_at, tx.now) - KNOWN_AGAIN
     if text.cid:
         new.cid = await seal("cid", text.cid.encode())
-        new.cid_index = sealed.index("reading.cid", text.cid)
+        new.cid_index, *new.cid_before = sealed.indexes_since("reading.cid", text.cid, since)
     if said.chip_serial:
-        new.chip_index = sealed.index("reading.chip", said.chip_serial.hex())
+        chip = said.chip_serial.hex()
+        new.chip_index, *new.chip_before = sealed.indexes_since("reading.chip", chip, since)
     return new

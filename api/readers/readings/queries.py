@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 import msgspec
 
-from api import permissions
 from api.db import Tx
-from api.permissions import Reach
+from api.readers.bridges.reach import AT_HOME, EVERYWHERE
 from api.readers.model import BridgeState, IntentState, Label, Purpose
 from api.sealed import NewKey
-
-_ROLES: Final = permissions.PERMISSIONS["intent.arm"]
-_EVERYWHERE: Final = [role for role, reach in _ROLES.items() if reach is Reach.all]
-_AT_HOME: Final = [role for role, reach in _ROLES.items() if reach is Reach.office]
 
 
 class Basis(msgspec.Struct):
@@ -80,8 +74,8 @@ async def basis(
         intent,
         ticket,
         reader,
-        _EVERYWHERE,
-        _AT_HOME,
+        EVERYWHERE,
+        AT_HOME,
         boot,
     )
 
@@ -125,6 +119,8 @@ class NewReading(msgspec.Struct, kw_only=True):
     key: NewKey | None
     cid_index: bytes | None
     chip_index: bytes | None
+    cid_before: list[bytes]
+    chip_before: list[bytes]
     cid: bytes | None
     statement: bytes | None
     passing: bytes | None
@@ -170,9 +166,9 @@ async def take(
             insert into reading (id, label, purpose, about, levels, flags, session, account,
                 office, desk, bridge, reader, intent, ticket, sequence, inserted_at, read_at,
                 received_at, data_key, cid_index, chip_index, cid, statement, passing,
-                passing_until, keep_until)
+                passing_until, keep_until, cid_before, chip_before)
             select $1, $2, $3, $4, array['chip-bytes'], $5, $6, $7, $8, $9, $10, $11, $12, $13,
-                $14, $15, $16, $27, $17, $18, $19, $20, $21, $22, $23, $30
+                $14, $15, $16, $27, $17, $18, $19, $20, $21, $22, $23, $30, $31, $32
             from u
             returning id
         ), st as (
@@ -211,6 +207,8 @@ async def take(
         new.key and new.key.kid,
         new.key and new.key.wrapped,
         new.keep_until,
+        new.cid_before,
+        new.chip_before,
     )
     return row.chained, row.taken
 
@@ -260,6 +258,11 @@ async def note_refused(tx: Tx, bridge: UUID, sequence: int, digest: bytes, refus
     )
 
 
+async def forget_statements(tx: Tx, before: datetime, at_most: int) -> int:
+    """Those received before, if the data base holds them to be old enough; returns how many."""
+    return int(await tx.value("select forget_statements($1, $2)", before, at_most))
+
+
 # --- reading and using --------------------------------------------------------------------------
 
 
@@ -291,12 +294,14 @@ class Row(msgspec.Struct):
     keep_until: datetime
     statement: bytes | None
     photographed: bool
+    device: BridgeState | None
 
 
 _ROW = """
 select id, label, purpose, about, levels, flags, session, account, office, desk, bridge, intent,
     inserted_at, read_at, received_at, data_key, cid, passing, passing_until, used_for, used_by,
-    used_at, keep_until, statement, photo_sha256 is not null as photographed
+    used_at, keep_until, statement, photo_sha256 is not null as photographed,
+    (select b.state from bridge b where b.id = reading.bridge) as device
 from reading
 """
 
@@ -310,43 +315,57 @@ async def held(tx: Tx, id: UUID) -> Row | None:
     return await tx.maybe_one(Row, _ROW + "where id = $1 and erased_at is null for update", id)
 
 
-async def mine(tx: Tx, account: UUID, session: UUID, before: UUID | None, limit: int) -> list[Row]:
-    """The account's own readings, the newest first: those of this session and those by ticket."""
+async def mine(
+    tx: Tx,
+    account: UUID,
+    session: UUID,
+    before: datetime | None,
+    before_id: UUID | None,
+    limit: int,
+) -> list[Row]:
+    """The account's own readings, what came last first: those of this session and by ticket."""
     return await tx.all(
         Row,
         _ROW
         + """
         where account = $1 and (session = $2 or session is null) and erased_at is null
-            and purpose <> 'map_desk' and ($3::uuid is null or id < $3)
-        order by id desc limit $4
+            and purpose <> 'map_desk'
+            and ($3::timestamptz is null or (received_at, id) < ($3, $4))
+        order by received_at desc, id desc limit $5
         """,
         account,
         session,
         before,
+        before_id,
         limit,
     )
 
 
-async def use(tx: Tx, id: UUID, used_for: str, used_by: UUID) -> None:
-    """What the session could still see is gone with its use."""
+async def use(tx: Tx, id: UUID, used_for: str, used_by: UUID, flags: list[str]) -> None:
+    """What the session could still see is gone with its use; `flags` are all of them then."""
     await tx.run(
         """
         update reading set used_for = $2, used_by = $3, used_at = $4, passing = null,
-            passing_until = null
+            passing_until = null, flags = $5
         where id = $1
         """,
         id,
         used_for,
         used_by,
         tx.now,
+        flags,
     )
 
 
 async def add_level(tx: Tx, id: UUID, level: str) -> bool:
-    """False where it had it."""
+    """False where it had it, was erased, or has no chip that a register could confirm."""
     return bool(
         await tx.run(
-            "update reading set levels = levels || $2::text where id = $1 and $2 <> all(levels)",
+            """
+            update reading set levels = levels || $2::text
+            where id = $1 and $2 <> all(levels) and erased_at is null
+                and ($2 <> 'rmac-online' or label <> 'seen')
+            """,
             id,
             level,
         )
@@ -368,9 +387,9 @@ async def see(tx: Tx, new: SeenReading) -> None:
         )
         insert into reading (id, label, purpose, about, levels, session, account, office, desk,
             read_at, received_at, data_key, cid_index, cid, statement, passing, passing_until,
-            keep_until)
+            keep_until, flags)
         values ($1, 'seen', $2, $3, array['document-seen'], $4, $5, $6, $7, $8, $9, $10, $13, $14,
-            $15, $16, $17, $18)
+            $15, $16, $17, $18, $19)
         """,
         new.id,
         new.purpose,
@@ -390,6 +409,7 @@ async def see(tx: Tx, new: SeenReading) -> None:
         new.passing,
         new.passing_until,
         new.keep_until,
+        new.flags,
     )
 
 
@@ -411,14 +431,13 @@ class SeenReading(msgspec.Struct, kw_only=True):
     passing: bytes
     passing_until: datetime
     keep_until: datetime
+    flags: list[str]
 
 
 async def wipe(tx: Tx) -> int:
     """What sessions could see and may no more; returns of how many readings."""
     return await tx.run(
-        """
-        update reading set passing = null, passing_until = null where passing_until <= $1
-        """,
+        "update reading set passing = null, passing_until = null where passing_until <= $1",
         tx.now,
     )
 
@@ -437,9 +456,9 @@ async def erase(tx: Tx, limit: int) -> list[Ended]:
             select id, data_key from reading where keep_until <= $1 and erased_at is null
             order by keep_until limit $2 for update skip locked
         )
-        update reading r set cid_index = null, chip_index = null, cid = null, statement = null,
-            passing = null, passing_until = null, photo_sha256 = null, data_key = null,
-            erased_at = $1
+        update reading r set cid_index = null, chip_index = null, cid_before = '{}',
+            chip_before = '{}', cid = null, statement = null, passing = null,
+            passing_until = null, photo_sha256 = null, data_key = null, erased_at = $1
         from over where r.id = over.id
         returning over.id, over.data_key
         """,

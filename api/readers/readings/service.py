@@ -7,25 +7,27 @@ from uuid import UUID
 
 import msgspec
 
-from api import events, permissions, sealed
+from api import cursors, events, permissions, sealed
 from api.db import Tx
 from api.permissions import Session
 from api.readers.desks import reading as desks
-from api.readers.model import LEVEL_TH, PASSED_ON_FOR, POLICIES, Level
+from api.readers.model import LEVEL_TH, POLICIES, Confirmed, Level, passed_on_for
 from api.readers.problems import (
     AboutNeeded,
+    ChipNeeded,
     PhotoGone,
     ReadingExists,
     ReadingNotFound,
-    ReadingStale,
     ReadingUsed,
 )
 from api.readers.readings import queries, using
 from api.readers.readings.queries import Row, SeenReading
 from api.readers.views import MatchFace, Reading, SeeDocument, SeenDocument
 from api.sealed import Cell, Sealed
+from reader_bridge.card_text import check_digit_is_right
 
 ERASE_AT_ONCE: Final = 500
+_WITHOUT_FACE: Final = ("birth_certificate", "house_register")
 
 
 async def read(tx: Tx, id: UUID) -> Reading:
@@ -36,29 +38,43 @@ async def read(tx: Tx, id: UUID) -> Reading:
     return await _view(tx, await _own(tx, id, "reading.read"))
 
 
-async def mine(tx: Tx, before: UUID | None, limit: int) -> list[Reading]:
-    """The session's own readings, without what was read."""
+async def mine(tx: Tx, cursor: str | None, limit: int) -> tuple[list[Reading], str | None]:
+    """The session's own readings, what came last first, without what was read; and the cursor of
+    the next page. Raises `CursorInvalid`."""
     permissions.reaches(tx.actor, "reading.read")
     assert isinstance(tx.actor, Session)
-    rows = await queries.mine(tx, tx.actor.account, tx.actor.session, before, limit)
-    return [_plain(row) for row in rows]
+    place = cursors.read(cursor, cursors.Place) if cursor else None
+    rows = await queries.mine(
+        tx,
+        tx.actor.account,
+        tx.actor.session,
+        place.at if place else None,
+        place.id if place else None,
+        limit,
+    )
+    more = len(rows) == limit
+    after = cursors.write(cursors.Place(rows[-1].received_at, rows[-1].id)) if more else None
+    return [_plain(row) for row in rows], after
 
 
 async def match_face(tx: Tx, id: UUID, wanted: MatchFace) -> Reading:
     """The officer's own act: they compared the person with the photograph, and say what they saw.
 
     A face that differs makes the reading useless. Raises `ReadingNotFound`, `ReadingUsed`,
-    `ReadingStale`, and `PhotoGone` for a photograph that was never there.
+    `ReadingStale`, and `PhotoGone` for a photograph that was never there, or a document without.
     """
     row = await queries.held(tx, id)
     if row is None or not using.is_own(tx, row):
         raise ReadingNotFound()
     if row.used_at is not None:
         raise ReadingUsed(used_for=row.used_for)
-    if row.received_at + PASSED_ON_FOR <= tx.now:
-        raise ReadingStale()
+    using.check_fresh(tx, row)
     if wanted.against == "photo" and not row.photographed:
         raise PhotoGone()
+    if row.label == "seen":
+        _, document = await using.opened(tx, row, purpose="reading.match_face")
+        if document is not None and document.kind in _WITHOUT_FACE:
+            raise PhotoGone()
     if wanted.matches:
         changed = await queries.add_level(tx, id, "officer-face-match")
     else:
@@ -74,7 +90,7 @@ async def see_document(tx: Tx, id: UUID, wanted: SeeDocument) -> Reading:
     """No chip could be read: the officer says which document they saw. No copy is taken.
 
     Under the sender's id: the same again is the same. Raises `ReadingExists`, `AboutNeeded`,
-    `DeskNotFound`.
+    `ChipNeeded`, `DeskNotFound`.
     """
     assert isinstance(tx.actor, Session)
     permissions.reaches(tx.actor, "reading.see_document")
@@ -90,6 +106,8 @@ async def see_document(tx: Tx, id: UUID, wanted: SeeDocument) -> Reading:
             raise ReadingExists(reading=id)
         return await _view(tx, before)
     policy = POLICIES[wanted.purpose]
+    if not policy.seen:
+        raise ChipNeeded()
     if policy.about is not None and wanted.about is None:
         raise AboutNeeded(kind=policy.about)
     desk = await desks.one(tx, wanted.desk, "reading.see_document")
@@ -99,7 +117,7 @@ async def see_document(tx: Tx, id: UUID, wanted: SeeDocument) -> Reading:
         return await sealed.seal_bytes(tx, key.id, Cell("reading", column, id), value)
 
     document = msgspec.json.encode(wanted.document)
-    number = wanted.document.number
+    number = wanted.document.cid
     await queries.see(
         tx,
         SeenReading(
@@ -116,13 +134,22 @@ async def see_document(tx: Tx, id: UUID, wanted: SeeDocument) -> Reading:
             cid=await seal("cid", number.encode()) if number else None,
             statement=await seal("statement", document),
             passing=await seal("passing", document),
-            passing_until=tx.now + PASSED_ON_FOR,
+            passing_until=tx.now + passed_on_for("seen"),
             keep_until=tx.now + policy.keep,
+            flags=_odd(wanted.document),
         ),
     )
     facts = {"purpose": wanted.purpose, "kind": wanted.document.kind, "why": wanted.document.why}
     await events.record(tx, "reading.seen", "reading", id, facts=facts)
     return await read(tx, id)
+
+
+def _odd(document: SeenDocument) -> list[str]:
+    """As a chip's: a national ID that was mistyped is nobody's."""
+    wrong = document.kind == "national_id" and document.number != ""
+    if wrong and document.cid:
+        wrong = not check_digit_is_right(document.cid)
+    return ["cid:check-digit"] if wrong else []
 
 
 async def _seen(tx: Tx, row: Row) -> SeenDocument:
@@ -134,8 +161,9 @@ async def _seen(tx: Tx, row: Row) -> SeenDocument:
     )
 
 
-async def raise_level(tx: Tx, id: UUID, level: Level) -> None:
-    """For a connector that has confirmed a reading (`dopa-status`, `rmac-online`)."""
+async def raise_level(tx: Tx, id: UUID, level: Confirmed) -> None:
+    """For a connector that has confirmed a reading; one that is erased, or for `rmac-online` has no
+    chip, stays as it is."""
     if await queries.add_level(tx, id, level):
         await events.record(tx, "reading.confirmed", "reading", id, facts={"level": level})
 

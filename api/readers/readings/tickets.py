@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import cast
+from typing import Final, cast
 from uuid import UUID
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from api import events, ids
 from api.db import Tx
 from api.permissions import Session
+from api.readers.bridges.reach import AT_HOME, EVERYWHERE
 from api.readers.desks import reading as desks
 from api.readers.intents import service as intents
 from api.readers.model import POLICIES, TICKET_FOR, TICKETS_AT_ONCE, Purpose
@@ -25,6 +26,9 @@ from api.readers.views import IssueTickets, OfflineTicket
 from reader_bridge.fields import Field
 from reader_bridge.messages import Ticket
 
+SHOWN: Final = 60
+"""Letters of a name that a PC shows: fifty tickets must fit into one message."""
+
 
 class Row(msgspec.Struct):
     """An unused ticket; `officer` is the name on the officers' list, for the PC to show."""
@@ -36,6 +40,10 @@ class Row(msgspec.Struct):
     officer: str
     issued_at: datetime
     expires_at: datetime
+    reader: str
+    serial: str | None
+    desk: str
+    about: UUID | None
 
 
 async def issue(tx: Tx, wanted: IssueTickets) -> list[OfflineTicket]:
@@ -91,19 +99,30 @@ async def issue(tx: Tx, wanted: IssueTickets) -> list[OfflineTicket]:
 
 
 async def unused(tx: Tx, bridge: UUID) -> tuple[Ticket, ...]:
-    """Every ticket that the device may still use, for `messages.Tickets`."""
+    """Every ticket that the device may still use, for `messages.Tickets`: none whose officer would
+    be refused when the reading comes."""
     rows = await tx.all(
         Row,
         """
-        select t.id, t.nonce, t.purpose, t.fields, coalesce(o.name, ''), t.issued_at, t.expires_at
+        select t.id, t.nonce, t.purpose, t.fields, left(coalesce(o.name, ''), $3), t.issued_at,
+            t.expires_at, r.name, r.serial, left(d.name, $3), t.about
         from offline_ticket t
+            join bridge b on b.id = t.bridge
+            join bridge_reader r on r.id = t.reader
+            join desk d on d.id = t.desk
             join account a on a.id = t.account and a.status = 'active'
             left join officer o on o.account = t.account and o.ended_at is null
         where t.bridge = $1 and t.used_at is null and t.void_at is null and t.expires_at > $2
+            and exists (select from account_role g
+                where g.account = a.id and g.ended_at is null and (g.role = any ($4::text[])
+                    or g.role = any ($5::text[]) and a.office = b.office))
         order by t.issued_at, t.id
         """,
         bridge,
         tx.now,
+        SHOWN,
+        EVERYWHERE,
+        AT_HOME,
     )
     return tuple(
         Ticket(
@@ -114,6 +133,10 @@ async def unused(tx: Tx, bridge: UUID) -> tuple[Ticket, ...]:
             officer=row.officer,
             issued_at=row.issued_at,
             expires_at=row.expires_at,
+            reader=row.reader,
+            serial=row.serial,
+            desk=row.desk,
+            about=row.about,
         )
         for row in rows
     )

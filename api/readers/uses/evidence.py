@@ -24,9 +24,9 @@ class PersonsCard(msgspec.Struct, frozen=True):
 def of_person(used: Used) -> PersonsCard:
     """Raises `ReadingNotEnough`: a card in a reader says nothing of whoever stands before it."""
     card = used.card
-    if card is None:
-        raise ReadingNotEnough(reason="no_chip")
-    if not card.cid:
+    if not used.trusted:
+        raise ReadingNotEnough(reason="device")
+    if card is None or not card.cid:
         raise ReadingNotEnough(reason="no_number")
     if card.expires is None and not card.no_expiry:
         raise ReadingNotEnough(reason="no_expiry")

@@ -8,9 +8,12 @@ from typing import Final
 from api.readers.channel import photos
 from api.readers.model import (
     INTENT_FOR,
+    INTENT_KEPT_FOR,
     LEVEL_TH,
     PASSED_ON_FOR,
+    PASSED_ON_LATE_FOR,
     POLICIES,
+    STATEMENT_KEPT_FOR,
     TICKET_FOR,
     Level,
     Purpose,
@@ -96,6 +99,16 @@ USES: Final[tuple[tuple[str, str], ...]] = (
         "A reading that came offline says so; when it was read is that device's word.",
     ),
     (
+        "คำสั่งที่พิสูจน์ด้วยบัตรไม่นับว่าแจ้งก่อนเวลาที่อ่านบัตร (พ.ร.บ.วิธีปฏิบัติราชการทางปกครอง พ.ศ. 2539 มาตรา 42)",
+        "An order that a card proves the service of counts as served no earlier than the card was "
+        "read (Administrative Procedure Act B.E. 2539, s.42).",
+    ),
+    (
+        "บัตรของเจ้าหน้าที่ผู้อ่านเอง และเครื่องที่ถูกระงับหรือเพิกถอนหลังอ่าน มีป้ายบอกเมื่อใช้การอ่านนั้น",
+        "The reading officer's own card, and a device that was frozen or revoked since, are told "
+        "with the reading when it is used.",
+    ),
+    (
         "บัตรใบเดียวกันที่สองสำนักงาน: ถือว่าเป็นไปไม่ได้เมื่อเร็วกว่า 120 กม./ชม. เป็นเส้นตรง และเร็วกว่า "
         "90 นาทีกับ 700 กม./ชม. ระหว่างที่ตั้งจังหวัดที่ใกล้กันที่สุดของสองสำนักงาน หักออก 20 กม.",
         "One card at two offices counts as impossible where it would be faster than 120 km/h in a "
@@ -131,14 +144,16 @@ def page() -> str:
         "## วัตถุประสงค์ · Purposes",
         "",
         "| วัตถุประสงค์ · Purpose | อ่านได้ไม่เกิน · May read | อ่านเมื่อไม่ระบุ · Read if nothing is said"
-        " | รูป · Photo shown | ออฟไลน์ · Offline | สำหรับ · For | เก็บ · Kept |",
-        "|---|---|---|---|---|---|---|",
+        " | รูป · Photo shown | เอกสารที่เห็น · Document seen | ออฟไลน์ · Offline"
+        " | สำหรับ · For | เก็บ · Kept |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for purpose, policy in POLICIES.items():
         about = "–" if policy.about is None else ABOUT[policy.about]
         lines.append(
             f"| {policy.th} · {PURPOSE_EN[purpose]} `{purpose}` | {_fields(policy.fields)} | "
-            f"{_fields(policy.needed)} | {said[policy.photo]} | {said[policy.offline]} | {about} | "
+            f"{_fields(policy.needed)} | {said[policy.photo]} | {said[policy.seen]} | "
+            f"{said[policy.offline]} | {about} | "
             f"{_span(policy.keep)} |"
         )
     lines += [
@@ -157,8 +172,13 @@ def page() -> str:
         f"| รอเสียบบัตร · Waiting for a card | {_span(INTENT_FOR)} |",
         "| ข้อมูลที่อ่านแสดงต่อผู้ขอ และใช้ได้ · What was read is shown to whoever asked, and can be used"
         f" | {_span(PASSED_ON_FOR)} |",
+        "| ที่อ่านแบบออฟไลน์ นับแต่มาถึง · What came offline, from its arrival"
+        f" | {_span(PASSED_ON_LATE_FOR)} |",
         f"| รูปถ่ายในหน่วยความจำ · The photograph, in memory alone | {_span(photos.SHOWN_FOR)} |",
         f"| ตั๋วออฟไลน์ · An offline ticket | {_span(TICKET_FOR)} |",
+        f"| ประวัติการรอเสียบบัตร · How a card was waited for | {_span(INTENT_KEPT_FOR)} |",
+        "| ลำดับและแฮชของคำแถลงของเครื่อง · Number and hash of a device's statement"
+        f" | {_span(STATEMENT_KEPT_FOR)} |",
         f"| รหัสของเจ้าของบัญชี · An account holder's code | {_span(CODE_FOR)} |",
         "",
         "## ระดับหลักฐาน · Evidence levels",

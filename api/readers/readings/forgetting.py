@@ -1,0 +1,34 @@
+"""What is forgotten of the counters' traffic, so that its tables do not grow for ever.
+
+Readings stay: who read a card, where, when and for what, is the auditor's. What goes is how a card
+was waited for, and what the server answered to a statement, once nobody can ask for it again.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from api.db import Database
+from api.jobs import Job
+from api.permissions import Worker
+from api.readers.intents import service as intents
+from api.readers.model import STATEMENT_KEPT_FOR
+from api.readers.readings import queries
+
+JOB: Final = "readers.forget"
+LEASE: Final = timedelta(minutes=30)
+AT_ONCE: Final = 5000
+
+
+async def forget(db: Database, job: Job) -> None:
+    """Until nothing is left that is old enough, so many rows in a transaction."""
+    more = True
+    while more:
+        async with db.begin(Worker(job.name)) as tx:
+            before = tx.now - STATEMENT_KEPT_FOR
+            gone = [
+                await intents.forget(tx, AT_ONCE),
+                await queries.forget_statements(tx, before, AT_ONCE),
+            ]
+        more = AT_ONCE in gone
