@@ -244,7 +244,10 @@ def test_a_serial_number_that_only_the_card_manager_tells_is_asked_of_it(desk: M
         nonlocal managed
         if apdu[:4] == b"\x00\xa4\x04\x00":
             managed = apdu == b"\x00\xa4\x04\x00\x00"
-            return b"\x90\x00" if managed else None
+            if managed:
+                card.reset()  # the applet is no longer selected
+                return b"\x90\x00"
+            return None
         return b"\x6d\x00" if apdu[:2] == b"\x80\xca" and not managed else None
 
     got = desk(VirtualCard(ONE, manager)).read()
