@@ -60,7 +60,9 @@ def readers() -> None:
             card = "–" if lies is None else "มีบัตร (card in)"
             click.echo(f"{reader.name}  [{reader.serial or 'ไม่มีหมายเลข (no serial)'}]  {card}")
     if not found:
-        raise click.ClickException("ไม่พบเครื่องอ่านบัตร (no reader); try `reader-bridge doctor`")
+        raise click.ClickException(
+            "ไม่พบเครื่องอ่านบัตร กรุณาลอง reader-bridge doctor (no reader; try `reader-bridge doctor`)"
+        )
 
 
 @click.command("test-read")
@@ -70,10 +72,18 @@ def test_read(reader: str | None, photo: bool) -> None:
     """Read the card that lies in a reader, show it masked, keep and send nothing."""
     wanted = {Field.cid, Field.name_th, Field.birth, Field.address, Field.version}
     with told(), watching() as (watcher, cards):
-        names = [reader] if reader else [r.name for r in watcher.readers()]
+        names = [r.name for r in watcher.readers() if reader in (None, r.name)]
+        if not names:
+            raise click.ClickException(
+                "ไม่พบเครื่องอ่านนี้ หรือโปรแกรมอื่นใช้อยู่ กรุณาดูชื่อด้วย reader-bridge readers แล้วลอง "
+                "reader-bridge doctor (no such reader, or another program holds it; see "
+                "`reader-bridge readers`, then `reader-bridge doctor`)"
+            )
         card = next((c for name in names if (c := watcher.present(name)) is not None), None)
         if card is None:
-            raise click.ClickException("ไม่มีบัตรในเครื่องอ่าน (no card in the reader)")
+            raise click.ClickException(
+                "ไม่มีบัตรในเครื่องอ่าน กรุณาเสียบบัตร (no card in the reader; put one in)"
+            )
         try:
             began = time.perf_counter()
             text = read_text(cards, card, wanted)

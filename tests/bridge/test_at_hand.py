@@ -157,3 +157,12 @@ def test_no_ticket_is_used_up_by_a_clock_by_which_the_server_would_refuse_it(
     done = desks.read(put=desks.puts(A))
     assert done.exit_code == 1 and "clock" in done.output
     assert desks.used() == []
+
+
+def test_a_reader_whose_name_was_mistyped_is_not_told_to_be_without_a_card(desks: Pc) -> None:
+    desks.port.insert(A, VirtualCard(person(1)))
+    done = CliRunner().invoke(main, ["test-read", "--reader", "Sample Reeder"])
+    assert done.exit_code == 1 and "reader-bridge readers" in done.output
+    assert "ไม่มีบัตร" not in done.output
+    done = CliRunner().invoke(main, ["test-read", "--reader", B])
+    assert done.exit_code == 1 and "ไม่มีบัตร" in done.output
