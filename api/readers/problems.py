@@ -239,11 +239,12 @@ class DeskWithoutReader(
 class ReaderBusy(
     Conflict,
     code="readers/reader-busy",
-    th="เครื่องอ่านบัตรนี้กำลังรอบัตรของผู้อื่น",
-    en="Somebody else waits for a card in this reader",
+    th="เครื่องอ่านบัตรนี้กำลังรอบัตรอยู่แล้ว",
+    en="A card is waited for in this reader already",
     constraints=("intent_reader_free", "intent_mapping_free"),
 ):
-    """One open intent a reader; it ends by itself after 90 seconds."""
+    """One open intent a reader: a colleague's, or an earlier one of the caller's own, which they
+    find in their list and cancel. It ends by itself after 90 seconds."""
 
 
 class TooManyScreens(
