@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 from api.problems import (
     Conflict,
     Forbidden,
     Invalid,
     NotFound,
-    Problem,
     TooMany,
     Unauthenticated,
 )
@@ -126,60 +123,6 @@ class OfficeOutOfReach(
     """Devices and desks are given to an office that the caller looks after."""
 
 
-class PollProblem(Problem):
-    """A family: 400 with the `error` of RFC 8628 §3.5 as a fact."""
-
-    status = 400
-    error: ClassVar[str] = "invalid_request"
-
-    def __init__(self, **facts: Any) -> None:
-        super().__init__(error=self.error, **facts)
-
-
-class AuthorizationPending(
-    PollProblem,
-    code="readers/authorization-pending",
-    th="ยังไม่มีผู้อนุมัติ",
-    en="Nobody has approved it yet",
-):
-    """Ask again after `interval` seconds."""
-
-    error = "authorization_pending"
-
-
-class SlowDown(
-    PollProblem,
-    code="readers/slow-down",
-    th="ถามถี่เกินไป",
-    en="Asked too often",
-):
-    """Ask again, five seconds more apart than before."""
-
-    error = "slow_down"
-
-
-class AccessDenied(
-    PollProblem,
-    code="readers/access-denied",
-    th="ไม่อนุมัติให้เครื่องนี้ลงทะเบียน",
-    en="The enrolment was refused",
-):
-    """Refused, locked by wrong fingerprints, or revoked since."""
-
-    error = "access_denied"
-
-
-class ExpiredToken(
-    PollProblem,
-    code="readers/expired-token",
-    th="รหัสหมดอายุแล้ว กรุณาลงทะเบียนใหม่",
-    en="The code has expired; enrol anew",
-):
-    """After fifteen minutes without approval; also what an unknown device code gets."""
-
-    error = "expired_token"
-
-
 class IncidentNotFound(
     NotFound,
     code="readers/incident-not-found",
@@ -239,11 +182,12 @@ class DeskWithoutReader(
 class ReaderBusy(
     Conflict,
     code="readers/reader-busy",
-    th="เครื่องอ่านบัตรนี้กำลังรอบัตรของผู้อื่น",
-    en="Somebody else waits for a card in this reader",
+    th="เครื่องอ่านบัตรนี้กำลังรอบัตรอยู่แล้ว",
+    en="A card is waited for in this reader already",
     constraints=("intent_reader_free", "intent_mapping_free"),
 ):
-    """One open intent a reader; it ends by itself after 90 seconds."""
+    """One open intent a reader: a colleague's, or an earlier one of the caller's own, which they
+    find in their list and cancel. It ends by itself after 90 seconds."""
 
 
 class TooManyScreens(

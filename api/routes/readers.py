@@ -15,11 +15,10 @@ from api.edge import InTx, Page, admit_write, get, if_match, network, patch, pos
 from api.permissions import PUBLIC
 from api.problems import Stale
 from api.readers.bridges import enrolling, service
+from api.readers.bridges.problems import AccessDenied, AuthorizationPending, ExpiredToken, SlowDown
 from api.readers.desks import service as desks
 from api.readers.model import BridgeState
 from api.readers.problems import (
-    AccessDenied,
-    AuthorizationPending,
     BridgeNotFound,
     CodeMistyped,
     DeskExists,
@@ -27,12 +26,10 @@ from api.readers.problems import (
     EnrolmentNotFound,
     EnrolmentOver,
     EnrolmentWrong,
-    ExpiredToken,
     FingerprintWrong,
     IncidentNotFound,
     KeyTaken,
     OfficeOutOfReach,
-    SlowDown,
 )
 from api.readers.views import (
     ApproveEnrolment,

@@ -100,6 +100,20 @@ async def test_many_at_once_get_one_reader_once(world: World, bridge: Bridge) ->
     assert {f.json()["code"] for f in found if f.status_code == 409} == {"readers/reader-busy"}
 
 
+async def test_who_waits_already_is_not_told_that_it_is_somebody_else_and_can_begin_anew(
+    world: World, bridge: Bridge
+) -> None:
+    first = (await arm(None, world, world.inspector, bridge)).json()
+    busy = await arm(None, world, world.inspector, bridge)  # the page was loaded again
+    assert busy.json()["code"] == "readers/reader-busy"
+    assert "ผู้อื่น" not in busy.json()["title"]
+    listed = (await world.inspector.get("/v1/intents")).json()["items"]
+    waiting = [item["id"] for item in listed if item["state"] == "armed"]
+    assert first["id"] in waiting
+    await world.inspector.post(f"/v1/intents/{first['id']}/cancel")
+    assert (await arm(None, world, world.inspector, bridge)).status_code == 200
+
+
 async def test_one_id_sent_many_times_at_once_is_one_intent(world: World, bridge: Bridge) -> None:
     id = ids.new()
     found = await asyncio.gather(

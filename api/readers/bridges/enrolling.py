@@ -20,6 +20,7 @@ from api.readers import views
 from api.readers.bridges import enrolment_queries, reach, service
 from api.readers.bridges.enrolment_queries import EnrolmentRow
 from api.readers.bridges.keys import public
+from api.readers.bridges.problems import AccessDenied, AuthorizationPending, ExpiredToken, SlowDown
 from api.readers.model import (
     ENROLMENT_FOR,
     ENROLMENT_MOVES,
@@ -29,16 +30,12 @@ from api.readers.model import (
     EnrolmentState,
 )
 from api.readers.problems import (
-    AccessDenied,
-    AuthorizationPending,
     CodeMistyped,
     EnrolmentNotFound,
     EnrolmentOver,
     EnrolmentWrong,
-    ExpiredToken,
     FingerprintWrong,
     KeyTaken,
-    SlowDown,
 )
 from reader_bridge.messages import (
     GENESIS,
