@@ -239,7 +239,7 @@ async def test_a_ticket_is_of_no_use_at_another_device_or_reader(desk: Desk, db:
     async with db.begin(Worker("test")) as tx:
         await desk.add_reader(tx, ids.new(), "Sample Reader 00 01")
     elsewhere = await desk.read(ticket, reader="Sample Reader 00 01")
-    assert elsewhere.refused == "readers/nonce-wrong"
+    assert elsewhere.refused == "readers/ticket-elsewhere"
     assert await desk.readings() == await other.readings() == 0
     assert (await desk.read(ticket)).refused is None
 
