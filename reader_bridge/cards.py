@@ -26,6 +26,8 @@ LET_GO = 3.0
 """Seconds for which the end of the program waits for cards to be let go; a slow reader takes half a
 second for one command."""
 LOOK = 0.05  # seconds between two looks whether the reading was cancelled
+NOTICED = 0.8
+"""Seconds in which PC/SC notices that a card was taken out: pcscd looks every 0.4."""
 
 
 class Presence(Protocol):
@@ -187,10 +189,22 @@ class _Job(Generic[T]):
                 still_there(self.inserted, transaction)
             self._result.append(result)
         except CardFault as fault:
-            self._error = fault
+            self._error = self._why(fault)
         except BaseException as error:
             log.exception("a reading failed", exc_info=_without_values(error))
             self._error = CardFault(Fault.failed, type(error).__name__)
+
+    def _why(self, fault: CardFault) -> CardFault:
+        """A card that was pulled out, or whose service has died, does not answer: why, is noticed
+        only after that."""
+        end = time.monotonic() + NOTICED
+        while fault.fault is Fault.card_silent and time.monotonic() < end:
+            try:
+                self._stopped()
+            except CardFault as reason:
+                return reason
+            time.sleep(LOOK)
+        return fault
 
     def outcome(self) -> T:
         if self.given_up is not None:

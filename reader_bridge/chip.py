@@ -115,7 +115,7 @@ class Chip:
                 raise _Refused(Fault.card_damaged, f"status {sw1:02X}{sw2:02X}")
             data, sw1, sw2 = self._send(command)
             got += data
-        raise CardFault(Fault.card_silent, "an answer without an end")
+        raise CardFault(Fault.card_damaged, "an answer without an end")
 
     def _send(self, command: bytes) -> Answer:
         self._stopped()

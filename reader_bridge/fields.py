@@ -98,9 +98,9 @@ class Fault(StrEnum):
     card_left = "card-left"  # it lay in the reader before it was asked for
     card_removed = "card-removed"
     card_changed = "card-changed"  # the brackets differ: another card, or another chip
-    card_silent = "card-silent"  # no answer, or one that ends nowhere
+    card_silent = "card-silent"  # no answer
     not_a_thai_id = "not-a-thai-id"
-    card_damaged = "card-damaged"  # lengths that lie, NULs where a number must be
+    card_damaged = "card-damaged"  # lengths that lie, no end, NULs where a number must be
     reader_busy = "reader-busy"  # another program holds the card
     reader_gone = "reader-gone"
     service_gone = "service-gone"  # PC/SC itself

@@ -27,9 +27,10 @@ MOST = 10 if sys.platform == "win32" else 16
 17th, which would be the one that tells of new readers)."""
 CROWDED = 0.1
 """Seconds of one wait with that many readers: nobody tells of new ones then."""
-BUSY_WAIT, BUSY_STEP = 1.0, 0.05
-"""Seconds for which a card that another program holds for itself, or has just reset, is asked
-again: Windows' own services take a card for a moment whenever one is put in, and reset it."""
+BUSY_TRIES, BUSY_STEP = 20, 0.05
+"""How often, and seconds between two of it, a card is tried that another program holds for itself,
+or has just reset: Windows' own services take a card for a moment whenever one is put in, and reset
+it. Not counted in time: each try may itself wait for others, and `Cards` limits all of it."""
 
 FAULTS: dict[int, Fault] = {
     0x80100068: Fault.reader_busy,  # W_RESET_CARD: by another program, in between
@@ -58,6 +59,7 @@ FAULTS: dict[int, Fault] = {
     0x8010001D: Fault.service_gone,  # E_NO_SERVICE
     0x8010001E: Fault.service_gone,  # E_SERVICE_STOPPED
     0x80100012: Fault.service_gone,  # E_SYSTEM_CANCELLED: Windows shuts down, or signs out
+    0x8010006A: Fault.service_gone,  # W_SECURITY_VIOLATION: polkit's no; also of a pcscd that ends
     6: Fault.service_gone,  # Windows: the handle is invalid
     1722: Fault.service_gone,  # Windows: the RPC server is unavailable
     TIMEOUT: Fault.timed_out,
@@ -160,7 +162,7 @@ class Pcsc:
         Nothing of the card was read yet, so what another program did to it in this moment (it
         holds it for itself, or reset it between our two calls) is no fault: from the beginning.
         """
-        end = time.monotonic() + BUSY_WAIT
+        tries = 0
         while True:
             with self._lock:
                 context = self._idle.pop() if self._idle else None
@@ -174,7 +176,8 @@ class Pcsc:
             self._done_with(context, fault is Fault.reader_busy)
             if kept and fault is Fault.service_gone:
                 continue  # a context of a service that has restarted since
-            if fault is Fault.reader_busy and time.monotonic() < end:
+            tries += 1
+            if fault is Fault.reader_busy and tries < BUSY_TRIES:
                 time.sleep(BUSY_STEP)
                 continue
             _check(call, code)

@@ -135,7 +135,12 @@ class Watcher:
                 self._ask_who(come)
                 known |= dict.fromkeys(come, NEVER_SEEN)
             self._announce([name for name in names if name not in left])
-            for name, state in states.changes(known, look).items():
+            began = time.monotonic()
+            now = states.changes(known, look)
+            if now == known and time.monotonic() - began < BACKOFF:
+                # Some systems say at once that there is something new when there is nothing.
+                self._stopping.wait(BACKOFF)
+            for name, state in now.items():
                 if name not in known:
                     continue
                 if not state.known or state.went_back(known[name]):

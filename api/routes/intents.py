@@ -79,8 +79,9 @@ async def list_intents(
 )
 async def follow(request: Web) -> Stream:
     """Server-sent events: `intent` with each change of one of the session's intents, `end` when the
-    session or its token ends, or a ninth window of the session follows. To be read with fetch, the token in its header; begins with what is
-    open, so that nothing is lost between two connections."""
+    session or its token ends, or (`readers/too-many-screens`) a ninth window of the session
+    follows. To be read with fetch, the token in its header; begins with what is open, so that
+    nothing is lost between two connections."""
     _, _, token = request.headers["authorization"].partition(" ")
     db: Database = request.app.state.db
 

@@ -126,11 +126,19 @@ async def look_at_enrolment(request: AnyRequest, data: JSONBody[LookAtEnrolment]
     status_code=200,
 )
 async def approve_enrolment(
-    tx: InTx, enrolment: FromPath[UUID], data: JSONBody[ApproveEnrolment]
+    request: AnyRequest, enrolment: FromPath[UUID], data: JSONBody[ApproveEnrolment]
 ) -> Bridge:
     """Makes the PC a device of an office, if the fingerprint is the one on its screen; the fifth
     wrong one locks it."""
-    return await enrolling.approve(tx, enrolment, data)
+    db: Database = request.app.state.db
+    async with db.begin(request.user, logs.request_id.get()) as tx:  # of its own: it must survive
+        await admit_write(tx, enrolling.VERB)
+        left = await enrolling.compare(tx, enrolment, data.fingerprint)
+    if left is not None:
+        raise FingerprintWrong(left=left)
+    async with db.begin(request.user, logs.request_id.get()) as tx:
+        await admit_write(tx, enrolling.VERB)
+        return await enrolling.approve(tx, enrolment, data)
 
 
 @post(

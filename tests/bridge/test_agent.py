@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -365,6 +366,25 @@ async def test_it_stops_at_once_while_a_photograph_waits_for_its_receipt(tmp_pat
         began = time.monotonic()
         await pc.agent.close()
         assert time.monotonic() - began < 1
+
+
+async def test_another_program_at_the_reader_is_told_and_costs_no_more_than_an_insertion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attending, "read_text", partial(read_text, within=0.2))
+    async with seat(tmp_path) as pc:
+        asked = arm()
+        pc.agent.heard(asked)
+        with pc.port.slots[A].held:
+            card = pc.port.insert(A, VirtualCard(person(1)))
+            await pc.step(asked, "take_card_out", Fault.reader_busy)
+        await asyncio.sleep(0.1)
+        assert not card.seen and pc.journal.count() == 0
+        pc.port.remove(A)
+        await pc.step(asked, "waiting", Fault.reader_busy)
+        pc.port.insert(A, VirtualCard(person(1)))
+        await pc.stated()
+        assert pc.read().cid == person(1).cid
 
 
 async def test_without_the_servers_key_nothing_is_stated(tmp_path: Path) -> None:

@@ -166,6 +166,42 @@ def test_a_reader_that_is_gone_and_a_card_that_is_gone_are_told_apart(desk: Desk
     assert raised.value.fault is Fault.card_removed
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_card_pulled_out_in_mid_word_is_not_told_to_be_silent(desk: Desk, lost: bool) -> None:
+    """PC/SC says only that there was no answer; that the card is gone it notices later."""
+
+    def pull(sent: int) -> None:
+        if sent == 3:
+            threading.Timer(0.2, notice).start()
+            raise CardFault(Fault.card_silent, "scripted")
+
+    def notice() -> None:
+        desk.service_up = not lost
+        desk.take()
+
+    desk.readers.before = pull
+    with pytest.raises(CardFault) as raised:
+        desk.read()
+    assert raised.value.fault is (Fault.service_gone if lost else Fault.card_removed)
+
+
+def test_a_card_that_lies_there_and_is_silent_is_told_so_soon_and_can_be_cancelled(
+    desk: Desk,
+) -> None:
+    def silent(sent: int) -> None:
+        raise CardFault(Fault.card_silent, "scripted")
+
+    desk.readers.before = silent
+    began = time.monotonic()
+    with pytest.raises(CardFault) as raised:
+        desk.read()
+    assert raised.value.fault is Fault.card_silent and time.monotonic() - began < 2
+    began = time.monotonic()
+    with pytest.raises(CardFault) as raised:
+        desk.read(cancelled=lambda: time.monotonic() - began > 0.1)
+    assert raised.value.fault is Fault.cancelled and time.monotonic() - began < 0.5
+
+
 def test_a_reading_of_a_lost_service_says_so_and_not_that_the_card_was_taken(desk: Desk) -> None:
     asked = desk.inserted
     desk.readers.before = lambda sent: setattr(desk, "inserted", None) if sent == 3 else None

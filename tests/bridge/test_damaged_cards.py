@@ -34,7 +34,6 @@ def test_an_answer_that_goes_on_for_ever_ends_as_a_fault_within_few_commands(
         place = desk(VirtualCard(ONE, after(number, more_for_ever(count))))
         assert fault(place.read) in {
             Fault.card_damaged,
-            Fault.card_silent,
             Fault.not_a_thai_id,
             Fault.card_changed,
         }, number
@@ -60,7 +59,6 @@ LIES = {
     "longer": too_long(100),
     "empty": says("9000"),
     "refuses": says("6F00"),
-    "good-and-more": lambda card, apdu: card.answer(apdu)[:-2] + b"\x90\x01",
 }
 
 
@@ -86,6 +84,14 @@ def test_data_shorter_or_longer_than_the_field_are_a_fault_wherever_they_come(de
         for number in fetches:
             place = desk(VirtualCard(ONE, once(number, lie)))
             assert fault(place.read) is Fault.card_damaged, number
+
+
+def test_whole_data_under_a_status_that_is_not_quite_good_are_a_fault(desk: Make) -> None:
+    def not_quite(card: VirtualCard, apdu: bytes) -> bytes:
+        return card.answer(apdu)[:-2] + b"\x90\x01"
+
+    for number in (n for n, apdu in enumerate(whole(desk)) if apdu[:2] == b"\x00\xc0"):
+        assert isinstance(fault(desk(VirtualCard(ONE, once(number, not_quite))).read), Fault)
 
 
 def test_nuls_in_place_of_what_must_be_digits_are_a_damaged_card(desk: Make) -> None:

@@ -9,16 +9,27 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from websockets.asyncio.server import ServerConnection
 
 from reader_bridge import by_http, by_socket, keys, messages, rotation
 from reader_bridge.journal import Journal
 from reader_bridge.line import Blocked, Over
 from reader_bridge.link import SPREAD, Link
-from reader_bridge.messages import GENESIS, Challenge, Ended, Missing, ReadersNow, Receipt, Welcome
+from reader_bridge.messages import (
+    GENESIS,
+    Challenge,
+    Ended,
+    Missing,
+    Progress,
+    ReadersNow,
+    Receipt,
+    SealingKey,
+    Welcome,
+)
 from reader_bridge.store import NotWritten
 from tests.bridge.lines import Pc, Server, pc, up
-from tests.bridge.papers import SEALING, statement
+from tests.bridge.papers import SEALING, statement, stating
 
 
 async def test_statements_go_out_in_order_and_are_settled_by_their_receipts(tmp_path: Path) -> None:
@@ -438,3 +449,122 @@ def test_cut_off_between_journal_and_folder_a_rotation_is_ended_at_the_next_star
     assert found.public == after.public == keys.load(tmp_path).public
     kept.close()
     rotation.opened(tmp_path)[1].close()
+
+
+async def test_a_statement_that_got_lost_on_its_way_is_sent_again_though_nothing_follows_it(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+
+        async def loses(server: Server, socket: ServerConnection) -> None:
+            await server.welcome(socket)
+            await socket.recv()
+            server.talks = None
+            socket.transport.abort()
+
+        at.server.talks = loses
+        at.state()
+        async with up(at.link):
+            await at.until(lambda: at.journal.count() == 0)
+        assert [said.sequence for said in at.server.taken] == [1]
+
+
+async def test_a_server_that_lacks_what_is_not_here_any_more_is_not_asked_for_ever(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+        at.state()
+        async with up(at.link):
+            await at.until(lambda: at.journal.count() == 0)
+
+        async def lacks(server: Server, socket: ServerConnection) -> None:
+            await server.welcome(socket)
+            async for _ in socket:
+                await server.say(socket, Missing(1))
+
+        at.server.talks = lacks
+        at.state()
+        async with up(at.link) as line:
+            await at.until(line.done)
+            with pytest.raises(Over):
+                line.result()
+        assert len(at.server.hellos) == 2 and at.journal.count() == 1
+
+
+async def test_how_far_an_intent_was_before_the_line_broke_is_not_told_after_it(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+        at.link.say(Progress(uuid4(), "take_card_out"))
+        at.state()
+        async with up(at.link):
+            await at.until(lambda: at.journal.count() == 0)
+            await asyncio.sleep(0.05)
+        assert not [said for said in at.server.heard if isinstance(said, Progress)]
+
+
+@pytest.mark.parametrize("by", ["a new line", "an answer by HTTP"])
+async def test_nothing_is_sealed_to_a_key_that_the_server_has_changed(
+    tmp_path: Path, by: str
+) -> None:
+    async with pc(tmp_path) as at:
+        changed = SealingKey("changed", X25519PrivateKey.generate().public_key().public_bytes_raw())
+        welcome = Welcome(0, GENESIS, changed, datetime.now(UTC))
+        if by == "a new line":
+            at.link.begun(welcome, "test")
+        else:
+            at.link.heard(welcome)
+        assert at.link.agent.stating.key == changed
+        assert at.journal.sealing_key() == changed  # also for a reading without the server
+
+
+async def test_no_new_key_is_offered_while_a_statement_under_the_old_one_is_on_its_way(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+        at.journal.note(rotation.ASKED, "1")
+        at.state()
+        assert not at.link.rotation.due()
+        (waiting,) = at.journal.waiting()
+        at.journal.settle(waiting.sequence, waiting.sha256)
+        assert at.link.rotation.due()
+
+
+async def test_two_keys_that_the_server_both_refuses_are_not_tried_at_once_for_ever(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+        keys.make(tmp_path, "next", in_file=True)
+        tried = rotation.Rotation(tmp_path, at.link.agent.stating)
+        signers, at_once = [tried.signer.public], []
+        for _ in range(rotation.TURNS + 1):
+            at_once.append(tried.unknown())
+            signers.append(tried.signer.public)
+        assert at_once == [True] * (rotation.TURNS - 1) + [False] * 2
+        assert signers[0::2] != signers[1::2] and len(set(signers)) == 2  # one and the other
+
+
+@pytest.mark.parametrize("cut_off", ["rekey", "promote"])
+async def test_a_power_cut_in_the_middle_of_taking_a_new_key_costs_neither_key_nor_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_off: str
+) -> None:
+    async with pc(tmp_path) as at:
+        at.state()
+        after = keys.make(tmp_path, "next", in_file=True)
+        taken = rotation.Rotation(tmp_path, at.link.agent.stating)
+
+        def cut(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as power:
+            power.setattr(*((Journal, "rekey") if cut_off == "rekey" else (keys, "promote")), cut)
+            with pytest.raises(KeyboardInterrupt):
+                taken.welcomed()  # with the new key: the server knows no other now
+        at.journal.close()
+        device, kept = rotation.opened(tmp_path)
+        again = rotation.Rotation(tmp_path, stating(device, kept))
+        assert again.signer.public == after.public and kept.count() == 1
+        again.welcomed()
+        assert keys.load(tmp_path).public == after.public
+        kept.close()
+        rotation.opened(tmp_path)[1].close()

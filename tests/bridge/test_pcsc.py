@@ -102,7 +102,7 @@ def signed(code: int) -> int:
 def test_every_code_that_pc_sc_answers_is_a_fault_of_ours_and_the_card_is_left(
     scard: Scard, monkeypatch: pytest.MonkeyPatch, call: str, code: int, fault: Fault
 ) -> None:
-    monkeypatch.setattr(pcsc, "BUSY_WAIT", 0.0)
+    monkeypatch.setattr(pcsc, "BUSY_TRIES", 1)
     scard.codes[call] = [signed(code)]
     assert fault_of(pcsc.Pcsc()) is fault
     left = 0 if call == "connect" else 1
@@ -139,7 +139,6 @@ def test_an_exclusive_program_is_waited_for_a_moment_and_not_for_ever(
     scard.codes["connect"] = [pcsc.SHARING, pcsc.SHARING, 0]
     with port.connect(A):
         pass
-    monkeypatch.setattr(pcsc, "BUSY_WAIT", 0.01)
     scard.codes["connect"] = [pcsc.SHARING]
     assert fault_of(port) is Fault.reader_busy
 
@@ -154,7 +153,6 @@ def test_a_reset_by_another_program_before_our_transaction_is_waited_out_and_no_
         assert transaction.transmit(b"") == (b"", 0x90, 0)
     assert len(scard.called("connect")) == len(scard.called("disconnect")) == 3, "each let go"
     assert len(scard.called("end")) == 1
-    monkeypatch.setattr(pcsc, "BUSY_WAIT", 0.01)
     scard.codes["begin"] = [RESET]
     assert fault_of(port) is Fault.reader_busy
 

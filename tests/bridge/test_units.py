@@ -33,6 +33,11 @@ def test_the_systemd_unit_has_no_rights_but_its_own_folder() -> None:
     assert service["Environment"].endswith("/var/lib/" + service["StateDirectory"])
 
 
+def test_a_crash_of_the_service_writes_nothing_that_was_read_into_a_core_file_or_the_swap() -> None:
+    service = unit()["Service"]
+    assert service.get("LimitCORE") == "0" and service.get("MemorySwapMax") == "0"
+
+
 def test_a_device_that_is_over_is_not_started_for_ever() -> None:
     assert unit()["Service"]["RestartPreventExitStatus"] == str(FINAL)
     assert unit()["Service"]["Restart"] == "always"

@@ -537,6 +537,26 @@ def test_a_reader_that_is_listed_and_yet_unknown_does_not_keep_the_watcher_runni
     seen.wait(Inserted)
 
 
+def test_a_system_that_says_at_once_that_something_changed_when_nothing_did_keeps_nobody_busy(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.bridge import scripted
+
+    plain, looks = scripted._States.changes, [0]
+
+    def changes(states: Any, known: Any, seconds: float) -> Any:
+        looks[0] += 1
+        return plain(states, known, 0.0)
+
+    monkeypatch.setattr(scripted._States, "changes", changes)
+    seen = start(A)
+    seen.wait(ReadersChanged)
+    time.sleep(0.5)
+    assert looks[0] < 20, "it runs round and round"
+    seen.readers.insert(A, card())
+    assert seen.wait(Inserted).fresh
+
+
 def test_a_reader_that_only_the_list_shows_to_be_gone_takes_its_card_with_it(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

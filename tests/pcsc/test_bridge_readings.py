@@ -60,7 +60,7 @@ def test_a_service_ended_mid_read_is_a_fault_and_the_next_reading_is_whole(
     asked = bridge.ask(reader)
     until_heard(card, 3)
     rig[0].down(how)
-    assert bridge.answer(asked)["fault"] in {"service-gone", "card-silent"}
+    assert bridge.answer(asked)["fault"] == "service-gone"
     bridge.event("ServiceLost")
     rig[0].up()
     bridge.event("ServiceBack")
@@ -77,18 +77,22 @@ def until_heard(card: VirtualCard, count: int) -> None:
         time.sleep(0.002)
 
 
-def test_a_service_ended_at_any_moment_of_a_reading_never_gives_half_a_reading(rig: Rig) -> None:
-    card = VirtualCard(ONE, slow(5))
-    bridge, reader = settled(rig, card), rig[0].slots[0].name
-    for turn, heard in enumerate((1, 6, 12, 17), start=1):
-        before = len(card.seen)
-        asked = bridge.ask(reader)
-        until_heard(card, before + heard)
-        rig[0].restart(signal.SIGKILL)
-        got = bridge.answer(asked)
-        assert "fault" in got or is_of(got, ONE)
-        bridge.event("Inserted", number=turn + 1)
-    assert is_of(bridge.read(reader), ONE)
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_service_ended_at_any_moment_of_a_reading_never_gives_half_a_reading_and_is_named(
+    new_rig: RigMaker, how: signal.Signals
+) -> None:
+    rig = new_rig(4)
+    cards = [VirtualCard(person(number), slow(4)) for number in range(4)]
+    bridge = settled(rig, *cards)
+    for turn in range(1, 9):
+        asked = [bridge.ask(slot.name) for slot in rig[0].slots]
+        time.sleep(turn * 0.012)
+        rig[0].restart(how)
+        for number, question in enumerate(asked):
+            got = bridge.answer(question)
+            assert got.get("fault") == "service-gone" or is_of(got, person(number)), got
+        bridge.event("Inserted", number=4 * turn + 4)
+    assert all(is_of(bridge.read(s.name), person(n)) for n, s in enumerate(rig[0].slots))
 
 
 @pytest.mark.parametrize("then", [OTHER, ONE, None], ids=["swapped", "put in again", "pulled"])
@@ -174,7 +178,7 @@ def test_after_a_fault_of_the_card_the_reader_works_on(rig: Rig) -> None:
 
 def test_a_pulled_card_is_told_and_the_next_one_in_that_reader_is_read(rig: Rig) -> None:
     bridge, slot = settled(rig, VirtualCard(ONE, after(8, pull()))), rig[0].slots[0]
-    assert bridge.read(slot.name)["fault"] in {"card-removed", "card-silent"}
+    assert bridge.read(slot.name)["fault"] == "card-removed", "and not that it may be upside down"
     bridge.event("Removed")
     slot.insert(VirtualCard(OTHER))
     bridge.event("Inserted", number=2)

@@ -45,12 +45,13 @@ def test_a_card_is_seen_to_come_and_go(rig: Rig) -> None:
     assert len({one["insertion"] for one in bridge.events("Inserted")}) == 3
 
 
+@pytest.mark.parametrize("exclusive", [False, True], ids=["transaction", "exclusive"])
 def test_a_reader_held_by_another_program_is_announced_when_it_can_say_who_it_is_and_no_sooner(
-    rig: Rig,
+    rig: Rig, exclusive: bool
 ) -> None:
     rig.insert(VirtualCard())
     other, held = OtherProgram(rig[0]), rig[0].slots[0].name
-    assert other.connect(held) == other.begin() == 0
+    assert other.connect(held, exclusive=exclusive) == other.begin() == 0
     bridge = Bridge(rig[0])
     bridge.event("Inserted")
     assert names(bridge) == [rig[0].slots[1].name]

@@ -1,63 +1,43 @@
-"""A desk PC as the server sees one: it enrols over HTTP, signs, and keeps its chain.
+"""A desk PC that enrols over HTTP, as a person's approval makes it one.
 
-`bridge = await FakeBridge.enrolled(world)` is a device of the head's office; what it says is made
-by `hello`, `state` and `rotated`, and sent by whoever tests a transport.
+`bridge = await FakeBridge.enrolled(world)` is a device of the head's office.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import ids
 from api.db import Database
 from api.readers.bridges import connecting
 from api.readers.bridges.connecting import Device
-from reader_bridge.messages import (
-    GENESIS,
-    Enrolment,
-    Hello,
-    Kind,
-    ReaderSeen,
-    Rotated,
-    Rotation,
-    SealingKey,
-    Signed,
-    Stated,
-    Statement,
-    seal,
-    sign,
-)
+from reader_bridge.messages import Enrolment, Kind, ReaderSeen, SealingKey, Signed, sign
+from tests.readers.desk_pc import READER, DeskPC
 from tests.world import Person, World, encode, now
 
 AUDIENCE = "http://testserver"
 SERVER = ids.new()
 """The process that `connect` says it is."""
-READER = "Sample Reader 00 00"
 
 
-class FakeBridge:
-    """A device with its key, its boot, and the end of its chain.
-
-    `readers` are what is attached; one reader with a serial number when nothing is said.
-    """
+class FakeBridge(DeskPC):
+    """Not enrolled yet; one reader with a serial number when nothing is said."""
 
     def __init__(self, world: World, readers: Sequence[ReaderSeen] | None = None) -> None:
+        super().__init__([ReaderSeen(READER, "S-1")] if readers is None else readers)
         self.world = world
-        self.key = Ed25519PrivateKey.generate()
-        self.device = UUID(int=0)
-        self.boot, self.starts = ids.new(), 1
-        self.sequence, self.head = 0, GENESIS
-        self.sealing: SealingKey | None = None
-        self.readers = [ReaderSeen(READER, "S-1")] if readers is None else list(readers)
+
+    @property
+    def device(self) -> UUID:
+        return self.id
 
     @classmethod
     async def enrolled(
@@ -74,7 +54,7 @@ class FakeBridge:
         approved = await bridge.approve(by or world.head, begun, **approval)
         assert approved.status_code == 200, approved.text
         granted = (await bridge.poll(begun)).raise_for_status().json()
-        bridge.device = UUID(granted["device"])
+        bridge.id = UUID(granted["device"])
         bridge.sealing = msgspec.convert(granted["key"], SealingKey)
         return bridge
 
@@ -115,93 +95,12 @@ class FakeBridge:
 
     # -- connecting ------------------------------------------------------------------------------
 
-    def hello(self, challenge: bytes, **parts: Any) -> Signed:
-        said: dict[str, Any] = {
-            "audience": AUDIENCE,
-            "challenge": challenge,
-            "device": self.device,
-            "boot": self.boot,
-            "starts": self.starts,
-            "sequence": self.sequence,
-            "head": self.head,
-            "software": "reader-bridge 0.1",
-            "platform": "Linux 6.1 x86_64",
-            "key_protection": "file",
-            "at": now(),
-            "readers": self.readers,
-        }
-        return sign(self.key, Kind.hello, Hello(**said | parts))
-
     async def connect(self, db: Database, **parts: Any) -> Device:
-        """Connects without a transport; `parts` take the place of what its hello says."""
+        """Connects without a line; `parts` take the place of what its hello says."""
         challenge, later = secrets.token_bytes(32), now() + timedelta(seconds=10)
         async with db.begin() as tx:
             hello = self.hello(**{"challenge": challenge} | parts)
             return await connecting.connect(tx, hello, challenge, SERVER, later)
-
-    def restart(self) -> None:
-        """The program begins anew; the chain goes on."""
-        self.boot, self.starts = ids.new(), self.starts + 1
-
-    def rotated(self, challenge: bytes, new: Ed25519PrivateKey) -> Rotated:
-        """Asks for another key; take `new` as `key` once the server has it."""
-        body = Rotation(
-            audience=AUDIENCE,
-            device=self.device,
-            challenge=challenge,
-            public_key=public(new),
-            key_protection="os-key-store",
-        )
-        return Rotated(
-            sign(self.key, Kind.rotation, body), sign(new, Kind.rotation, body).signature
-        )
-
-    # -- readings --------------------------------------------------------------------------------
-
-    def state(
-        self,
-        *,
-        nonce: bytes,
-        purpose: str,
-        intent: UUID | None = None,
-        ticket: UUID | None = None,
-        reader: str = READER,
-        card: Any = None,
-        at: datetime | None = None,
-        **parts: Any,
-    ) -> Stated:
-        """The next statement of the chain; `card` (a `CardText`) travels sealed. None for
-        `map_desk`, which has no payload."""
-        payload = None
-        if card is not None:
-            assert self.sealing is not None
-            of = intent or ticket
-            assert of is not None
-            payload = seal(self.sealing, msgspec.json.encode(card), "text", of, self.device)
-            parts = {
-                "atr": b"\x3b\x78\x18\x00\x00TH NID 3.",
-                "chip_serial": b"SAMPLE-1",
-                "payload_sha256": payload.sha256,
-            } | parts
-        said: dict[str, Any] = {
-            "audience": AUDIENCE,
-            "intent": intent,
-            "ticket": ticket,
-            "nonce": nonce,
-            "purpose": purpose,
-            "device": self.device,
-            "reader": reader,
-            "boot": self.boot,
-            "sequence": self.sequence + 1,
-            "previous": self.head,
-            "waited_ms": 1200,
-            "inserted_at": at or now(),
-            "read_at": at or now(),
-            "key_protection": "file",
-        }
-        signed = sign(self.key, Kind.statement, Statement(**said | parts))
-        self.sequence, self.head = self.sequence + 1, signed.sha256
-        return Stated(signed, payload)
 
 
 async def look(person: Person, code: str) -> httpx.Response:
@@ -211,4 +110,4 @@ async def look(person: Person, code: str) -> httpx.Response:
 
 
 def public(key: Ed25519PrivateKey) -> bytes:
-    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return key.public_key().public_bytes_raw()

@@ -1,4 +1,4 @@
-"""Real servers on loopback, a bridge that speaks the protocol, and a screen that follows."""
+"""Real servers on loopback, a desk PC that holds a socket, and a screen that follows."""
 
 from __future__ import annotations
 
@@ -8,45 +8,36 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import httpx
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from websockets.asyncio.client import ClientConnection, connect
 
-from api import ids, serving, settings
+from api import ids, serving
 from api.app import create_app
 from api.db import Database
-from api.permissions import Worker
 from api.readers.channel.hub import Hub
 from api.settings import Settings
 from reader_bridge import messages
 from reader_bridge.fields import CardText, Name
 from reader_bridge.messages import (
-    GENESIS,
     SUBPROTOCOL,
     Arm,
     Challenge,
     FromServer,
-    Hello,
-    Kind,
-    PhotoStatement,
-    ReaderSeen,
-    SealingKey,
-    Signed,
-    Statement,
+    Photographed,
+    Stated,
     Welcome,
 )
+from tests.readers.desk_pc import JPEG, DeskPC
+from tests.readers.desk_pc import READER as READER
 from tests.world import Person, World, encode
 
 TLS = ssl.create_default_context()
 """One for all clients: making it takes longer than most that is asked with it."""
-READER = "Sample Reader 00 00"
 CARD = CardText(cid="1999900000019", name_th=Name(prefix="นาย", first="ตัวอย่าง", last="ทดสอบ"))
-JPEG = b"\xff\xd8\xff" + bytes(range(256)) * 19 + b"\xff\xd9"
 
 
 class _Server(serving.Server):
@@ -93,85 +84,22 @@ async def running(conf: Settings, db: Database, *, deaf: bool = False) -> AsyncI
         listening.close()
 
 
-class Bridge:
-    """A desk PC with one reader, approved and mapped by hand; its key, its chain, its socket."""
+class Bridge(DeskPC):
+    """A desk PC with one reader, approved and mapped by hand, and its socket."""
 
     def __init__(self, office: UUID) -> None:
-        self.id, self.desk, self.reader = ids.new(), ids.new(), ids.new()
+        super().__init__()
         self.office = office
-        self.key = Ed25519PrivateKey.generate()
-        self.boot, self.starts = ids.new(), 1
-        self.sequence, self.head = 0, GENESIS
-        self.sealing: SealingKey | None = None
         self.socket: ClientConnection | None = None
-        self.welcomed: Welcome | None = None
-        self.readers = [ReaderSeen(READER)]
 
     @classmethod
     async def enrolled(cls, db: Database, person: Person, *, heard: bool = True) -> Bridge:
-        async with db.begin(Worker("test")) as tx:
+        assert person.account is not None
+        async with db.read() as tx:
             office = await tx.value("select office from account where id = $1", person.account)
-            self = cls(office)
-            await tx.run(
-                """
-                insert into bridge (id, office, name, public_key, key_protection, platform,
-                    software, approved_at, approved_by, head, key_since, last_seen_at)
-                values ($1, $2, 'โต๊ะตัวอย่าง', $3, 'file', 'test', '1', $4, $5, $6, $4, $7)
-                """,
-                self.id,
-                office,
-                self.key.public_key().public_bytes_raw(),
-                tx.now,
-                person.account,
-                GENESIS,
-                tx.now if heard else None,
-            )
-            await tx.run(
-                """
-                insert into bridge_reader (id, bridge, name, last_seen_at) values ($1, $2, $3, $4)
-                """,
-                self.reader,
-                self.id,
-                READER,
-                tx.now,
-            )
-            await tx.run(
-                """
-                insert into desk (id, office, name, reader, mapped_at, mapped_by)
-                values ($1, $2, $3, $4, $5, $6)
-                """,
-                self.desk,
-                office,
-                f"โต๊ะ {self.desk}",
-                self.reader,
-                tx.now,
-                person.account,
-            )
+        self = cls(office)
+        await self.put_up(db, office, person.account, heard=heard)
         return self
-
-    @property
-    def audience(self) -> str:
-        return settings.current().base_url
-
-    def hello(self, challenge: bytes, **other: Any) -> Signed:
-        body = Hello(
-            **{
-                "audience": settings.current().base_url,
-                "challenge": challenge,
-                "device": self.id,
-                "boot": self.boot,
-                "starts": self.starts,
-                "sequence": self.sequence,
-                "head": self.head,
-                "software": "1",
-                "platform": "test",
-                "key_protection": "file",
-                "at": datetime.now(UTC),
-                "readers": self.readers,
-            }
-            | other
-        )
-        return messages.sign(self.key, Kind.hello, body)
 
     # -- the socket ------------------------------------------------------------------------------
 
@@ -193,7 +121,7 @@ class Bridge:
         await self.say(messages.Greeting(self.hello(challenge.challenge)))
         found = await self.heard()
         assert isinstance(found, Welcome), found
-        self.welcomed, self.sealing = found, found.key
+        self.sealing = found.key
         await self.until(messages.Tickets)
         return found
 
@@ -218,51 +146,15 @@ class Bridge:
 
     # -- what it states --------------------------------------------------------------------------
 
-    def stated(self, arm: Arm, card: CardText = CARD, **other: Any) -> messages.Stated:
-        """The next statement of its chain."""
-        assert self.sealing is not None
-        payload = messages.seal(self.sealing, messages.encode(card), "text", arm.intent, self.id)
-        at = datetime.now(UTC)
-        body = Statement(
-            **{
-                "audience": settings.current().base_url,
-                "intent": arm.intent,
-                "nonce": arm.nonce,
-                "purpose": arm.purpose,
-                "device": self.id,
-                "reader": READER,
-                "boot": self.boot,
-                "sequence": self.sequence + 1,
-                "previous": self.head,
-                "waited_ms": 900,
-                "inserted_at": at,
-                "read_at": at,
-                "atr": b"\x3b\x68",
-                "chip_serial": b"12345678",
-                "payload_sha256": payload.sha256,
-                "key_protection": "file",
-            }
-            | other
-        )
-        signed = messages.sign(self.key, Kind.statement, body)
-        self.sequence, self.head = self.sequence + 1, signed.sha256
-        return messages.Stated(signed, payload)
+    def stated(self, arm: Arm, card: CardText = CARD, **other: Any) -> Stated:
+        """The next statement of its chain, which goes on with it."""
+        entry = {"purpose": arm.purpose} | other
+        found = self.statement(arm.intent, arm.nonce, card, **entry)
+        self.sequence, self.head = self.sequence + 1, found.signed.sha256
+        return found
 
-    def photographed(
-        self, arm: Arm, jpeg: bytes = JPEG, *, of: UUID | None = None, **other: Any
-    ) -> messages.Photographed:
-        assert self.sealing is not None
-        payload = messages.seal(self.sealing, jpeg, "photo", of or arm.intent, self.id)
-        body = PhotoStatement(
-            **{
-                "device": self.id,
-                "intent": arm.intent,
-                "sequence": self.sequence,
-                "payload_sha256": payload.sha256,
-            }
-            | other
-        )
-        return messages.Photographed(messages.sign(self.key, Kind.photo, body), payload)
+    def photographed(self, arm: Arm, jpeg: bytes = JPEG, **other: Any) -> Photographed:
+        return self.photograph(arm.intent, jpeg, **other)
 
 
 class Screen:

@@ -1,30 +1,28 @@
-"""A device with a reader on a desk, straight in SQL, so that its statements can say anything."""
+"""A desk PC whose statements go straight to the code that judges them, and can say anything."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from api import clock, ids, keys, settings
+from api import clock, ids, keys
 from api.accounts import tokens
-from api.db import Database, Tx
+from api.db import Database
 from api.permissions import Bridge, Role, Session, Worker
 from api.readers.model import Purpose
 from api.readers.readings import accept
-from reader_bridge import messages
 from reader_bridge.fields import CardText, Name
-from reader_bridge.messages import Kind, Missing, Receipt, Sealed, SealingKey, Signed, Statement
+from reader_bridge.messages import Missing, Receipt, Sealed, SealingKey, Signed
+from tests.readers.desk_pc import DeskPC
 from tests.world import World
 
 SAMPLE = CardText(
     cid="1999900000019",
     name_th=Name(prefix="นาย", first="ตัวอย่าง", last="หน้าเคาน์เตอร์"),
 )
-READER = "Sample Reader 00 00"
 
 
 class Waiting(msgspec.Struct):
@@ -35,56 +33,29 @@ class Waiting(msgspec.Struct):
     ticket: bool = False
 
 
-class Desk:
-    """A device with one reader on one desk, and an inspector who waits at it: straight in SQL."""
+class Desk(DeskPC):
+    """A device with one reader on one desk, and an officer who waits at it: straight in SQL."""
 
     def __init__(self, db: Database, account: UUID, session: UUID, office: UUID) -> None:
+        super().__init__()
         self.db, self.account, self.session, self.office = db, account, session, office
-        self.key = Ed25519PrivateKey.generate()
-        self.bridge, self.reader, self.desk = ids.new(), ids.new(), ids.new()
-        self.sequence, self.head = 0, messages.GENESIS
         kid, public = keys.ring().sealing()
-        self.sealing = SealingKey(kid, public.public_bytes_raw())
+        self.sealing: SealingKey = SealingKey(kid, public.public_bytes_raw())
         self.actor: Session | None = None
 
-    async def put_up(self) -> Desk:
-        async with self.db.begin(Worker("test")) as tx:
-            await tx.run(
-                """
-                insert into bridge (id, office, name, public_key, key_protection, platform,
-                    software, approved_at, approved_by, head, key_since)
-                values ($1, $2, 'พีซีตัวอย่าง', $3, 'file', 'Linux', '0', $4, $5, $6, $4)
-                """,
-                self.bridge,
-                self.office,
-                self.key.public_key().public_bytes_raw(),
-                tx.now,
-                self.account,
-                messages.GENESIS,
-            )
-            await self.add_reader(tx, self.reader, READER)
-            await tx.run(
-                """
-                insert into desk (id, office, name, reader, mapped_at, mapped_by)
-                values ($1, $2, $3, $4, $5, $6)
-                """,
-                self.desk,
-                self.office,
-                f"ช่อง {self.desk}",
-                self.reader,
-                tx.now,
-                self.account,
-            )
-        return self
+    @classmethod
+    async def at(cls, db: Database, account: UUID, session: UUID, office: UUID) -> Desk:
+        found = cls(db, account, session, office)
+        await found.put_up(db, office, account, heard=False)
+        return found
 
-    async def add_reader(self, tx: Tx, reader: UUID, name: str) -> None:
-        await tx.run(
-            "insert into bridge_reader (id, bridge, name, last_seen_at) values ($1, $2, $3, $4)",
-            reader,
-            self.bridge,
-            name,
-            tx.now,
-        )
+    @property
+    def bridge(self) -> UUID:
+        return self.id
+
+    @bridge.setter
+    def bridge(self, id: UUID) -> None:
+        self.id = id
 
     async def arm(
         self,
@@ -142,32 +113,11 @@ class Desk:
 
     def state(
         self, waiting: Waiting, text: CardText = SAMPLE, **said: Any
-    ) -> tuple[Signed, Sealed]:
+    ) -> tuple[Signed, Sealed | None]:
         """The next statement of the chain, with whatever `said` says otherwise."""
-        payload = said.pop("payload", None) or messages.seal(
-            self.sealing, msgspec.json.encode(text), "text", waiting.id, self.bridge
-        )
-        now = datetime.now(UTC)
-        body = {
-            "audience": settings.current().base_url,
-            "intent": None if waiting.ticket else waiting.id,
-            "ticket": waiting.id if waiting.ticket else None,
-            "nonce": waiting.nonce,
-            "purpose": "identify_complainant",
-            "device": self.bridge,
-            "reader": READER,
-            "boot": self.bridge,
-            "sequence": self.sequence + 1,
-            "previous": self.head,
-            "waited_ms": 5,
-            "inserted_at": now,
-            "read_at": now,
-            "atr": b"\x3b",
-            "chip_serial": b"12345678",
-            "payload_sha256": payload.sha256,
-            "key_protection": "file",
-        } | said
-        return messages.sign(self.key, Kind.statement, Statement(**body)), payload
+        of = {"intent": None, "ticket": waiting.id} if waiting.ticket else {}
+        found = self.statement(waiting.id, waiting.nonce, text, **of | said)
+        return found.signed, found.payload
 
     async def send(self, signed: Signed, payload: Sealed | None) -> Receipt | Missing:
         async with self.db.begin(Bridge(self.bridge)) as tx:
@@ -219,6 +169,6 @@ async def at_desk(db: Database, world: World, key: str = "inspector") -> Desk:
     """A desk at which this sample person waits for cards."""
     actor = await person(db, world, key)
     assert actor.office is not None
-    found = Desk(db, actor.account, actor.session, actor.office)
+    found = await Desk.at(db, actor.account, actor.session, actor.office)
     found.actor = actor
-    return await found.put_up()
+    return found

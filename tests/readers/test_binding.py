@@ -69,8 +69,10 @@ def of(cid: str, **more: Any) -> CardText:
     return CardText(cid=cid, name_th=name, name_en=Name(first="Sample", last="Holder"), **said)
 
 
-async def card(desk: Desk, text: CardText, *, face: bool | None = True) -> UUID:
-    waiting = await desk.arm(Purpose.bind_account, fields=FIELDS)
+async def card(
+    desk: Desk, text: CardText, *, face: bool | None = True, about: UUID | None = None
+) -> UUID:
+    waiting = await desk.arm(Purpose.bind_account, about=about, fields=FIELDS)
     receipt = await desk.read(waiting, purpose="bind_account", text=text)
     assert receipt.reading is not None and desk.actor is not None
     if face is not None:
@@ -270,6 +272,17 @@ async def test_a_reading_that_does_not_say_who_stands_there_binds_nothing(
     assert (status, found["code"]) == (409, "readers/reading-not-enough")
     assert found["reason"] == why
     assert await used(desk, reading) is None
+
+
+async def test_a_card_that_was_read_for_one_account_binds_no_other(
+    world: World, desk: Desk
+) -> None:
+    person, other = await holder(world), await holder(world)
+    cid = next(NUMBERS)
+    reading = await card(desk, of(cid), about=person.account)
+    status, found = await bind(world.inspector, reading, await code(other))
+    assert (status, found["code"]) == (409, "readers/reading-for-other")
+    assert (await bind(world.inspector, reading, await code(person)))[0] == 200
 
 
 async def test_a_face_that_differs_binds_nothing(world: World, desk: Desk) -> None:

@@ -103,3 +103,25 @@ async def test_strangers_by_http_of_one_network_do_not_queue_without_end(
     await asyncio.gather(*asked)
     assert one.hub.strangers == 0
     assert (await desk.post(one)).status_code == 200
+
+
+async def test_after_an_outage_of_the_data_base_a_desk_is_not_away_for_another_minute(
+    conf: Settings, world: World, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "PRESENCE_S", 0.3)
+    monkeypatch.setattr(hub, "POLL_S", 0.05)
+    tries: list[float] = []
+
+    async def away(*_: object) -> None:
+        monkeypatch.setattr(hub, "PRESENCE_S", 60.0)
+        tries.append(asyncio.get_running_loop().time())
+        if len(tries) < 4:
+            raise RuntimeError("anything at all")
+
+    monkeypatch.setattr(hub.connecting, "seen", away)
+    async with running(conf, db) as at:
+        bridge = await Bridge.enrolled(db, world.inspector)
+        await bridge.connect(at)
+        await until(lambda: len(tries) >= 4)
+        assert tries[3] - tries[0] < 5
+        await bridge.close()

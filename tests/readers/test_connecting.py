@@ -219,7 +219,9 @@ async def test_a_rotated_key_goes_on_with_the_chain_and_the_old_one_counts_no_mo
     assert (device.sequence, device.head) == (2, bridge.head)
 
 
-async def test_no_key_takes_over_without_the_signature_of_both(world: World, db: Database) -> None:
+async def test_no_key_takes_over_without_the_signature_of_both_for_this_server_and_device(
+    world: World, db: Database
+) -> None:
     bridge, other = await FakeBridge.enrolled(world), await FakeBridge.enrolled(world)
     challenge, new = secrets.token_bytes(32), Ed25519PrivateKey.generate()
     good = bridge.rotated(challenge, new)
@@ -230,6 +232,8 @@ async def test_no_key_takes_over_without_the_signature_of_both(world: World, db:
         Rotated(theirs.by_old, good.by_new),
         theirs,
         bridge.rotated(secrets.token_bytes(32), new),
+        bridge.rotated(challenge, new, audience="https://elsewhere.example"),
+        bridge.rotated(challenge, new, device=other.device),
     ):
         with pytest.raises(BridgeUnknown):
             await _rotate(db, bridge, wrong, challenge)

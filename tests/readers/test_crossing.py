@@ -16,7 +16,7 @@ from api.readers.bridges import attached
 from api.readers.channel import talk
 from api.readers.intents import service as intents
 from reader_bridge.messages import ReaderSeen
-from tests.readers.bridge import READER
+from tests.readers.desk_pc import READER
 from tests.readers.device import Desk, Waiting, at_desk
 from tests.world import World, encode
 

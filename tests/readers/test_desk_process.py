@@ -66,12 +66,25 @@ class Desk:
 
     async def command(self, *arguments: str) -> str:
         """Another command of the program, to its end: what it said."""
+        return await (await self.begin(*arguments))
+
+    async def begin(self, *arguments: str, says: str = "") -> asyncio.Task[str]:
+        """The same, from where the command `says` this."""
         whole = ("-m", "reader_bridge", "--folder", str(self.where), *arguments)
-        program = self.rig[0].start(*whole)
-        out, err = await asyncio.to_thread(program.communicate, None, 60)
-        self.said += out + err
-        assert program.returncode == 0, out + err
-        return out
+        program, said = self.rig[0].start(*whole), ""
+        assert program.stdout is not None
+        while says not in said:
+            line = await asyncio.to_thread(program.stdout.readline)
+            assert line, f"it ended without saying {says!r}: {said}"
+            said += line
+
+        async def ended() -> str:
+            out, err = await asyncio.to_thread(program.communicate, None, 90)
+            self.said += said + out + err
+            assert program.returncode == 0, said + out + err
+            return said + out
+
+        return asyncio.create_task(ended())
 
     async def noted(self, true: Any, seconds: float = 20) -> None:
         async with asyncio.timeout(seconds):
@@ -205,8 +218,7 @@ async def test_a_reading_without_the_server_is_sent_when_it_is_back_and_tells_no
     assert "identify_complainant" in await desk.command("offline-read", "--list")
     desk.way.mode = desk.way.http = "away"
     desk.way.cut()
-    reading = asyncio.create_task(desk.command("offline-read", "--ticket", "1"))
-    await asyncio.sleep(5.5)
+    reading = await desk.begin("offline-read", "--ticket", "1", says="put the card in now")
     await desk.put(VirtualCard(citizen))
     receipt = await reading
     assert "✓" in receipt and "1-xxxx" in receipt
@@ -231,6 +243,7 @@ async def test_a_reading_without_the_server_is_sent_when_it_is_back_and_tells_no
 
 async def test_nothing_of_a_card_is_in_what_the_program_says_or_keeps(desk: Desk) -> None:
     citizen = replace(person(7), name_th="นาย#ผู้ไม่มีตัวตน##ทดสอบระบบ")
+    assert str(desk.bridge) in await desk.command("status")  # exit code 0: connected
     intent = await desk.arm(photo=True)
     await desk.put(VirtualCard(citizen, after(7, pull())))
     await asyncio.sleep(1.5)
@@ -246,6 +259,7 @@ async def test_nothing_of_a_card_is_in_what_the_program_says_or_keeps(desk: Desk
     await asyncio.sleep(1)  # for the photograph
     if state["state"] == "armed":
         assert "photo" in await desk.command("test-read", "--photo")
+        assert f"{READER}" in (shown := await desk.command("readers")) and "card in" in shown
     await desk.end()
     assert "reading failed" in desk.said
     secret(desk, citizen)

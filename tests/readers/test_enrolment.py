@@ -335,3 +335,35 @@ async def test_a_head_gives_no_device_to_another_office_and_the_department_to_an
     approved = await bridge.approve(world.department, begun, office=far)
     assert approved.status_code == 200, approved.text
     assert UUID(approved.json()["office"]) == far
+
+
+async def test_of_many_who_approve_at_once_one_does_and_there_is_one_device(world: World) -> None:
+    bridge = FakeBridge(world)
+    begun = (await bridge.ask()).json()
+    seen = (await look(world.head, begun["user_code"])).json()
+    path = f"/v1/bridges/enrolments/{seen['id']}"
+    body = encode({"name": "พีซีตัวอย่าง", "fingerprint": begun["fingerprint"][:9]})
+    answers = await asyncio.gather(
+        *(world.head.post(f"{path}/approve", content=body) for _ in range(8)),
+        *(world.head.post(f"{path}/refuse") for _ in range(4)),
+    )
+    codes = sorted(a.status_code for a in answers)
+    made = [a for a in answers if a.status_code == 200]
+    assert len(made) <= 1 and set(codes) <= {200, 204, 409}, codes
+    assert (await bridge.poll(begun)).status_code == (200 if made else 400)
+
+
+async def test_no_more_than_five_fingerprints_are_compared_however_many_come_at_once(
+    world: World,
+) -> None:
+    begun = (await FakeBridge(world).ask()).json()
+    seen = (await look(world.head, begun["user_code"])).json()
+    path = f"/v1/bridges/enrolments/{seen['id']}/approve"
+    answers = await asyncio.gather(
+        *(
+            world.head.post(path, content=encode({"name": "x", "fingerprint": f"{n:08X}"}))
+            for n in range(40)
+        )
+    )
+    told = [a.json()["code"] for a in answers]
+    assert told.count("readers/fingerprint-wrong") <= 5, told.count("readers/fingerprint-wrong")

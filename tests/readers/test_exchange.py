@@ -28,7 +28,6 @@ from reader_bridge.messages import (
     Ended,
     Exchange,
     Exchanged,
-    Kind,
     NotTaken,
     Progress,
     ReadersNow,
@@ -274,17 +273,10 @@ async def test_a_new_key_is_taken_and_acknowledged(
     await desk.say(messages.Greeting(desk.hello(challenge)))
     await desk.until(Tickets)
     new = Ed25519PrivateKey.generate()
-    body = messages.Rotation(
-        audience=desk.audience,
-        device=desk.id,
-        challenge=challenge,
-        public_key=new.public_key().public_bytes_raw(),
-        key_protection="file",
-    )
-    by_old, by_new = (messages.sign(key, Kind.rotation, body) for key in (desk.key, new))
-    await desk.say(messages.Rotated(by_old, by_old.signature))
+    rotated = desk.rotated(challenge, new)
+    await desk.say(messages.Rotated(rotated.by_old, rotated.by_old.signature))
     assert (await desk.until(NotTaken)).code == "readers/bridge-unknown"
-    await desk.say(messages.Rotated(by_old, by_new.signature))
+    await desk.say(rotated)
     assert (await desk.until(Welcome)).sequence == 0
     await desk.close()
     challenge = (await desk.dial(one)).challenge

@@ -68,6 +68,31 @@ async def test_the_same_intent_sent_again_is_the_same_and_another_one_is_refused
     assert again.status_code == 200 and again.json()["state"] == "cancelled"
 
 
+async def test_no_nonce_can_be_guessed_from_another(
+    world: World, bridge: Bridge, db: Database
+) -> None:
+    for _ in range(4):
+        made = (await arm(None, world, world.inspector, bridge)).json()
+        await world.inspector.post(f"/v1/intents/{made['id']}/cancel")
+    async with db.read() as tx:
+        nonces = await tx.values("select nonce from intent where bridge = $1", bridge.id)
+    assert len(set(nonces)) == 4 and {len(nonce) for nonce in nonces} == {32}
+    places = [{nonce[place] for nonce in nonces} for place in range(32)]
+    assert sum(len(place) > 2 for place in places) > 25, "bytes that are the same in all"
+
+
+async def test_what_was_delivered_stays_so_when_its_officer_signs_out(
+    world: World, bridge: Bridge, db: Database
+) -> None:
+    made = (await arm(None, world, world.inspector, bridge)).json()
+    id = UUID(made["id"])
+    await change(db, "update intent set state = 'delivered' where id = $1", id)
+    async with db.begin(Worker("test")) as tx:
+        session = await tx.value("select session from intent where id = $1", id)
+        assert id not in await queries.cancel_of_session(tx, session, tx.now)
+        assert await tx.value("select state from intent where id = $1", id) == "delivered"
+
+
 async def test_many_at_once_get_one_reader_once(world: World, bridge: Bridge) -> None:
     people = [world.inspector, world["inspector-2"], world.head] * 3
     found = await asyncio.gather(*(arm(None, world, person, bridge) for person in people))

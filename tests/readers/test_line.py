@@ -274,7 +274,7 @@ async def test_a_copy_of_the_folder_on_another_pc_is_frozen_with_it(
         await noted(where, lambda told: told.get("connected"))
         async with serving(copy, ScriptedReaders(READER)) as second:
             done, _ = await asyncio.wait(
-                [program, second], timeout=10, return_when=asyncio.FIRST_COMPLETED
+                [program, second], timeout=40, return_when=asyncio.FIRST_COMPLETED
             )
             assert done
             with pytest.raises(Over):
@@ -302,7 +302,7 @@ async def test_a_folder_that_was_put_back_to_an_older_state_states_nothing_more(
     shutil.rmtree(where)
     older.rename(where)
     async with serving(where, ScriptedReaders(READER)) as program:
-        done, _ = await asyncio.wait([program], timeout=15)
+        done, _ = await asyncio.wait([program], timeout=40)
         assert done, "it goes on as if nothing had been"
         with pytest.raises(Over):
             program.result()

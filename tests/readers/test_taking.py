@@ -183,7 +183,7 @@ async def test_what_belongs_to_another_intent_is_refused_and_noted(
 
 
 async def test_a_nonce_relayed_to_another_device_is_refused(desk: Desk, db: Database) -> None:
-    other = await Desk(db, desk.account, desk.session, desk.office).put_up()
+    other = await Desk.at(db, desk.account, desk.session, desk.office)
     assert (await other.read(await desk.arm())).refused == "readers/nonce-wrong"
     assert await other.readings() == await desk.readings() == 0
 
@@ -234,7 +234,7 @@ async def test_a_nonce_relayed_to_a_ticket_or_from_one_is_refused(desk: Desk, ki
 
 async def test_a_ticket_is_of_no_use_at_another_device_or_reader(desk: Desk, db: Database) -> None:
     ticket = await desk.ticket()
-    other = await Desk(db, desk.account, desk.session, desk.office).put_up()
+    other = await Desk.at(db, desk.account, desk.session, desk.office)
     assert (await other.read(ticket)).refused == "readers/nonce-wrong"
     async with db.begin(Worker("test")) as tx:
         await desk.add_reader(tx, ids.new(), "Sample Reader 00 01")
@@ -496,7 +496,7 @@ async def test_a_list_has_the_sessions_own_readings_and_those_by_ticket_and_no_o
 
     async def listed(actor: Any) -> set[UUID]:
         async with db.begin(actor) as tx:
-            found = {one.id for one in await service.mine(tx, None, 50)}
+            found = {one.id for one in (await service.mine(tx, None, 50))[0]}
         return found & {own, offline}
 
     assert await listed(desk.actor) == {own, offline}

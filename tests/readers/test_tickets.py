@@ -14,6 +14,8 @@ import pytest_asyncio
 from api import ids
 from api.db import Database
 from api.permissions import Worker
+from api.readers.bridges import freezing
+from api.readers.desks import queries as desks
 from api.readers.model import POLICIES, TICKET_FOR, TICKETS_AT_ONCE, Purpose
 from api.readers.readings import tickets
 from reader_bridge.messages import Ticket
@@ -128,10 +130,24 @@ async def test_a_device_is_not_told_of_a_ticket_that_is_over(desk: Desk, over: s
     assert [one.id for one in await told(desk)] == [stays.id]
 
 
+async def test_a_frozen_device_and_a_desk_that_has_ended_leave_no_ticket_behind(
+    desk: Desk, db: Database
+) -> None:
+    ended, frozen = await desk.ticket(), await desk.ticket()
+    other = await Desk.at(db, desk.account, desk.session, desk.office)
+    async with db.begin(Worker("test")) as tx:
+        await tx.run("update offline_ticket set desk = $2 where id = $1", ended.id, other.desk)
+        await desks.end(tx, other.desk)
+    assert [one.id for one in await told(desk)] == [frozen.id]
+    async with db.begin(Worker("test")) as tx:
+        await freezing.freeze(tx, desk.id, "fork", {})
+    assert await told(desk) == ()
+
+
 async def test_a_device_is_told_neither_of_anothers_tickets_nor_of_those_of_who_has_left(
     desk: Desk, db: Database
 ) -> None:
-    other = await Desk(db, desk.account, desk.session, desk.office).put_up()
+    other = await Desk.at(db, desk.account, desk.session, desk.office)
     mine = await desk.ticket()
     assert await told(other) == ()
     assert [one.id for one in await told(desk)] == [mine.id]

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
 
-from api import ids
+from api import ids, worker
 from api.accounts.samples import BY_KEY
 from api.db import Database, Tx
 from api.permissions import Worker
 from api.readers.bridges import freezing
-from api.readers.model import Purpose
+from api.readers.model import POLICIES, Purpose
 from api.readers.problems import PhotoGone, ReadingForOther, ReadingStale, ReadingUsed
-from api.readers.readings import service, tickets, using
+from api.readers.readings import listing_queries, service, tickets, using
 from api.readers.views import MatchFace, SeeDocument, SeenDocument
 from api.settings import Settings
 from reader_bridge.fields import CardText, Name, PartialDate
+from reader_bridge.messages import Receipt
 from tests.complaints.conftest import told
 from tests.readers.bridges import Running, running
 from tests.readers.device import Desk, at_desk
@@ -86,6 +89,49 @@ async def test_what_was_read_without_the_server_is_not_lost_to_an_officer_who_we
     assert (await used(desk, late)).label == "offline"
     with pytest.raises(ReadingStale):
         await used(desk, too_late)
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+async def test_each_purpose_keeps_a_reading_for_its_own_time_and_the_worker_ends_it(
+    desk: Desk, purpose: Purpose
+) -> None:
+    waiting = await desk.arm(purpose, about=desk.desk)
+    signed, payload = desk.state(waiting, purpose=purpose)
+    if purpose is Purpose.map_desk:
+        nothing = {"payload_sha256": b"", "chip_serial": b"", "atr": b""}
+        signed, payload = desk.state(waiting, purpose=purpose, **nothing)[0], None
+    receipt = await desk.send(signed, payload)
+    assert isinstance(receipt, Receipt) and receipt.reading is not None, receipt
+    kept = "select keep_until - received_at from reading where id = $1"
+    assert await desk.value(kept, receipt.reading) == POLICIES[purpose].keep
+    over = "select erased_at is not null from reading where id = $1"
+    for gone in (False, True):
+        await worker.erase_readings(desk.db)
+        assert await desk.value(over, receipt.reading) is gone
+        async with desk.db.begin(Worker("test")) as tx:
+            await tx.run("update reading set keep_until = now() where id = $1", receipt.reading)
+
+
+async def test_the_worker_ends_every_reading_that_is_due_however_many_there_are(
+    desk: Desk, conf: Settings
+) -> None:
+    owner = await asyncpg.connect(conf.database_url)
+    try:
+        await owner.execute(
+            """
+            insert into reading (id, label, purpose, levels, session, account, office, read_at,
+                received_at, keep_until)
+            select uuidv7(), 'seen', 'identify_complainant', '{document-seen}', $1, $2, $3,
+                now() - interval '2 years', now() - interval '2 years', now() - interval '1 year'
+            from generate_series(1, 1100)
+            """,
+            *(desk.session, desk.account, desk.office),
+        )
+        await worker.erase_readings(desk.db)
+        due = "select count(*) from reading where erased_at is null and keep_until <= now()"
+        assert await owner.fetchval(due) == 0
+    finally:
+        await owner.close()
 
 
 # --- once ---------------------------------------------------------------------------------------
@@ -293,6 +339,48 @@ async def test_the_list_has_what_came_last_first_whatever_ids_their_senders_gave
         listed += [item["id"] for item in page["items"]]
         cursor = page["next"]
     assert listed == made
+
+
+async def test_a_list_of_a_session_does_not_look_through_years_of_other_sessions(
+    desk: Desk, conf: Settings
+) -> None:
+    owner = await asyncpg.connect(conf.database_url)
+    try:
+        other = await owner.fetchval("select id from session where id <> $1", desk.session)
+        await owner.execute(
+            """
+            insert into reading (id, label, purpose, levels, session, account, office, desk, bridge,
+                reader, read_at, received_at, keep_until)
+            select uuidv7(), 'online', 'identify_complainant', '{chip-bytes}', $1, $2, $3, $4, $5,
+                $6, now() - n * interval '1 minute', now() - n * interval '1 minute', 'infinity'
+            from generate_series(1, 20000) n
+            """,
+            *(other, desk.account, desk.office, desk.desk, desk.bridge, desk.reader),
+        )
+        await owner.execute("analyze reading")
+        asked = _Asked()
+        await listing_queries.mine(asked, desk.account, desk.session, None, None, 50)  # type: ignore[arg-type]
+        plan = await owner.fetchval("explain (analyze, format json) " + asked.sql, *asked.args)
+        assert _thrown_away(json.loads(plan)[0]["Plan"]) < 5000
+    finally:
+        await owner.close()
+
+
+class _Asked:
+    """Keeps a statement instead of running it."""
+
+    async def values(self, sql: str, *args: Any) -> list[Any]:
+        self.sql, self.args = sql, args
+        return []
+
+    async def all(self, *_: Any) -> list[Any]:
+        return []
+
+
+def _thrown_away(plan: dict[str, Any]) -> int:
+    """Rows that were fetched for nothing, in this node and below."""
+    own = int(plan.get("Rows Removed by Filter", 0)) * int(plan.get("Actual Loops", 1))
+    return own + sum(_thrown_away(below) for below in plan.get("Plans", ()))
 
 
 # --- tickets --------------------------------------------------------------------------------------

@@ -27,7 +27,8 @@ from reader_bridge.messages import (
     Stated,
     Welcome,
 )
-from tests.readers.bridges import READER, TLS, Bridge
+from tests.readers.bridges import TLS, Bridge
+from tests.readers.desk_pc import READER
 from tests.trials.house import PUBLIC_URL, House, Server
 from tests.world import encode
 
@@ -115,8 +116,6 @@ async def holding(house: House, servers: list[Server], count: int) -> AsyncItera
             "select a.id, a.office from account a where a.office is not null limit 1"
         )
         pcs = [PC(office, servers) for _ in range(count)]
-        for pc in pcs:
-            pc.welcomed = None
         async with connection.transaction():
             await connection.executemany(
                 """

@@ -193,12 +193,32 @@ async def look(tx: Tx, code: str, network: str) -> views.Enrolment:
     return _view(tx, row)
 
 
+async def compare(tx: Tx, id: UUID, said: str) -> int | None:
+    """Holds a fingerprint against that of the key that asked: None where it is that one, else how
+    many tries are left; the fifth wrong one locks the enrolment. In a transaction of its own,
+    before `approve`: however many come at once, five are compared.
+
+    Raises `Malformed`, `EnrolmentNotFound` and `EnrolmentOver`.
+    """
+    row = await _held(tx, id, "approve")
+    if _is_fingerprint(row, said):
+        return None
+    tries = await enrolment_queries.count_try(tx, id)
+    facts = {"tries": tries}
+    await events.record(tx, "bridge.enrolment_mismatched", "bridge_enrolment", id, facts=facts)
+    if tries >= ENROLMENT_TRIES:
+        await enrolment_queries.move(tx, id, EnrolmentState.locked)
+        await events.record(tx, "bridge.enrolment_locked", "bridge_enrolment", id)
+    return max(0, ENROLMENT_TRIES - tries)
+
+
 async def approve(tx: Tx, id: UUID, wanted: views.ApproveEnrolment) -> views.Bridge:
-    """Makes it a device of an office. Raises `EnrolmentNotFound`, `EnrolmentOver`,
-    `OfficeOutOfReach`, `KeyTaken`, and `FingerprintWrong`, the fifth of which locks it."""
+    """Makes it a device of an office, once its fingerprint was compared. Raises
+    `EnrolmentNotFound`, `EnrolmentOver`, `OfficeOutOfReach`, `KeyTaken`, `FingerprintWrong`."""
     row = await _held(tx, id, "approve")
     office = await reach.chosen(tx, VERB, wanted.office)
-    _compare(row, wanted.fingerprint)
+    if not _is_fingerprint(row, wanted.fingerprint):
+        raise FingerprintWrong(left=max(0, ENROLMENT_TRIES - row.tries))
     assert isinstance(tx.actor, Session)
     bridge = ids.new()
     await enrolment_queries.insert_bridge(
@@ -231,24 +251,12 @@ async def _held(tx: Tx, id: UUID, verb: str) -> EnrolmentRow:
     return row
 
 
-def _compare(row: EnrolmentRow, said: str) -> None:
+def _is_fingerprint(row: EnrolmentRow, said: str) -> bool:
+    """Raises `Malformed` for what is none, or too short to prove anything."""
     digits = said.replace(" ", "").replace("-", "").upper()
     if len(digits) not in _FINGERPRINT or not _HEX.issuperset(digits):
         raise Malformed(reason="8 hexadecimal digits", where="fingerprint")
-    if not fingerprint(row.public_key).replace(" ", "").startswith(digits):
-        left = max(0, ENROLMENT_TRIES - row.tries - 1)
-        raise FingerprintWrong(left=left).surviving(partial(_wrong_once_more, id=row.id))
-
-
-async def _wrong_once_more(tx: Tx, id: UUID) -> None:
-    tries = await enrolment_queries.count_try(tx, id)
-    if tries is None:
-        return
-    facts = {"tries": tries}
-    await events.record(tx, "bridge.enrolment_mismatched", "bridge_enrolment", id, facts=facts)
-    if tries >= ENROLMENT_TRIES:
-        await enrolment_queries.move(tx, id, EnrolmentState.locked)
-        await events.record(tx, "bridge.enrolment_locked", "bridge_enrolment", id)
+    return fingerprint(row.public_key).replace(" ", "").startswith(digits)
 
 
 def _tries(tx: Tx, network: str) -> list[Bucket]:

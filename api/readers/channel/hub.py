@@ -278,11 +278,15 @@ class Hub:
                 socket.end("elsewhere" if lost.state == "active" else lost.state)
 
     async def _presence(self) -> None:
+        pause = PRESENCE_S
         while True:
-            await asyncio.sleep(PRESENCE_S)
+            await asyncio.sleep(pause)
             try:
                 async with self.db.begin(Worker("readers")) as tx:
                     await connecting.seen(tx, list(self.sockets), tx.now)
-            except DISTURBED as error:
+                pause = PRESENCE_S
+            except Exception as error:
+                # Soon again: a desk that was not heard of for three minutes takes no card.
+                pause = POLL_S
                 facts = {"error": type(error).__name__}
                 log.warning("presence not noted", extra={"facts": facts})

@@ -313,10 +313,12 @@ async def day(
             where $6::timestamptz is null or (at, id) > ($6, $7)
             order by at, id limit $8
         )
-        select p.id, p.at, p.what, p.kind, p.record,
-            coalesce(r.purpose, case when p.kind = 'intent' then p.facts->>'purpose' end) as purpose,
-            coalesce(r.desk, case when p.kind = 'intent' then (p.facts->>'desk')::uuid end) as desk
+        select p.id, p.at, p.what, p.kind, p.record, coalesce(r.purpose, i.purpose) as purpose,
+            coalesce(r.desk, i.desk) as desk
         from page p
+            left join lateral (
+                select p.facts->>'purpose' as purpose, (p.facts->>'desk')::uuid as desk
+            ) i on p.kind = 'intent'
             left join reading r on p.kind = 'reading' and r.id = p.record
         order by p.at, p.id
         """,

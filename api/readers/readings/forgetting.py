@@ -9,12 +9,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from api.db import Database
+from api.db import Database, Tx
 from api.jobs import Job
 from api.permissions import Worker
 from api.readers.intents import service as intents
 from api.readers.model import STATEMENT_KEPT_FOR
-from api.readers.readings import queries
 
 JOB: Final = "readers.forget"
 LEASE: Final = timedelta(minutes=30)
@@ -26,9 +25,11 @@ async def forget(db: Database, job: Job) -> None:
     more = True
     while more:
         async with db.begin(Worker(job.name)) as tx:
-            before = tx.now - STATEMENT_KEPT_FOR
-            gone = [
-                await intents.forget(tx, AT_ONCE),
-                await queries.forget_statements(tx, before, AT_ONCE),
-            ]
+            gone = [await intents.forget(tx, AT_ONCE), await _statements(tx)]
         more = AT_ONCE in gone
+
+
+async def _statements(tx: Tx) -> int:
+    """What is old enough, by the data base's clock too; returns how many."""
+    before = tx.now - STATEMENT_KEPT_FOR
+    return int(await tx.value("select forget_statements($1, $2)", before, AT_ONCE))

@@ -258,11 +258,6 @@ async def note_refused(tx: Tx, bridge: UUID, sequence: int, digest: bytes, refus
     )
 
 
-async def forget_statements(tx: Tx, before: datetime, at_most: int) -> int:
-    """Those received before, if the data base holds them to be old enough; returns how many."""
-    return int(await tx.value("select forget_statements($1, $2)", before, at_most))
-
-
 # --- reading and using --------------------------------------------------------------------------
 
 
@@ -297,7 +292,7 @@ class Row(msgspec.Struct):
     device: BridgeState | None
 
 
-_ROW = """
+ROW = """
 select id, label, purpose, about, levels, flags, session, account, office, desk, bridge, intent,
     inserted_at, read_at, received_at, data_key, cid, passing, passing_until, used_for, used_by,
     used_at, keep_until, statement, photo_sha256 is not null as photographed,
@@ -307,38 +302,12 @@ from reading
 
 
 async def one(tx: Tx, id: UUID) -> Row | None:
-    return await tx.maybe_one(Row, _ROW + "where id = $1 and erased_at is null", id)
+    return await tx.maybe_one(Row, ROW + "where id = $1 and erased_at is null", id)
 
 
 async def held(tx: Tx, id: UUID) -> Row | None:
     """As `one`, for a change."""
-    return await tx.maybe_one(Row, _ROW + "where id = $1 and erased_at is null for update", id)
-
-
-async def mine(
-    tx: Tx,
-    account: UUID,
-    session: UUID,
-    before: datetime | None,
-    before_id: UUID | None,
-    limit: int,
-) -> list[Row]:
-    """The account's own readings, what came last first: those of this session and by ticket."""
-    return await tx.all(
-        Row,
-        _ROW
-        + """
-        where account = $1 and (session = $2 or session is null) and erased_at is null
-            and purpose <> 'map_desk'
-            and ($3::timestamptz is null or (received_at, id) < ($3, $4))
-        order by received_at desc, id desc limit $5
-        """,
-        account,
-        session,
-        before,
-        before_id,
-        limit,
-    )
+    return await tx.maybe_one(Row, ROW + "where id = $1 and erased_at is null for update", id)
 
 
 async def use(tx: Tx, id: UUID, used_for: str, used_by: UUID, flags: list[str]) -> None:

@@ -20,7 +20,7 @@ from api.readers.problems import (
     ReadingNotFound,
     ReadingUsed,
 )
-from api.readers.readings import queries, using
+from api.readers.readings import listing_queries, queries, using
 from api.readers.readings.queries import Row, SeenReading
 from api.readers.views import MatchFace, Reading, SeeDocument, SeenDocument
 from api.sealed import Cell, Sealed
@@ -44,7 +44,7 @@ async def mine(tx: Tx, cursor: str | None, limit: int) -> tuple[list[Reading], s
     permissions.reaches(tx.actor, "reading.read")
     assert isinstance(tx.actor, Session)
     place = cursors.read(cursor, cursors.Place) if cursor else None
-    rows = await queries.mine(
+    rows = await listing_queries.mine(
         tx,
         tx.actor.account,
         tx.actor.session,
