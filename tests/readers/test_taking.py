@@ -34,7 +34,8 @@ from api.readers.views import MatchFace, SeeDocument, SeenDocument
 from reader_bridge import messages
 from reader_bridge.fields import CardText, Field, PartialDate
 from reader_bridge.messages import Missing, Receipt, SealingKey, Signed, Tickets
-from tests.readers.device import READER, SAMPLE, Desk, Waiting, at_desk, person
+from tests.readers.desk_pc import READER
+from tests.readers.device import SAMPLE, Desk, Waiting, at_desk, person
 from tests.world import World
 
 
