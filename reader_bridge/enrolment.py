@@ -211,7 +211,7 @@ def _read(content: bytes, shape: type[T]) -> T:
 def _error(answer: httpx.Response) -> str:
     try:
         return str(answer.json().get("error", ""))
-    except ValueError:
+    except (ValueError, AttributeError):
         return ""
 
 

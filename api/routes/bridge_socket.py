@@ -34,9 +34,8 @@ from api.readers.problems import (
     PayloadWrong,
     ReaderElsewhere,
     SessionOver,
-    TicketElsewhere,
-    TicketUsed,
 )
+from api.readers.readings.problems import TicketElsewhere, TicketUsed
 from reader_bridge.messages import Challenge, Exchange, Exchanged
 
 Web = Request[Any, Any, Any]

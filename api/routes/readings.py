@@ -21,9 +21,9 @@ from api.readers.problems import (
     ReadingNotFound,
     ReadingStale,
     ReadingUsed,
-    TicketsTooMany,
 )
 from api.readers.readings import service, tickets
+from api.readers.readings.problems import TicketsTooMany
 from api.readers.views import IssueTickets, MatchFace, OfflineTicket, Reading, SeeDocument
 from api.sealed import Erased
 

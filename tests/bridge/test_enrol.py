@@ -111,6 +111,7 @@ def test_a_server_that_answers_for_another_key_is_not_believed(tmp_path: Path, d
     [
         httpx.Response(400, json={"error": "access_denied", "title": "ไม่อนุมัติ"}),
         httpx.Response(200, content=b"<html>sign in first</html>"),
+        httpx.Response(400, json=["sign in first"]),
     ],
 )
 def test_refused_it_keeps_what_it_was_before_and_nothing_of_the_try(

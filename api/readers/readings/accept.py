@@ -43,10 +43,9 @@ from api.readers.problems import (
     PayloadWrong,
     ReaderElsewhere,
     SessionOver,
-    TicketElsewhere,
-    TicketUsed,
 )
 from api.readers.readings import queries
+from api.readers.readings.problems import TicketElsewhere, TicketUsed
 from api.readers.readings.queries import Basis, NewReading
 from api.sealed import Cell
 from reader_bridge import messages

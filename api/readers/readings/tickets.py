@@ -20,8 +20,8 @@ from api.readers.problems import (
     AboutNeeded,
     DeskWithoutReader,
     PurposeNotOffline,
-    TicketsTooMany,
 )
+from api.readers.readings.problems import TicketsTooMany
 from api.readers.views import IssueTickets, OfflineTicket
 from reader_bridge.fields import Field
 from reader_bridge.messages import Ticket
