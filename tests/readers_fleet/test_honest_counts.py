@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import random
 from datetime import timedelta
 from pathlib import Path
 
 from api import ids
 from api.db import Database
 from api.permissions import Worker
+from api.readers.fleet.model import MOVES
 from tests.readers_fleet.conftest import (
     agency,
     asked,
@@ -230,6 +232,50 @@ async def test_a_serial_that_a_list_had_first_can_be_granted_to_its_agencys_lett
     request = await granted(world, await asked(world, code, 2, unit="ก"), numbers)
     assert request["serials"] == 2
     assert (await reader(world, numbers[0]))["unit"] == "ก"
+
+
+async def test_no_letter_takes_a_reader_from_another_agencys_list_or_from_a_unit(
+    world: World, db: Database, tmp_path: Path
+) -> None:
+    code, other = await agency(world), await agency(world)
+    listed, held = serials(code, 2)
+    await imported(db, tmp_path, f"serial,unit,state\n{listed},,\n{held},ก,แจกจ่าย\n", code)
+    for of, number in ((other, listed), (code, held)):
+        request = await asked(world, of, 1)
+        path = f"/v1/reader-requests/{request['id']}/allocate"
+        body = {"allocated": 1, "serials": [number]}
+        found = await world.ministry.post(path, content=encode(body), version=1)
+        assert found.json()["code"] == "readers/serials-taken", found.text
+    assert (await reader(world, listed))["agency"] == code
+
+
+async def test_what_is_missing_is_told_piece_by_piece_whatever_happens_to_readers(
+    world: World,
+) -> None:
+    """difference = not granted + without a serial + on their way + lost on their way."""
+    chance = random.Random(3)
+    code = await agency(world)
+    numbers = serials(code, 8)
+    await granted(world, await asked(world, code, 12), numbers, allocated=10)
+    lost = set()
+    for _ in range(30):
+        number = chance.choice(numbers)
+        one = await reader(world, number)
+        acts = [verb for verb, state in MOVES if state == one["state"] and verb != "reissue"]
+        if not acts:
+            continue
+        if (act := chance.choice(acts)) == "confirm":
+            await confirmed(world, code, "ก", [number])
+        else:
+            await moved(world, number, act)
+        one = await reader(world, number)
+        on_its_way = one["state"] == "lost" and one["distributed_on"] is None
+        (lost.add if on_its_way else lost.discard)(number)
+        params = {"agency": code}
+        found = await world.ministry.get("/v1/reader-fleet/reconciliation", params=params)
+        (line,) = found.json()["items"]
+        pieces = [line[name] for name in ("unallocated", "unnumbered", "unconfirmed")]
+        assert line["difference"] == sum(pieces) + len(lost), (act, line)
 
 
 async def test_no_number_of_letters_makes_the_report_fail(

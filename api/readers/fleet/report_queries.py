@@ -248,6 +248,9 @@ async def differences(
             from sighting s
             where 'seen_twice' = any($1) and $2::text is null and $3::uuid is null
                 and s.last_seen_at > $8::timestamptz - interval '1 day'
+                and exists (select from reader_seen n where n.serial_key = s.serial_key
+                    and n.reader <> s.reader
+                    and n.last_seen_at > $8::timestamptz - interval '1 day')
             group by s.serial_key having count(*) > 1
             union all
             select 'seen_unlisted', s.serial_key, s.serial, null, null,

@@ -213,8 +213,8 @@ async def crossings(
     Whenever a card comes to an office, it is held against the last time at each other office in the
     four hours before, and the worst of these is told. An office between the two hides nothing: the
     distances are rounded down, so that steps may each be possible where the way is not. What came
-    offline counts when its device says, and at the latest when it came. Kilometres on a sphere of
-    6,371 km, by the haversine formula.
+    offline counts when its device says, and at the latest when it came. A value is of one thing
+    alone: what is hashed names it. Kilometres on a sphere of 6,371 km, by the haversine formula.
     """
     return await tx.all(
         CrossingRow,
@@ -234,22 +234,27 @@ async def crossings(
             ) late
             where at >= $1::timestamptz - $7::interval and at < $2
         ), mark as (
-            select 'cid' as by_what, unnest(array_prepend(cid_index, cid_before)) as value, id,
-                office, at
-            from taken where cid_index is not null
+            select 'cid' as by_what, cid_index as value, id, office, at from taken
+            where cid_index is not null
             union all
-            select 'chip', unnest(array_prepend(chip_index, chip_before)), id, office, at
-            from taken where chip_index is not null
-        ), way as materialized (
-            select by_what, value, id, office, at, lag(office) over one as came_from,
-                lead(office) over one as went_to
-            from mark window one as (partition by by_what, value order by at, id)
+            select 'cid', unnest(cid_before), id, office, at from taken where cid_before <> '{}'
+            union all
+            select 'chip', chip_index, id, office, at from taken where chip_index is not null
+            union all
+            select 'chip', unnest(chip_before), id, office, at from taken where chip_before <> '{}'
+        ), way as (
+            select by_what, value, id, office, at,
+                lag(office) over one <> office and at - lag(at) over one < $7::interval as came,
+                lead(office) over one <> office and lead(at) over one - at < $7::interval as went
+            from mark window one as (partition by value order by at, id)
+        ), step as materialized (
+            select * from way where came or went
         ), pair as (
             select l.id as later, e.id as earlier, l.office, e.office as office_before, l.at,
                 extract(epoch from l.at - e.at)::float8 / 60 as minutes,
                 array_agg(distinct l.by_what order by l.by_what) as matched
-            from way l join way e on e.by_what = l.by_what and e.value = l.value
-            where l.came_from <> l.office and e.went_to <> e.office and e.office <> l.office
+            from step l join step e using (value)
+            where l.came and e.went and e.office <> l.office
                 and (e.at, e.id) < (l.at, l.id) and l.at - e.at < $7::interval and l.at >= $1
                 and ($3::uuid is null or $3 in (l.office, e.office))
             group by 1, 2, 3, 4, 5, 6

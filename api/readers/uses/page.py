@@ -110,10 +110,12 @@ USES: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "บัตรใบเดียวกันที่สองสำนักงาน: ถือว่าเป็นไปไม่ได้เมื่อเร็วกว่า 120 กม./ชม. เป็นเส้นตรง และเร็วกว่า "
-        "90 นาทีกับ 700 กม./ชม. ระหว่างที่ตั้งจังหวัดที่ใกล้กันที่สุดของสองสำนักงาน หักออก 20 กม.",
+        "90 นาทีกับ 700 กม./ชม. ระหว่างที่ตั้งจังหวัดที่ใกล้กันที่สุดของสองสำนักงาน หักออก 20 กม. "
+        "เทียบกับทุกสำนักงานใน 4 ชั่วโมงก่อนหน้า แม้เปลี่ยนกุญแจดัชนีระหว่างนั้น",
         "One card at two offices counts as impossible where it would be faster than 120 km/h in a "
         "straight line, and than 90 minutes and then 700 km/h, between the nearest seats of the "
-        "two offices' provinces, less 20 km.",
+        "two offices' provinces, less 20 km. Each reading is held against every office of the four "
+        "hours before, also across a rotation of the index key.",
     ),
 )
 
