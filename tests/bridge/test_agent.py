@@ -371,7 +371,7 @@ async def test_it_stops_at_once_while_a_photograph_waits_for_its_receipt(tmp_pat
 async def test_another_program_at_the_reader_is_told_and_costs_no_more_than_an_insertion(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents, "read_text", partial(read_text, within=0.2))
+    monkeypatch.setattr(attending, "read_text", partial(read_text, within=0.2))
     async with seat(tmp_path) as pc:
         asked = arm()
         pc.agent.heard(asked)

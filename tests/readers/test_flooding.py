@@ -43,7 +43,7 @@ def server_end(one: Running) -> Any:
     return found
 
 
-@pytest.mark.parametrize("first, again", [(b"", PING), (b"", PONG), (BEGUN, PART)])
+@pytest.mark.parametrize(("first", "again"), [(b"", PING), (b"", PONG), (BEGUN, PART)])
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_flood_of_what_is_no_message_ends_the_connection_and_fills_no_memory(
     one: Running, bridge: Bridge, first: bytes, again: bytes, known: bool
