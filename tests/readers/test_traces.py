@@ -161,7 +161,7 @@ async def test_nothing_of_a_card_stands_in_clear_in_any_table_notification_log_o
     for person in (world.auditor, world.head):
         for audit in ("/v1/readings.csv", "/v1/reading-audit/readings"):
             counter.said.append((await person.get(audit)).text)
-    assert await everywhere(admin, ("โต๊ะตัวอย่าง",))  # it does find what is there
+    assert await everywhere(admin, ("พีซีตัวอย่าง",))  # it does find what is there
     assert await everywhere(admin, WORDS) == []
     hexed = [word.encode().hex() for word in WORDS]
     logged = [json.dumps(r.__dict__, default=str, ensure_ascii=False) for r in caplog.records]
