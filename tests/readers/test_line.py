@@ -17,7 +17,7 @@ from api import ids
 from api.db import Database
 from api.readers.channel import challenges
 from api.settings import Settings
-from reader_bridge import agent, by_http, by_socket, folder, keys, link, rotation, service
+from reader_bridge import attending, by_http, by_socket, folder, keys, link, rotation, service
 from reader_bridge.journal import Journal
 from reader_bridge.line import Over
 from tests.bridge.papers import statement
@@ -52,7 +52,7 @@ def _unhurried_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(by_socket, "LOOK_S", 0.1)
     monkeypatch.setattr(by_socket, "ROTATES_S", 0.3)
     monkeypatch.setattr(by_socket, "ANSWER_S", 1.0)
-    monkeypatch.setattr(agent, "ALONE_FOR", 0.2)
+    monkeypatch.setattr(attending, "ALONE_FOR", 0.2)
 
 
 async def desk(

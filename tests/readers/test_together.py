@@ -19,7 +19,7 @@ from api.accounts import seed as accounts
 from api.db import Database
 from api.permissions import Worker
 from api.settings import Settings
-from reader_bridge import agent, reading, rotation, stating, watcher
+from reader_bridge import attending, reading, rotation, stating, watcher
 from tests.bridge.scripted import ScriptedReaders
 from tests.pcsc.faults import after, pull, slow
 from tests.pcsc.people import person
@@ -74,7 +74,7 @@ async def counter(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Counter]:
-    monkeypatch.setattr(agent, "ALONE_FOR", 0.2)
+    monkeypatch.setattr(attending, "ALONE_FOR", 0.2)
     port = ScriptedReaders(*READERS)
     found = await enrolled(server, world.head, tmp_path, conf.base_url)
     assert found.device is not None
