@@ -101,7 +101,7 @@ def lies_of_length(by: int) -> Fault:
 
 CLOCK_HZ = 4_000_000  # what common readers give a chip
 CLOCKS = {"3B68": 372, "3B78": 31, "3B79": 31, "3B79-fast": 16, "3B67": 372}
-"""Clocks a bit for each of `virtual_card.ATRS`: F/D of its TA1 (372/12, 512/32; without, 372)."""
+"""Clocks of a bit for each of `virtual_card.ATRS`: F/D of its TA1 (372/12, 512/32; else 372)."""
 
 
 def seconds_of_bytes(apdu: bytes, answer: bytes, clocks: float) -> float:

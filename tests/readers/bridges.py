@@ -98,7 +98,7 @@ class Bridge(DeskPC):
         async with db.read() as tx:
             office = await tx.value("select office from account where id = $1", person.account)
         self = cls(office)
-        await self.put_up(db, office, person.account, heard=heard)
+        await self.set_up(db, office, person.account, heard=heard)
         return self
 
     # -- the socket ------------------------------------------------------------------------------

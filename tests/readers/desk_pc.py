@@ -46,7 +46,7 @@ JPEG = b"\xff\xd8\xff" + bytes(range(256)) * 19 + b"\xff\xd9"
 class DeskPC:
     """A device with its key, its boot, and the end of its chain; `readers` are what is attached.
 
-    `id` is the device's; `reader` and `desk` are of the one reader that `put_up` sets on a desk.
+    `id` is the device's; `reader` and `desk` are of the one reader that `set_up` puts on a desk.
     What it says is as it must be but for what a test says otherwise: every method takes the
     message's fields by name.
     """
@@ -63,7 +63,7 @@ class DeskPC:
     def public(self) -> bytes:
         return self.key.public_key().public_bytes_raw()
 
-    async def put_up(self, db: Database, office: UUID, account: UUID, *, heard: bool) -> None:
+    async def set_up(self, db: Database, office: UUID, account: UUID, *, heard: bool) -> None:
         """Approved, with its reader on a desk, straight in SQL. `heard`: it is there now."""
         async with db.begin(Worker("test")) as tx:
             await tx.run(

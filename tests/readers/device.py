@@ -16,6 +16,7 @@ from api.readers.model import Purpose
 from api.readers.readings import accept
 from reader_bridge.fields import CardText, Name
 from reader_bridge.messages import Missing, Receipt, Sealed, SealingKey, Signed
+from tests.readers.desk_pc import READER as READER
 from tests.readers.desk_pc import DeskPC
 from tests.world import World
 
@@ -43,11 +44,9 @@ class Desk(DeskPC):
         self.sealing: SealingKey = SealingKey(kid, public.public_bytes_raw())
         self.actor: Session | None = None
 
-    @classmethod
-    async def at(cls, db: Database, account: UUID, session: UUID, office: UUID) -> Desk:
-        found = cls(db, account, session, office)
-        await found.put_up(db, office, account, heard=False)
-        return found
+    async def put_up(self) -> Desk:
+        await self.set_up(self.db, self.office, self.account, heard=False)
+        return self
 
     @property
     def bridge(self) -> UUID:
@@ -169,6 +168,6 @@ async def at_desk(db: Database, world: World, key: str = "inspector") -> Desk:
     """A desk at which this sample person waits for cards."""
     actor = await person(db, world, key)
     assert actor.office is not None
-    found = await Desk.at(db, actor.account, actor.session, actor.office)
+    found = Desk(db, actor.account, actor.session, actor.office)
     found.actor = actor
-    return found
+    return await found.put_up()

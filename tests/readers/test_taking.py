@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,28 +12,19 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from api import clock, ids
+from api import ids
 from api.db import Database
 from api.permissions import Worker
-from api.problems import Problem
-from api.readers.model import TICKETS_AT_ONCE, Purpose
 from api.readers.problems import (
     BridgeEnded,
     BridgeForked,
     BridgeUnknown,
-    ReadingFaceDiffers,
-    ReadingForOther,
     ReadingNotFound,
-    ReadingStale,
-    ReadingUsed,
 )
-from api.readers.readings import accept, queries, service, tickets, using
-from api.readers.uses import evidence
-from api.readers.views import MatchFace, SeeDocument, SeenDocument
+from api.readers.readings import accept, service
 from reader_bridge import messages
-from reader_bridge.fields import CardText, Field, PartialDate
-from reader_bridge.messages import Missing, Receipt, SealingKey, Signed, Tickets
-from tests.readers.desk_pc import READER
+from reader_bridge.fields import CardText
+from reader_bridge.messages import Missing, Receipt, SealingKey, Signed
 from tests.readers.device import SAMPLE, Desk, Waiting, at_desk, person
 from tests.world import World
 
@@ -184,7 +174,7 @@ async def test_what_belongs_to_another_intent_is_refused_and_noted(
 
 
 async def test_a_nonce_relayed_to_another_device_is_refused(desk: Desk, db: Database) -> None:
-    other = await Desk.at(db, desk.account, desk.session, desk.office)
+    other = await Desk(db, desk.account, desk.session, desk.office).put_up()
     assert (await other.read(await desk.arm())).refused == "readers/nonce-wrong"
     assert await other.readings() == await desk.readings() == 0
 
@@ -235,7 +225,7 @@ async def test_a_nonce_relayed_to_a_ticket_or_from_one_is_refused(desk: Desk, ki
 
 async def test_a_ticket_is_of_no_use_at_another_device_or_reader(desk: Desk, db: Database) -> None:
     ticket = await desk.ticket()
-    other = await Desk.at(db, desk.account, desk.session, desk.office)
+    other = await Desk(db, desk.account, desk.session, desk.office).put_up()
     assert (await other.read(ticket)).refused == "readers/nonce-wrong"
     async with db.begin(Worker("test")) as tx:
         await desk.add_reader(tx, ids.new(), "Sample Reader 00 01")
@@ -372,285 +362,3 @@ async def test_a_reader_that_the_server_does_not_know_is_no_attack(desk: Desk) -
     receipt = await desk.read(await desk.arm(), reader="Sample Reader of another day")
     assert receipt.refused == "readers/desk-without-reader"
     assert await desk.incidents() == []
-
-
-# --- clocks, and what is strange ----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("days", [198_327, 3, -3, 1 / 100, -1 / 100])
-async def test_a_reading_under_a_wrong_clock_is_never_kept_without_saying_so(
-    desk: Desk, days: float
-) -> None:
-    wrong = datetime.now(UTC) + timedelta(days=days)
-    receipt = await desk.read(await desk.arm(), inserted_at=wrong, read_at=wrong)
-    flags = await desk.value("select flags from reading where id = $1", receipt.reading)
-    assert flags == ["clock:read_at"]
-
-
-async def test_a_card_that_was_read_before_it_came_is_told_as_that(desk: Desk) -> None:
-    at = datetime.now(UTC)
-    later = at + timedelta(seconds=1)
-    receipt = await desk.read(await desk.arm(), inserted_at=later, read_at=at)
-    flags = await desk.value("select flags from reading where id = $1", receipt.reading)
-    assert flags == ["clock:inserted_at"]
-
-
-@pytest.mark.parametrize(
-    ("months", "days", "flagged"),
-    [(None, None, False), (12, None, False), (1, None, True), (0, -1, True), (0, 0, False)],
-)
-async def test_a_card_is_told_as_expired_on_the_day_after_its_last_and_not_before(
-    desk: Desk, months: int | None, days: int | None, flagged: bool
-) -> None:
-    """`months` and `days`: those of its last day this year; 0: from today on."""
-    if clock.bangkok_date(datetime.now(UTC)).month in (1, 12) and months:
-        pytest.skip("no month of this year is wholly over, or still to come")
-    day = clock.bangkok_date(datetime.now(UTC))
-    if months == 0:
-        day += timedelta(days=days or 0)
-        end = PartialDate(day.year, day.month, day.day)
-    else:
-        end = PartialDate(day.year, months, days)
-    text = CardText(cid=SAMPLE.cid, expires=end)
-    receipt = await desk.read(await desk.arm(fields=("cid", "expires")), text=text)
-    flags = await desk.value("select flags from reading where id = $1", receipt.reading)
-    assert flags == (["card:expired"] if flagged else [])
-
-
-async def test_a_field_that_was_asked_for_and_is_not_there_is_told(desk: Desk) -> None:
-    fields = ("cid", "expires", "name_th")
-    receipt = await desk.read(await desk.arm(fields=fields), text=CardText(cid=SAMPLE.cid))
-    flags = await desk.value("select flags from reading where id = $1", receipt.reading)
-    assert flags == ["missing:name_th"]
-
-
-# --- offline ------------------------------------------------------------------------------------
-
-
-async def test_a_ticket_is_good_for_one_card_and_the_reading_says_offline(
-    desk: Desk, db: Database, world: World
-) -> None:
-    ticket = await desk.ticket()
-    receipt = await desk.read(ticket)
-    assert (await desk.read(ticket)).refused == "readers/ticket-used"
-    assert desk.actor is not None and receipt.reading is not None
-    later = msgspec.structs.replace(desk.actor, session=uuid4())  # signed in anew since
-    async with db.begin(later) as tx:
-        found = await service.read(tx, receipt.reading)
-    assert found.label == "offline" and found.card == SAMPLE
-    async with db.begin(await person(db, world, "inspector-2")) as tx:
-        with pytest.raises(ReadingNotFound):
-            await service.read(tx, receipt.reading)
-
-
-@pytest.mark.parametrize("hours", [-1, 13])
-async def test_a_ticket_is_good_within_its_hours_only(desk: Desk, hours: float) -> None:
-    ticket = await desk.ticket()
-    at = datetime.now(UTC) + timedelta(hours=hours)
-    assert await refused(desk, ticket, read_at=at, inserted_at=at) == "readers/ticket-used"
-
-
-async def test_a_ticket_says_which_reader_it_is_for_and_another_ones_card_is_no_attack(
-    desk: Desk,
-) -> None:
-    ticket, other = await desk.ticket(), "Sample Reader B 00 00"
-    async with desk.db.begin(Worker("test")) as tx:
-        await desk.add_reader(tx, ids.new(), other)
-        await tx.run("update bridge_reader set serial = 'S-1' where id = $1", desk.reader)
-        (told,) = await tickets.unused(tx, desk.bridge)
-    assert (told.id, told.reader, told.serial) == (ticket.id, READER, "S-1")
-    assert told.desk == f"ช่อง {desk.desk}"
-    assert await refused(desk, ticket, reader=other) == "readers/ticket-elsewhere"
-    noted = "select count(*) from bridge_incident where bridge = $1"
-    assert await desk.value(noted, desk.bridge) == 0
-    assert (await desk.read(ticket)).reading is not None
-
-
-async def test_as_many_tickets_as_there_may_be_fit_into_one_message(desk: Desk) -> None:
-    for _ in range(TICKETS_AT_ONCE):
-        await desk.ticket()
-    async with desk.db.begin(Worker("test")) as tx:
-        await tx.run("update desk set name = repeat('ช่อง', 25) where id = $1", desk.desk)
-        await tx.run(
-            "update bridge_reader set name = repeat('R', 200), serial = repeat('S', 100) "
-            "where id = $1",
-            desk.reader,
-        )
-        await tx.run(
-            "update offline_ticket set about = $2, fields = $3 where bridge = $1",
-            desk.bridge,
-            uuid4(),
-            list(Field),
-        )
-        found = await tickets.unused(tx, desk.bridge)
-    assert len(found) == TICKETS_AT_ONCE
-    longest = [msgspec.structs.replace(one, officer="ช" * tickets.SHOWN) for one in found]
-    assert len(messages.encode(Tickets(tuple(longest)))) < messages.LARGEST
-
-
-async def test_a_list_has_the_sessions_own_readings_and_those_by_ticket_and_no_others(
-    desk: Desk, db: Database, world: World
-) -> None:
-    own = (await desk.read(await desk.arm())).reading
-    offline = (await desk.read(await desk.ticket())).reading
-    assert desk.actor is not None
-
-    async def listed(actor: Any) -> set[UUID]:
-        async with db.begin(actor) as tx:
-            found = {one.id for one in (await service.mine(tx, None, 50))[0]}
-        return found & {own, offline}
-
-    assert await listed(desk.actor) == {own, offline}
-    assert await listed(msgspec.structs.replace(desk.actor, session=uuid4())) == {offline}
-    assert await listed(await person(db, world, "inspector-2")) == set()
-
-
-# --- used once ----------------------------------------------------------------------------------
-
-
-async def used(desk: Desk, reading: UUID, **other: Any) -> using.Used:
-    wanted = {"about": None, "used_for": "complaint", "by": ids.new()} | other
-    purpose = wanted.pop("purpose", Purpose.identify_complainant)
-    assert desk.actor is not None
-    async with desk.db.begin(desk.actor) as tx:
-        return await using.use(tx, reading, purpose, **wanted)
-
-
-async def taken(desk: Desk, **how: Any) -> UUID:
-    found = (await desk.read(await desk.arm(**how))).reading
-    assert found is not None
-    return found
-
-
-async def test_a_reading_serves_one_purpose_once_however_many_ask(desk: Desk) -> None:
-    reading = await taken(desk)
-    found = await asyncio.gather(*(used(desk, reading) for _ in range(20)), return_exceptions=True)
-    assert Counter(type(f) for f in found) == Counter({using.Used: 1, ReadingUsed: 19})
-    assert await desk.value("select passing from reading where id = $1", reading) is None
-
-
-async def test_a_reading_made_for_one_thing_is_none_for_another(desk: Desk) -> None:
-    reading = await taken(desk, about=(about := uuid4()))
-    for other in (
-        {"purpose": Purpose.serve_order, "about": about},
-        {"about": uuid4()},
-        {},
-    ):
-        with pytest.raises(ReadingForOther):
-            await used(desk, reading, **other)
-    found = await used(desk, reading, about=about)
-    assert found.card == SAMPLE
-    shown = repr(found) + repr(evidence.PersonsCard(found.number, SAMPLE.name_th, None))
-    assert found.number not in shown and "ตัวอย่าง" not in shown
-
-
-async def test_a_reading_is_of_no_use_after_a_quarter_of_an_hour(desk: Desk, db: Database) -> None:
-    reading = await taken(desk)
-    async with db.begin(Worker("test")) as tx:
-        await tx.run(
-            """
-            update reading set received_at = received_at - interval '16 minutes',
-                passing_until = passing_until - interval '16 minutes' where id = $1
-            """,
-            reading,
-        )
-    assert desk.actor is not None
-    for _ in range(2):  # before what was read is wiped, and after
-        with pytest.raises(ReadingStale):
-            await used(desk, reading)
-        async with db.begin(desk.actor) as tx:
-            assert (await service.read(tx, reading)).card is None
-        async with db.begin(Worker("test")) as tx:
-            await queries.wipe(tx)
-    assert await desk.value("select passing from reading where id = $1", reading) is None
-
-
-async def test_a_face_that_differs_makes_the_reading_useless(desk: Desk, db: Database) -> None:
-    same, other = await taken(desk), await taken(desk)
-    assert desk.actor is not None
-    async with db.begin(desk.actor) as tx:
-        found = await service.match_face(tx, same, MatchFace(matches=True, against="printed"))
-        await service.match_face(tx, other, MatchFace(matches=False, against="printed"))
-    assert found.levels == ["chip-bytes", "officer-face-match"]
-    assert "officer-face-match" in (await used(desk, same)).levels
-    with pytest.raises(ReadingFaceDiffers):
-        await used(desk, other)
-
-
-async def test_what_a_register_confirms_later_is_a_level_more_and_told_once(
-    desk: Desk, db: Database
-) -> None:
-    reading = await taken(desk)
-    for _ in range(2):
-        async with db.begin(Worker("dopa")) as tx:
-            await service.raise_level(tx, reading, "dopa-status")
-    assert (await used(desk, reading)).levels == ("chip-bytes", "dopa-status")
-    told = "select count(*) from event where record = $1 and name = 'reading.confirmed'"
-    assert await desk.value(told, reading) == 1
-
-
-async def test_no_register_confirms_a_chip_that_nobody_read_or_a_reading_that_is_erased(
-    desk: Desk, db: Database
-) -> None:
-    erased, document = await taken(desk), ids.new()
-    seen = SeenDocument(kind="passport", why="foreigner", name="SAMPLE", number="AA0000000")
-    wanted = SeeDocument(
-        desk=desk.desk, purpose=Purpose.identify_complainant, document=seen, about=None
-    )
-    assert desk.actor is not None
-    async with db.begin(desk.actor) as tx:
-        await service.see_document(tx, document, wanted)
-    async with db.begin(Worker("test")) as tx:
-        await tx.run("update reading set keep_until = now() where id = $1", erased)
-        await service.sweep(tx)
-    told = "select count(*) from event where record = $1 and name = 'reading.confirmed'"
-    for reading in (erased, document):
-        before = await desk.value("select levels from reading where id = $1", reading)
-        async with db.begin(Worker("dopa")) as tx:
-            await service.raise_level(tx, reading, "rmac-online")
-        assert await desk.value("select levels from reading where id = $1", reading) == before
-        assert await desk.value(told, reading) == 0
-
-
-# --- what stays ---------------------------------------------------------------------------------
-
-
-async def test_nothing_that_was_read_stands_anywhere_in_clear(desk: Desk, db: Database) -> None:
-    reading = await taken(desk)
-    await used(desk, reading)
-    secrets = [b"1999900000019", "ตัวอย่าง".encode(), b"12345678", b"12345678".hex().encode()]
-    async with db.pool.acquire() as connection:
-        for table in ("reading", "bridge_statement", "intent", "bridge_incident"):
-            rows = await connection.fetch(f"select * from {table} where bridge = $1", desk.bridge)
-            held = b"|".join(
-                value if isinstance(value, bytes) else str(value).encode()
-                for row in rows
-                for value in row.values()
-            )
-            assert not [s for s in secrets if s in held], table
-        events = await connection.fetch("select facts::text from event where record = $1", reading)
-        assert len(events) >= 2
-        assert not [s for s in secrets if s.decode() in str(events)]
-
-
-async def test_a_reading_whose_time_is_over_cannot_be_opened_by_anyone(
-    desk: Desk, db: Database
-) -> None:
-    reading = await taken(desk)
-    key = await desk.value("select data_key from reading where id = $1", reading)
-    async with db.begin(Worker("test")) as tx:
-        await tx.run("update reading set keep_until = now() where id = $1", reading)
-    async with db.begin(Worker("sweep")) as tx:
-        assert await service.sweep(tx) >= 1
-    row = await desk.value(
-        "select to_jsonb(r) from reading r where id = $1 and num_nonnulls(cid, cid_index, "
-        "chip_index, statement, passing, data_key) = 0 and erased_at is not null",
-        reading,
-    )
-    assert row is not None
-    assert await desk.value("select wrapped from data_key where id = $1", key) is None
-
-
-def test_a_problem_of_a_reading_names_nobody() -> None:
-    assert not [p for p in (ReadingUsed, ReadingForOther) if "{cid}" in p.th or "{name}" in p.th]
-    assert issubclass(BridgeForked, Problem)

@@ -134,7 +134,7 @@ async def test_a_frozen_device_and_a_desk_that_has_ended_leave_no_ticket_behind(
     desk: Desk, db: Database
 ) -> None:
     ended, frozen = await desk.ticket(), await desk.ticket()
-    other = await Desk.at(db, desk.account, desk.session, desk.office)
+    other = await Desk(db, desk.account, desk.session, desk.office).put_up()
     async with db.begin(Worker("test")) as tx:
         await tx.run("update offline_ticket set desk = $2 where id = $1", ended.id, other.desk)
         await desks.end(tx, other.desk)
@@ -147,7 +147,7 @@ async def test_a_frozen_device_and_a_desk_that_has_ended_leave_no_ticket_behind(
 async def test_a_device_is_told_neither_of_anothers_tickets_nor_of_those_of_who_has_left(
     desk: Desk, db: Database
 ) -> None:
-    other = await Desk.at(db, desk.account, desk.session, desk.office)
+    other = await Desk(db, desk.account, desk.session, desk.office).put_up()
     mine = await desk.ticket()
     assert await told(other) == ()
     assert [one.id for one in await told(desk)] == [mine.id]
