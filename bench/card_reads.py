@@ -17,13 +17,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reader_bridge.cards import Cards
+from reader_bridge.card.reading import read_photo, read_text
 from reader_bridge.fields import Field
-from reader_bridge.pcsc import Pcsc
-from reader_bridge.ports import Transaction
-from reader_bridge.reading import read_photo, read_text
-from reader_bridge.sightings import Inserted
-from reader_bridge.watcher import Watcher
+from reader_bridge.pcsc.cards import Cards
+from reader_bridge.pcsc.ports import Transaction
+from reader_bridge.pcsc.sightings import Inserted
+from reader_bridge.pcsc.watcher import Watcher
+from reader_bridge.pcsc.winscard import Pcsc
 from tests.pcsc.bare_read import bare_read
 
 

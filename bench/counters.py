@@ -26,9 +26,9 @@ from api.db import Database, Tx
 from api.permissions import Worker
 from bench.frame import Frame
 from bench.http import Phone
-from reader_bridge import folder, keys
-from reader_bridge.folder import Configuration
-from reader_bridge.journal import Journal
+from reader_bridge.chain.journal import Journal
+from reader_bridge.device import folder, keys
+from reader_bridge.device.folder import Configuration
 from reader_bridge.messages import GENESIS
 from tests.pcsc.rig import CHECKOUT, Service
 

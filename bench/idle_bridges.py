@@ -26,7 +26,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from reader_bridge import messages
-from reader_bridge.by_socket import PING_S
+from reader_bridge.line.by_socket import PING_S
 from reader_bridge.messages import (
     GENESIS,
     SUBPROTOCOL,

@@ -25,7 +25,7 @@ from bench import frame
 from bench.counters import OFFICER, PATIENCE_S, Officer, Pc, officers
 from bench.frame import Frame, cpu, median
 from bench.table import Row, row
-from reader_bridge.watcher import SETTLED
+from reader_bridge.pcsc.watcher import SETTLED
 from tests.pcsc.faults import CLOCKS, byte_time
 from tests.pcsc.people import Person, person
 from tests.pcsc.rig import Rig, Service, missing

@@ -14,9 +14,9 @@ from typing import Any
 from uuid import UUID
 
 from reader_bridge.attending import Armed, Attending
-from reader_bridge.cards import Cards
+from reader_bridge.chain.stating import Stating
+from reader_bridge.device.folder import Unusable
 from reader_bridge.fields import Fault
-from reader_bridge.folder import Unusable
 from reader_bridge.messages import (
     Arm,
     Cancel,
@@ -27,11 +27,11 @@ from reader_bridge.messages import (
     Receipt,
     Tickets,
 )
-from reader_bridge.ports import CardFault
+from reader_bridge.pcsc.cards import Cards
+from reader_bridge.pcsc.ports import CardFault
+from reader_bridge.pcsc.sightings import Inserted, ReadersChanged, Removed, Sighting
+from reader_bridge.pcsc.watcher import Watcher
 from reader_bridge.purposes import within
-from reader_bridge.sightings import Inserted, ReadersChanged, Removed, Sighting
-from reader_bridge.stating import Stating
-from reader_bridge.watcher import Watcher
 
 log = logging.getLogger("reader_bridge.agent")
 

@@ -12,18 +12,20 @@ from uuid import uuid4
 
 import click
 
-from reader_bridge import folder, rotation, texts
-from reader_bridge.cards import Cards
+from reader_bridge import texts
+from reader_bridge.card.reading import TextReading, read_photo, read_text
+from reader_bridge.chain.journal import TicketGone
+from reader_bridge.chain.stating import Identity, Stating
 from reader_bridge.console import told
+from reader_bridge.device import folder
 from reader_bridge.fields import Fault, Field
-from reader_bridge.journal import TicketGone
+from reader_bridge.line import rotation
 from reader_bridge.messages import Ticket
-from reader_bridge.pcsc import Pcsc
-from reader_bridge.ports import CardFault
-from reader_bridge.reading import TextReading, read_photo, read_text
-from reader_bridge.sightings import Inserted
-from reader_bridge.stating import Identity, Stating
-from reader_bridge.watcher import SETTLED, Watcher
+from reader_bridge.pcsc.cards import Cards
+from reader_bridge.pcsc.ports import CardFault
+from reader_bridge.pcsc.sightings import Inserted
+from reader_bridge.pcsc.watcher import SETTLED, Watcher
+from reader_bridge.pcsc.winscard import Pcsc
 
 SETTLES_S: Final = 3.0
 WAITS_S: Final = 90.0

@@ -14,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, TypeVar
 
-from reader_bridge.cards import Cards
+from reader_bridge.card.reading import TextReading, read_photo, read_text
+from reader_bridge.chain.stating import Stating
 from reader_bridge.fields import Fault
 from reader_bridge.messages import MAP_DESK, Arm, FromBridge, Progress, Receipt, Step
-from reader_bridge.ports import CardFault
-from reader_bridge.reading import TextReading, read_photo, read_text
-from reader_bridge.sightings import Inserted
-from reader_bridge.stating import Stating
+from reader_bridge.pcsc.cards import Cards
+from reader_bridge.pcsc.ports import CardFault
+from reader_bridge.pcsc.sightings import Inserted
 
 ALONE_FOR: Final = 2.0
 """Seconds around an insertion in which no other may come, where it shows a desk its reader."""

@@ -11,14 +11,16 @@ from typing import Any
 
 import click
 
-from reader_bridge import at_hand, folder, keys, rotation, service
-from reader_bridge.alone import FILE as LOCK
-from reader_bridge.alone import alone, runs
+from reader_bridge import at_hand, service
+from reader_bridge.chain.journal import FILE
 from reader_bridge.console import plain_output, told
-from reader_bridge.doctor import diagnose
+from reader_bridge.device import folder, keys
+from reader_bridge.device.alone import FILE as LOCK
+from reader_bridge.device.alone import alone, runs
+from reader_bridge.doctor.examination import diagnose
 from reader_bridge.enrolment import Begun
 from reader_bridge.enrolment import enrol as do_enrol
-from reader_bridge.journal import FILE
+from reader_bridge.line import rotation
 
 
 def software() -> str:

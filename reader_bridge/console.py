@@ -12,11 +12,11 @@ from typing import Final
 import click
 import httpx
 
+from reader_bridge.chain.store import Damaged
+from reader_bridge.device.folder import Unusable, closed
 from reader_bridge.enrolment import Refused
-from reader_bridge.folder import Unusable, closed
-from reader_bridge.line import Over
-from reader_bridge.pcsc import NoPyscard
-from reader_bridge.store import Damaged
+from reader_bridge.line.endings import Over
+from reader_bridge.pcsc.winscard import NoPyscard
 
 FINAL: Final = 78
 """Exit code (EX_CONFIG) after which starting again helps nobody: a service must not."""

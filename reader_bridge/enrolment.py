@@ -16,10 +16,12 @@ from uuid import UUID
 import httpx
 import msgspec
 
-from reader_bridge import folder, keys, messages, rotation
-from reader_bridge.alone import alone
-from reader_bridge.folder import Configuration, Unusable
-from reader_bridge.journal import Journal
+from reader_bridge import messages
+from reader_bridge.chain.journal import Journal
+from reader_bridge.device import folder, keys
+from reader_bridge.device.alone import alone
+from reader_bridge.device.folder import Configuration, Unusable
+from reader_bridge.line import rotation
 from reader_bridge.messages import Enrolment, Kind, SealingKey
 
 T = TypeVar("T")

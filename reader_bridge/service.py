@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from reader_bridge import folder, rotation
 from reader_bridge.agent import Agent
-from reader_bridge.alone import alone, runs
-from reader_bridge.cards import Cards
-from reader_bridge.folder import Configuration, Unusable
-from reader_bridge.journal import Journal
-from reader_bridge.link import Link
-from reader_bridge.pcsc import Pcsc
-from reader_bridge.ports import Port
-from reader_bridge.rotation import Rotation
-from reader_bridge.sightings import Sighting
-from reader_bridge.stating import Identity, Stating
-from reader_bridge.watcher import Watcher
+from reader_bridge.chain.journal import Journal
+from reader_bridge.chain.stating import Identity, Stating
+from reader_bridge.device import folder
+from reader_bridge.device.alone import alone, runs
+from reader_bridge.device.folder import Configuration, Unusable
+from reader_bridge.line import rotation
+from reader_bridge.line.link import Link
+from reader_bridge.line.rotation import Rotation
+from reader_bridge.pcsc.cards import Cards
+from reader_bridge.pcsc.ports import Port
+from reader_bridge.pcsc.sightings import Sighting
+from reader_bridge.pcsc.watcher import Watcher
+from reader_bridge.pcsc.winscard import Pcsc
 
 log = logging.getLogger("reader_bridge")
 FIRST_LOOK_S: Final = 5.0

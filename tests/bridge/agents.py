@@ -12,9 +12,8 @@ from uuid import UUID, uuid4
 
 from reader_bridge import messages
 from reader_bridge.agent import Agent
-from reader_bridge.cards import Cards
+from reader_bridge.chain.journal import Journal
 from reader_bridge.fields import CardText, Field
-from reader_bridge.journal import Journal
 from reader_bridge.messages import (
     MAP_DESK,
     Arm,
@@ -25,8 +24,9 @@ from reader_bridge.messages import (
     Receipt,
     Statement,
 )
-from reader_bridge.sightings import Sighting
-from reader_bridge.watcher import Watcher
+from reader_bridge.pcsc.cards import Cards
+from reader_bridge.pcsc.sightings import Sighting
+from reader_bridge.pcsc.watcher import Watcher
 from tests.bridge.papers import SERVER, journal, stating
 from tests.bridge.scripted import ScriptedReaders
 

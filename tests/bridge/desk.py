@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from reader_bridge.cards import Cards
+from reader_bridge.card.reading import TextReading, read_photo, read_text
 from reader_bridge.fields import Fault, Field
-from reader_bridge.ports import CardFault
-from reader_bridge.reading import TextReading, read_photo, read_text
-from reader_bridge.sightings import Inserted
+from reader_bridge.pcsc.cards import Cards
+from reader_bridge.pcsc.ports import CardFault
+from reader_bridge.pcsc.sightings import Inserted
 from tests.bridge.scripted import ScriptedReaders
 from tests.pcsc.people import Person, person
 from tests.pcsc.virtual_card import VirtualCard

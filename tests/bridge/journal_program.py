@@ -14,7 +14,7 @@ import signal
 import sys
 from pathlib import Path
 
-from reader_bridge import keys
+from reader_bridge.device import keys
 from tests.bridge.papers import again, statement, ticket
 
 

@@ -13,12 +13,14 @@ from uuid import UUID, uuid4
 
 from websockets.asyncio.server import ServerConnection, serve
 
-from reader_bridge import folder, messages
+from reader_bridge import messages
 from reader_bridge.agent import Agent
-from reader_bridge.folder import Configuration
-from reader_bridge.journal import Journal
-from reader_bridge.keys import Device
-from reader_bridge.link import Link
+from reader_bridge.chain.journal import Journal
+from reader_bridge.device import folder
+from reader_bridge.device.folder import Configuration
+from reader_bridge.device.keys import Device
+from reader_bridge.line.link import Link
+from reader_bridge.line.rotation import Rotation
 from reader_bridge.messages import (
     GENESIS,
     SUBPROTOCOL,
@@ -33,7 +35,6 @@ from reader_bridge.messages import (
     Statement,
     Welcome,
 )
-from reader_bridge.rotation import Rotation
 from tests.bridge.papers import SEALING, journal, statement, stating
 
 Talks = Callable[["Server", ServerConnection], Awaitable[None]]

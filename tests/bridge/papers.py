@@ -10,12 +10,13 @@ from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from reader_bridge import keys, messages
+from reader_bridge import messages
+from reader_bridge.chain.journal import Journal
+from reader_bridge.chain.stating import Identity, Stating
+from reader_bridge.device import keys
+from reader_bridge.device.keys import Device
 from reader_bridge.fields import Field
-from reader_bridge.journal import Journal
-from reader_bridge.keys import Device
 from reader_bridge.messages import Kind, Sealed, SealingKey, Signed, Statement, Ticket
-from reader_bridge.stating import Identity, Stating
 
 Make = Callable[[int, bytes], tuple[Signed, Sealed | None]]
 SERVER = X25519PrivateKey.generate()

@@ -14,7 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from reader_bridge.fields import Fault
-from reader_bridge.ports import EMPTY, PRESENT, UNKNOWN, CardFault, Identity, ReaderState, States
+from reader_bridge.pcsc.ports import (
+    EMPTY,
+    PRESENT,
+    UNKNOWN,
+    CardFault,
+    Identity,
+    ReaderState,
+    States,
+)
 from tests.pcsc.virtual_card import CardPulled, VirtualCard
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from reader_bridge import attending
+from reader_bridge.card.reading import read_text
+from reader_bridge.chain.journal import Journal, TicketGone
+from reader_bridge.chain.store import NotWritten
+from reader_bridge.device.keys import Device
 from reader_bridge.fields import Fault, Field
-from reader_bridge.journal import Journal, TicketGone
-from reader_bridge.keys import Device
 from reader_bridge.messages import Cancel, Photographed, Progress, Tickets
-from reader_bridge.reading import read_text
-from reader_bridge.store import NotWritten
 from tests.bridge.agents import A, B, arm, maps, seat
 from tests.bridge.papers import ticket
 from tests.pcsc.faults import after, pull, slow

@@ -50,9 +50,9 @@ class No(importlib.abc.MetaPathFinder):
             raise ImportError(name + " is of the API")
 sys.meta_path.insert(0, No())
 import reader_bridge
-for one in pkgutil.iter_modules(reader_bridge.__path__):
-    if one.name != "__main__":
-        importlib.import_module("reader_bridge." + one.name)
+for one in pkgutil.walk_packages(reader_bridge.__path__, "reader_bridge."):
+    if not one.name.endswith("__main__"):
+        importlib.import_module(one.name)
 from reader_bridge.cli import main
 main(["--help"])
 """

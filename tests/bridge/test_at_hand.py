@@ -14,12 +14,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from reader_bridge import at_hand, folder
+from reader_bridge import at_hand
 from reader_bridge.cli import main
-from reader_bridge.folder import Configuration
+from reader_bridge.device import folder
+from reader_bridge.device.folder import Configuration
 from reader_bridge.messages import Statement, Ticket
-from reader_bridge.ports import Identity
-from reader_bridge.watcher import Watcher
+from reader_bridge.pcsc.ports import Identity
+from reader_bridge.pcsc.watcher import Watcher
 from tests.bridge.agents import A, B
 from tests.bridge.papers import again, journal, ticket
 from tests.bridge.scripted import ScriptedReaders

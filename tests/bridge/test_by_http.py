@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reader_bridge import by_http
-from reader_bridge.line import Stuck
+from reader_bridge.line import by_http
+from reader_bridge.line.endings import Stuck
 from tests.bridge.lines import pc, up
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reader_bridge.card_text import check_digit_is_right, decode
+from reader_bridge.card.card_text import check_digit_is_right, decode
 from reader_bridge.fields import Address, Field, Name, PartialDate
 from tests.pcsc.people import check_digit
 

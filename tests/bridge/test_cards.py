@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from reader_bridge import cards
+from reader_bridge.card.reading import TextReading
 from reader_bridge.fields import Fault, Field
-from reader_bridge.ports import CardFault
-from reader_bridge.reading import TextReading
+from reader_bridge.pcsc import cards
+from reader_bridge.pcsc.ports import CardFault
 from tests.bridge.desk import ONE, READER, Desk
 from tests.bridge.scripted import until
 from tests.pcsc.faults import slow

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reader_bridge.fields import Fault, Field
-from reader_bridge.ports import CardFault
+from reader_bridge.pcsc.ports import CardFault
 from tests.bridge.desk import ONE, Make, commands, fault, of_one_person, whole
 from tests.pcsc.faults import (
     after,

@@ -15,13 +15,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from reader_bridge import doctor, doctor_network, doctor_readers, folder, pcsc
-from reader_bridge.alone import alone
 from reader_bridge.cli import main
+from reader_bridge.device import folder
+from reader_bridge.device.alone import alone
+from reader_bridge.doctor.examination import examination as doctor
+from reader_bridge.doctor.examination import network as doctor_network
+from reader_bridge.doctor.examination import readers as doctor_readers
+from reader_bridge.doctor.finding import Finding
 from reader_bridge.fields import Fault
-from reader_bridge.finding import Finding
 from reader_bridge.messages import Challenge, encode
-from reader_bridge.ports import CardFault, Identity
+from reader_bridge.pcsc import winscard as pcsc
+from reader_bridge.pcsc.ports import CardFault, Identity
 from tests.bridge.lines import pc
 from tests.bridge.papers import journal
 from tests.bridge.scripted import ScriptedReaders

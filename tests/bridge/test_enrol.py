@@ -13,11 +13,12 @@ import httpx
 import msgspec
 import pytest
 
-from reader_bridge import enrolment, folder, keys, messages
-from reader_bridge.alone import alone
+from reader_bridge import enrolment, messages
+from reader_bridge.chain.journal import FILE, Journal
+from reader_bridge.device import folder, keys
+from reader_bridge.device.alone import alone
+from reader_bridge.device.folder import Unusable
 from reader_bridge.enrolment import Refused
-from reader_bridge.folder import Unusable
-from reader_bridge.journal import FILE, Journal
 from reader_bridge.messages import Enrolment, Kind, Signed
 from tests.bridge.papers import SEALING, journal, statement
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from reader_bridge import keys, messages
-from reader_bridge.journal import FILE, Journal, TicketGone
+from reader_bridge import messages
+from reader_bridge.chain.journal import FILE, Journal, TicketGone
+from reader_bridge.chain.store import Damaged, NotWritten, OfAnother
+from reader_bridge.device import keys
 from reader_bridge.messages import GENESIS, Kind, Statement
-from reader_bridge.store import Damaged, NotWritten, OfAnother
 from tests.bridge.papers import SEALING, again, journal, statement, ticket
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent

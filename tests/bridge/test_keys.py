@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from reader_bridge import folder, keys
-from reader_bridge.alone import FILE, Running, alone, runs
 from reader_bridge.cli import main
-from reader_bridge.folder import Unusable
+from reader_bridge.device import folder, keys
+from reader_bridge.device.alone import FILE, Running, alone, runs
+from reader_bridge.device.folder import Unusable
 
 
 class Held:

@@ -12,10 +12,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from websockets.asyncio.server import ServerConnection
 
-from reader_bridge import by_http, by_socket, messages
-from reader_bridge.journal import Journal
-from reader_bridge.line import Blocked, Over
-from reader_bridge.link import SPREAD, Link
+from reader_bridge import messages
+from reader_bridge.chain.journal import Journal
+from reader_bridge.chain.store import NotWritten
+from reader_bridge.line import by_http, by_socket
+from reader_bridge.line.endings import Blocked, Over
+from reader_bridge.line.link import SPREAD, Link
 from reader_bridge.messages import (
     GENESIS,
     Challenge,
@@ -27,7 +29,6 @@ from reader_bridge.messages import (
     SealingKey,
     Welcome,
 )
-from reader_bridge.store import NotWritten
 from tests.bridge.lines import Server, pc, up
 from tests.bridge.papers import SEALING, statement
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from reader_bridge import pcsc
 from reader_bridge.fields import Fault
-from reader_bridge.ports import EMPTY, PRESENT, UNKNOWN, CardFault, Identity, ReaderState
+from reader_bridge.pcsc import winscard as pcsc
+from reader_bridge.pcsc.ports import EMPTY, PRESENT, UNKNOWN, CardFault, Identity, ReaderState
 
 A, B = "Sample Reader 00 00", "Sample Reader 01 00"
 REMOVED, RESET, NO_SERVICE = 0x80100069, 0x80100068, 0x8010001D

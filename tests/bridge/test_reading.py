@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from reader_bridge.card.reading import read_text
 from reader_bridge.fields import CardText, Fault, Field, Name, PartialDate
-from reader_bridge.ports import CardFault
-from reader_bridge.reading import read_text
-from reader_bridge.sightings import Inserted
+from reader_bridge.pcsc.ports import CardFault
+from reader_bridge.pcsc.sightings import Inserted
 from tests.bridge.desk import ONE, OTHER, READER, Desk, Make, commands, fault, of_one_person
 from tests.pcsc.faults import (
     after,

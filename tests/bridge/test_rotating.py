@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from reader_bridge import by_socket, keys, messages, rotation
-from reader_bridge.journal import Journal
+from reader_bridge import messages
+from reader_bridge.chain.journal import Journal
+from reader_bridge.device import keys
+from reader_bridge.line import by_socket, rotation
 from tests.bridge.lines import Pc, pc, up
 from tests.bridge.papers import stating
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from reader_bridge import keys, rotation
-from reader_bridge.journal import Journal
-from reader_bridge.rotation import Rotation
+from reader_bridge.chain.journal import Journal
+from reader_bridge.device import keys
+from reader_bridge.line import rotation
+from reader_bridge.line.rotation import Rotation
 from tests.bridge.papers import journal, statement, stating
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import reader_bridge
+from reader_bridge.chain.store import Damaged, NotWritten
+from reader_bridge.device.folder import Unusable
 from reader_bridge.fields import Address, CardText, Fault, Name, PartialDate
-from reader_bridge.folder import Unusable
-from reader_bridge.store import Damaged, NotWritten
 from reader_bridge.texts import FAULT, fault, masked
 
 

@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from reader_bridge import thai_card
+from reader_bridge.card import thai_card
 from reader_bridge.fields import Field
 from tests.pcsc import people
 

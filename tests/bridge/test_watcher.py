@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from reader_bridge import watcher as module
-from reader_bridge.ports import Identity
-from reader_bridge.sightings import (
+from reader_bridge.pcsc import watcher as module
+from reader_bridge.pcsc.ports import Identity
+from reader_bridge.pcsc.sightings import (
     Inserted,
     ReadersChanged,
     ReaderSeen,
@@ -22,7 +22,7 @@ from reader_bridge.sightings import (
     ServiceLost,
     Sighting,
 )
-from reader_bridge.watcher import Watcher
+from reader_bridge.pcsc.watcher import Watcher
 from tests.bridge.scripted import ScriptedReaders, until
 from tests.pcsc.people import person
 from tests.pcsc.virtual_card import ATRS, VirtualCard
@@ -449,7 +449,7 @@ def test_any_error_of_the_port_is_survived(
 
 
 def test_a_mute_card_is_told_as_mute(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reader_bridge.ports import MUTE, PRESENT, ReaderState
+    from reader_bridge.pcsc.ports import MUTE, PRESENT, ReaderState
     from tests.bridge import scripted
 
     seen = start(A)
@@ -478,7 +478,7 @@ def test_stopping_is_quick_and_nothing_is_told_after(start: Start) -> None:
 def test_another_card_is_seen_by_its_atr_where_pc_sc_does_not_count(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reader_bridge.ports import PRESENT, ReaderState
+    from reader_bridge.pcsc.ports import PRESENT, ReaderState
     from tests.bridge import scripted
 
     monkeypatch.setattr(scripted.Slot, "state", lambda slot: ReaderState(PRESENT, slot.card.atr))
@@ -492,7 +492,7 @@ def test_another_card_is_seen_by_its_atr_where_pc_sc_does_not_count(
 def test_a_reader_whose_state_nobody_can_tell_for_a_while_keeps_no_card_and_nobody_busy(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reader_bridge.ports import UNAVAILABLE, ReaderState
+    from reader_bridge.pcsc.ports import UNAVAILABLE, ReaderState
     from tests.bridge import scripted
 
     seen = start(A, a=card())
@@ -518,7 +518,7 @@ def test_a_reader_whose_state_nobody_can_tell_for_a_while_keeps_no_card_and_nobo
 def test_a_reader_that_is_listed_and_yet_unknown_does_not_keep_the_watcher_running(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reader_bridge.ports import UNKNOWN, ReaderState
+    from reader_bridge.pcsc.ports import UNKNOWN, ReaderState
     from tests.bridge import scripted
 
     looks = [0]

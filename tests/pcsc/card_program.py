@@ -19,13 +19,13 @@ from typing import Any
 
 import msgspec
 
-from reader_bridge.cards import Cards
+from reader_bridge.card.reading import read_photo, read_text
 from reader_bridge.fields import Field
-from reader_bridge.pcsc import Pcsc
-from reader_bridge.ports import CardFault
-from reader_bridge.reading import read_photo, read_text
-from reader_bridge.sightings import Sighting
-from reader_bridge.watcher import Watcher
+from reader_bridge.pcsc.cards import Cards
+from reader_bridge.pcsc.ports import CardFault
+from reader_bridge.pcsc.sightings import Sighting
+from reader_bridge.pcsc.watcher import Watcher
+from reader_bridge.pcsc.winscard import Pcsc
 from tests.pcsc.rig import Service
 
 _out = threading.Lock()

@@ -3,8 +3,8 @@
 A program of its own: pcsc-lite looks for its service once in a process.
 """
 
-from reader_bridge.doctor_readers import at_the_readers
-from reader_bridge.pcsc import Pcsc
+from reader_bridge.doctor.readers import at_the_readers
+from reader_bridge.pcsc.winscard import Pcsc
 
 if __name__ == "__main__":
     for finding in at_the_readers(Pcsc()):

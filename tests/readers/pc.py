@@ -14,9 +14,9 @@ from uuid import UUID
 
 from api import ids
 from reader_bridge import enrolment, service
+from reader_bridge.device.folder import Configuration
 from reader_bridge.enrolment import Begun
-from reader_bridge.folder import Configuration
-from reader_bridge.watcher import Watcher
+from reader_bridge.pcsc.watcher import Watcher
 from tests.bridge.scripted import ScriptedReaders
 from tests.readers.bridges import Running
 from tests.world import Person, encode

@@ -20,7 +20,8 @@ import pytest_asyncio
 from api import ids
 from api.db import Database
 from api.settings import Settings
-from reader_bridge import folder, rotation
+from reader_bridge.device import folder
+from reader_bridge.line import rotation
 from tests.pcsc.conftest import RigMaker, card_stack, new_rig  # noqa: F401
 from tests.pcsc.faults import after, pull, slow
 from tests.pcsc.people import Person as Citizen

@@ -17,9 +17,11 @@ from api import ids
 from api.db import Database
 from api.readers.channel import challenges
 from api.settings import Settings
-from reader_bridge import attending, by_http, by_socket, folder, keys, link, rotation, service
-from reader_bridge.journal import Journal
-from reader_bridge.line import Over
+from reader_bridge import attending, service
+from reader_bridge.chain.journal import Journal
+from reader_bridge.device import folder, keys
+from reader_bridge.line import by_http, by_socket, link, rotation
+from reader_bridge.line.endings import Over
 from tests.bridge.papers import statement
 from tests.bridge.scripted import ScriptedReaders
 from tests.pcsc.people import person

@@ -15,8 +15,9 @@ from api.db import Database
 from api.permissions import Worker
 from api.readers.problems import BridgeForked
 from api.settings import Settings
-from reader_bridge import by_socket, keys
-from reader_bridge.journal import Journal
+from reader_bridge.chain.journal import Journal
+from reader_bridge.device import keys
+from reader_bridge.line import by_socket
 from tests.bridge.papers import statement
 from tests.bridge.scripted import ScriptedReaders
 from tests.readers.bridge import FakeBridge

@@ -19,7 +19,11 @@ from api.accounts import seed as accounts
 from api.db import Database
 from api.permissions import Worker
 from api.settings import Settings
-from reader_bridge import attending, reading, rotation, stating, watcher
+from reader_bridge import attending
+from reader_bridge.card import reading
+from reader_bridge.chain import stating
+from reader_bridge.line import rotation
+from reader_bridge.pcsc import watcher
 from tests.bridge.scripted import ScriptedReaders
 from tests.pcsc.faults import after, pull, slow
 from tests.pcsc.people import person

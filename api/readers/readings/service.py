@@ -24,7 +24,7 @@ from api.readers.readings import listing_queries, queries, using
 from api.readers.readings.queries import Row, SeenReading
 from api.readers.views import MatchFace, Reading, SeeDocument, SeenDocument
 from api.sealed import Cell, Sealed
-from reader_bridge.card_text import check_digit_is_right
+from reader_bridge.card.card_text import check_digit_is_right
 
 ERASE_AT_ONCE: Final = 500
 _WITHOUT_FACE: Final = ("birth_certificate", "house_register")

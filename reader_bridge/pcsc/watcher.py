@@ -14,8 +14,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 
-from reader_bridge.ports import CardFault, Identity, ReaderState, StatePort, States
-from reader_bridge.sightings import (
+from reader_bridge.pcsc.ports import CardFault, Identity, ReaderState, StatePort, States
+from reader_bridge.pcsc.sightings import (
     Inserted,
     ReadersChanged,
     ReaderSeen,
@@ -25,7 +25,7 @@ from reader_bridge.sightings import (
     Sighting,
 )
 
-log = logging.getLogger("reader_bridge.watcher")
+log = logging.getLogger("reader_bridge.pcsc.watcher")
 _insertions = count(1)
 NEVER_SEEN = ReaderState()
 

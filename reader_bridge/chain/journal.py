@@ -15,7 +15,8 @@ from uuid import UUID
 
 import msgspec
 
-from reader_bridge.keys import Device
+from reader_bridge.chain.store import Damaged, Store
+from reader_bridge.device.keys import Device
 from reader_bridge.messages import (
     GENESIS,
     Kind,
@@ -26,7 +27,6 @@ from reader_bridge.messages import (
     Ticket,
     signature,
 )
-from reader_bridge.store import Damaged, Store
 
 FILE: Final = "journal.sqlite"
 _SCHEMA: Final = """

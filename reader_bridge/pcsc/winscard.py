@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from reader_bridge.fields import Fault
-from reader_bridge.ports import CHANGED, UNKNOWN, CardFault, Identity, ReaderState, States
+from reader_bridge.pcsc.ports import CHANGED, UNKNOWN, CardFault, Identity, ReaderState, States
 
 PLUG_AND_PLAY = "\\\\?PnP?\\Notification"
 VENDOR, MODEL, SERIAL = 0x00010100, 0x00010101, 0x00010103  # SCARD_ATTR_VENDOR_…

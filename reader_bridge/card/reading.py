@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from reader_bridge import thai_card
-from reader_bridge.card_text import decode
-from reader_bridge.cards import Cards
-from reader_bridge.chip import Chip
+from reader_bridge.card import thai_card
+from reader_bridge.card.card_text import decode
+from reader_bridge.card.chip import Chip
 from reader_bridge.fields import CardText, Fault, Field
-from reader_bridge.ports import CardFault, Transaction
-from reader_bridge.sightings import Inserted
+from reader_bridge.pcsc.cards import Cards
+from reader_bridge.pcsc.ports import CardFault, Transaction
+from reader_bridge.pcsc.sightings import Inserted
 
 Progress = Callable[[int, int], None]
 """Called with bytes read and bytes to be read, in the thread of the reading; be quick in it."""

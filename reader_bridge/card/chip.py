@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reader_bridge import thai_card
-from reader_bridge.card_text import cid_number
+from reader_bridge.card import thai_card
+from reader_bridge.card.card_text import cid_number
 from reader_bridge.fields import Fault, Field
-from reader_bridge.ports import CardFault, Transaction
+from reader_bridge.pcsc.ports import CardFault, Transaction
 
 FETCHES = 8  # GET RESPONSE after one command; a card of these needs one
 GOOD = (0x90, 0x00)

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from reader_bridge import messages
-from reader_bridge.finding import Finding, good, warn, wrong
-from reader_bridge.folder import Configuration
+from reader_bridge.device.folder import Configuration
+from reader_bridge.doctor.finding import Finding, good, warn, wrong
 from reader_bridge.messages import Challenge, NotUnderstood
 
 ANSWER_S: Final = 10.0

@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from reader_bridge import folder, rotation
-from reader_bridge.alone import runs
-from reader_bridge.doctor_network import network
-from reader_bridge.doctor_readers import at_the_readers
-from reader_bridge.finding import Finding, good, warn, wrong
-from reader_bridge.folder import Configuration, Unusable
-from reader_bridge.pcsc import NoPyscard, Pcsc
-from reader_bridge.ports import Port
+from reader_bridge.device import folder
+from reader_bridge.device.alone import runs
+from reader_bridge.device.folder import Configuration, Unusable
+from reader_bridge.doctor.finding import Finding, good, warn, wrong
+from reader_bridge.doctor.network import network
+from reader_bridge.doctor.readers import at_the_readers
+from reader_bridge.line import rotation
+from reader_bridge.pcsc.ports import Port
+from reader_bridge.pcsc.winscard import NoPyscard, Pcsc
 
 LITTLE: Final = 50 * 1024 * 1024
 """Bytes free, below which a disk counts as full."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
+from reader_bridge.doctor.finding import Finding, good, warn, wrong
 from reader_bridge.fields import Fault
-from reader_bridge.finding import Finding, good, warn, wrong
-from reader_bridge.ports import CardFault, Port
+from reader_bridge.pcsc.ports import CardFault, Port
 from reader_bridge.texts import fault
 
 T = TypeVar("T")

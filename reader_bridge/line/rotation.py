@@ -18,15 +18,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from reader_bridge import keys, messages
-from reader_bridge.folder import Unusable
-from reader_bridge.journal import Journal
-from reader_bridge.keys import Device
+from reader_bridge import messages
+from reader_bridge.chain.journal import Journal
+from reader_bridge.chain.stating import Stating
+from reader_bridge.chain.store import OfAnother
+from reader_bridge.device import keys
+from reader_bridge.device.folder import Unusable
+from reader_bridge.device.keys import Device
 from reader_bridge.messages import Kind, Rotated
-from reader_bridge.stating import Stating
-from reader_bridge.store import OfAnother
 
-log = logging.getLogger("reader_bridge.rotation")
+log = logging.getLogger("reader_bridge.line.rotation")
 ASKED: Final = "rotate"
 """The note by which another process asks the running service; empty when it is done."""
 DONE: Final = "rotated"

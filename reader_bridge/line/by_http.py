@@ -18,7 +18,7 @@ import httpx
 import msgspec
 
 from reader_bridge import messages
-from reader_bridge.line import Busy, Over, Stuck, Unknown
+from reader_bridge.line.endings import Busy, Over, Stuck, Unknown
 from reader_bridge.messages import (
     LARGEST,
     Challenge,
@@ -31,9 +31,9 @@ from reader_bridge.messages import (
 )
 
 if TYPE_CHECKING:
-    from reader_bridge.link import Link
+    from reader_bridge.line.link import Link
 
-log = logging.getLogger("reader_bridge.link")
+log = logging.getLogger("reader_bridge.line.link")
 IDLE_WAIT_S: Final = 20
 BUSY_WAIT_S: Final = 1
 """So long the server waits for something to say while a card may come at any moment."""

@@ -19,8 +19,8 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from reader_bridge.folder import Unusable, make
-from reader_bridge.keys import Device
+from reader_bridge.device.folder import Unusable, make
+from reader_bridge.device.keys import Device
 
 _NONCE: Final = 12
 _CORRUPT: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}

@@ -16,13 +16,13 @@ from websockets.exceptions import (
 )
 
 from reader_bridge import messages
-from reader_bridge.line import Blocked, Busy, Stuck
+from reader_bridge.line.endings import Blocked, Busy, Stuck
 from reader_bridge.messages import Challenge, FromBridge, FromServer, Greeting, NotUnderstood
 
 if TYPE_CHECKING:
-    from reader_bridge.link import Link
+    from reader_bridge.line.link import Link
 
-log = logging.getLogger("reader_bridge.link")
+log = logging.getLogger("reader_bridge.line.link")
 ANSWER_S: Final = 15.0
 PING_S: Final = 20.0
 UNANSWERED: Final = 2

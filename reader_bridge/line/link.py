@@ -20,10 +20,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from reader_bridge import by_http, by_socket, messages
+from reader_bridge import messages
 from reader_bridge.agent import Agent
-from reader_bridge.folder import Configuration, Unusable
-from reader_bridge.line import Blocked, Busy, Over, Stuck, Unknown
+from reader_bridge.chain.store import Damaged
+from reader_bridge.device.folder import Configuration, Unusable
+from reader_bridge.line import by_http, by_socket
+from reader_bridge.line.endings import Blocked, Busy, Over, Stuck, Unknown
+from reader_bridge.line.rotation import Rotation
 from reader_bridge.messages import (
     Challenge,
     Ended,
@@ -42,10 +45,8 @@ from reader_bridge.messages import (
     Stated,
     Welcome,
 )
-from reader_bridge.rotation import Rotation
-from reader_bridge.store import Damaged
 
-log = logging.getLogger("reader_bridge.link")
+log = logging.getLogger("reader_bridge.line.link")
 FIRST_RETRY_S: Final = 1.0
 LONGEST_RETRY_S: Final = 300.0
 """The fleet's reconnects are spread over this when an outage was long."""

@@ -8,9 +8,10 @@ from uuid import UUID
 import msgspec
 
 from reader_bridge import messages
+from reader_bridge.card.reading import TextReading
+from reader_bridge.chain.journal import Journal
+from reader_bridge.device.keys import Device
 from reader_bridge.fields import Fault
-from reader_bridge.journal import Journal
-from reader_bridge.keys import Device
 from reader_bridge.messages import (
     Kind,
     Photographed,
@@ -22,9 +23,8 @@ from reader_bridge.messages import (
     Ticket,
     What,
 )
-from reader_bridge.ports import CardFault
-from reader_bridge.reading import TextReading
-from reader_bridge.sightings import Inserted
+from reader_bridge.pcsc.ports import CardFault
+from reader_bridge.pcsc.sightings import Inserted
 
 
 class Identity(msgspec.Struct, frozen=True):

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from reader_bridge.folder import Unusable, closed, sync, write_private
-from reader_bridge.folder import make as make_folder
+from reader_bridge.device.folder import Unusable, closed, sync, write_private
+from reader_bridge.device.folder import make as make_folder
 from reader_bridge.messages import Protection
 
 SERVICE: Final = "superapp-reader-bridge"

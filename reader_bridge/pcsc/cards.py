@@ -16,10 +16,10 @@ from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from reader_bridge.fields import Fault
-from reader_bridge.ports import CardFault, CardPort, Transaction
-from reader_bridge.sightings import Inserted
+from reader_bridge.pcsc.ports import CardFault, CardPort, Transaction
+from reader_bridge.pcsc.sightings import Inserted
 
-log = logging.getLogger("reader_bridge.cards")
+log = logging.getLogger("reader_bridge.pcsc.cards")
 T = TypeVar("T")
 Lane: TypeAlias = "SimpleQueue[_Job[Any] | None]"
 LET_GO = 3.0

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from reader_bridge.folder import Unusable, closed, make
+from reader_bridge.device.folder import Unusable, closed, make
 
 FILE: Final = "running.lock"
 _TRIES: Final = 10

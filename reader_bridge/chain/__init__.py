@@ -1,0 +1,1 @@
+"""What this device has stated: signed, numbered, on the disk until the server has it."""

@@ -1,0 +1,1 @@
+"""What is wrong with this PC, and what to do."""

@@ -1,0 +1,1 @@
+"""Readers and cards as PC/SC shows them. Only winscard.py knows pyscard."""
