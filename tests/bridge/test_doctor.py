@@ -18,9 +18,9 @@ from click.testing import CliRunner
 from reader_bridge.cli import main
 from reader_bridge.device import folder
 from reader_bridge.device.alone import alone
-from reader_bridge.doctor.examination import examination as doctor
-from reader_bridge.doctor.examination import network as doctor_network
-from reader_bridge.doctor.examination import readers as doctor_readers
+from reader_bridge.doctor import examination as doctor
+from reader_bridge.doctor import network as doctor_network
+from reader_bridge.doctor import readers as doctor_readers
 from reader_bridge.doctor.finding import Finding
 from reader_bridge.fields import Fault
 from reader_bridge.messages import Challenge, encode

@@ -45,7 +45,7 @@ def test_nothing_that_is_wrong_with_a_pc_is_told_in_english_first() -> None:
     """Every sentence of `Unusable` and `Over`, as the source has it."""
     told = {"Unusable", "Over", "Unknown", "NoKey", "Running", "Refused", "ClickException"}
     found = 0
-    for path in sorted(Path(reader_bridge.__file__).parent.glob("*.py")):
+    for path in sorted(Path(reader_bridge.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
