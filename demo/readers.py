@@ -70,8 +70,8 @@ class Counter:
         fingerprint = self._hear(asking, r"\(fingerprint\)\s+(.+)$")
         asked = head.post("/v1/bridges/enrolments/look", {"user_code": code})
         path = f"/v1/bridges/enrolments/{asked['id']}/approve"
-        wrong = head.post(path, {"name": NAME, "fingerprint": "0000 0000"}, status=409)
-        approved = head.post(path, {"name": NAME, "fingerprint": fingerprint[:9]})
+        wrong = head.post(path, {"name": NAME, "fingerprint": "0000 0000 0000"}, status=409)
+        approved = head.post(path, {"name": NAME, "fingerprint": fingerprint[:14]})
         story.equal(asking.wait(30), 0, "the PC's exit code")
         self.bridge = approved["id"]
         self.running = self._start("run")

@@ -207,7 +207,7 @@ BODIES: dict[str, Body] = {
     "complaint.release": lambda t: {"th": "x"},
     "api_client.edit": lambda t: {"name": "x"},
     "bridge.look_at_enrolment": lambda t: {"user_code": codes.new(8)},
-    "bridge.approve": lambda t: {"name": "x", "fingerprint": "0" * 8},
+    "bridge.approve": lambda t: {"name": "x", "fingerprint": "0" * 12},
     "bridge.edit": lambda t: {"name": "x"},
     "bridge.revoke": lambda t: {"reason": "x"},
     "bridge_incident.look": lambda t: {"note": "x"},

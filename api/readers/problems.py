@@ -111,7 +111,7 @@ class FingerprintWrong(
     th="ลายนิ้วมือของกุญแจไม่ตรงกับที่หน้าจอเครื่องนั้นแสดง (เหลืออีก {left} ครั้ง)",
     en="The fingerprint is not that of the device which asked ({left} tries left)",
 ):
-    """The first eight hexadecimal digits that the PC shows; the fifth wrong try locks the code."""
+    """The first twelve hexadecimal digits that the PC shows; the fifth wrong try locks the code."""
 
 
 class OfficeOutOfReach(

@@ -33,7 +33,7 @@ Named = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*[^\
 class EnrolmentBegun(msgspec.Struct, kw_only=True):
     """RFC 8628 §3.2, with the fingerprint that the PC shows beside the code.
 
-    `device_code` is the PC's secret; whoever may approve types `user_code` and the first eight
+    `device_code` is the PC's secret; whoever may approve types `user_code` and the first twelve
     characters of `fingerprint`. Times are seconds.
     """
 
@@ -85,7 +85,7 @@ class Enrolment(msgspec.Struct, kw_only=True):
 
 class ApproveEnrolment(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Binds the device to `office` (null: the approver's own) under `name`. `fingerprint`: at
-    least the first eight hexadecimal digits that the PC shows; spaces do not count."""
+    least the first twelve hexadecimal digits that the PC shows; spaces do not count."""
 
     name: Named
     fingerprint: Annotated[str, Meta(max_length=40)]

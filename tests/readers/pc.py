@@ -68,7 +68,7 @@ async def enrolled(at: Running, head: Person, where: Path, audience: str) -> Con
         "POST",
         f"/v1/bridges/enrolments/{looked['id']}/approve",
         {
-            "fingerprint": begun.fingerprint[:9],
+            "fingerprint": begun.fingerprint[:14],
             "office": office,
             "name": "พีซีตัวอย่าง",
         },

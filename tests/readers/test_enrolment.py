@@ -154,7 +154,7 @@ async def test_after_fifteen_minutes_a_code_is_good_for_nothing(world: World, db
         await world.sign_in_again("head")
         assert (await bridge.poll(begun)).json()["error"] == "expired_token"
         assert (await look(world.head, begun["user_code"])).status_code == 404
-        body = {"name": "x", "fingerprint": begun["fingerprint"][:9]}
+        body = {"name": "x", "fingerprint": begun["fingerprint"][:14]}
         late = await world.head.post(f"/v1/bridges/enrolments/{id}/approve", content=encode(body))
         assert (late.status_code, late.json()["state"]) == (409, "expired")
         async with db.begin(Worker("test")) as tx:
@@ -185,7 +185,7 @@ async def test_five_wrong_fingerprints_lock_the_code_and_the_right_one_comes_too
 ) -> None:
     bridge, other = FakeBridge(world), FakeBridge(world)
     begun = await _begun(bridge)
-    wrong = fingerprint(public(other.key))[:9]
+    wrong = fingerprint(public(other.key))[:14]
     left = []
     for _ in range(5):
         answer = await bridge.approve(world.head, begun, fingerprint=wrong)
@@ -206,7 +206,7 @@ async def test_a_fingerprint_that_is_too_short_to_prove_anything_is_not_compared
 ) -> None:
     bridge = FakeBridge(world)
     begun = await _begun(bridge)
-    for short in ("", begun["fingerprint"][:6], "wxyzwxyz", begun["fingerprint"] + "0"):
+    for short in ("", begun["fingerprint"][:9], "wxyzwxyzwxyz", begun["fingerprint"] + "0"):
         answer = await bridge.approve(world.head, begun, fingerprint=short)
         assert (answer.status_code, answer.json()["code"]) == (422, "ground/malformed")
     seen = await look(world.head, begun["user_code"])
@@ -342,7 +342,7 @@ async def test_of_many_who_approve_at_once_one_does_and_there_is_one_device(worl
     begun = (await bridge.ask()).json()
     seen = (await look(world.head, begun["user_code"])).json()
     path = f"/v1/bridges/enrolments/{seen['id']}"
-    body = encode({"name": "พีซีตัวอย่าง", "fingerprint": begun["fingerprint"][:9]})
+    body = encode({"name": "พีซีตัวอย่าง", "fingerprint": begun["fingerprint"][:14]})
     answers = await asyncio.gather(
         *(world.head.post(f"{path}/approve", content=body) for _ in range(8)),
         *(world.head.post(f"{path}/refuse") for _ in range(4)),
@@ -361,7 +361,7 @@ async def test_no_more_than_five_fingerprints_are_compared_however_many_come_at_
     path = f"/v1/bridges/enrolments/{seen['id']}/approve"
     answers = await asyncio.gather(
         *(
-            world.head.post(path, content=encode({"name": "x", "fingerprint": f"{n:08X}"}))
+            world.head.post(path, content=encode({"name": "x", "fingerprint": f"{n:012X}"}))
             for n in range(40)
         )
     )
