@@ -48,7 +48,7 @@ T = TypeVar("T")
 log = logging.getLogger("superapp.edge")
 
 InTx = NamedDependency[Tx]
-"""The one injected dependency: `tx: InTx`."""
+"""`tx: InTx`. Besides it only `asked` is injected, which a route may declare."""
 
 
 class Page(msgspec.Struct, Generic[T]):
@@ -74,15 +74,23 @@ def _route(method: Callable[..., Any]) -> Callable[..., Declare]:
         status_code: int | None = None,
         tags: Sequence[str] = (),
         opt: dict[str, Any] | None = None,
+        asked: Callable[..., Any] | None = None,
         **kwargs: Any,
     ) -> Declare:
         """A handler that needs `verb` and may answer `problems` besides those of the ground.
+
+        `asked` gathers query parameters that several routes share into what the handler gets as
+        `asked`. Nothing else is injected: what fails beside `tx` would keep its connection.
 
         `api.openapi` documents the route from what is kept in `opt`; what stands in its `headers`
         comes with problems too.
         """
         if verb != PUBLIC and verb not in permissions.PERMISSIONS:
             raise TypeError(f"{path}: the permission table has no verb {verb}")
+        if "dependencies" in kwargs:
+            raise TypeError(f"{path}: nothing but tx and asked is injected")
+        if asked is not None:
+            kwargs["dependencies"] = {"asked": Provide(asked, sync_to_thread=False)}
         options = {"verb": verb, "problems": tuple(problems)} | (opt or {})
         declared: Declare = method(
             path,
@@ -177,8 +185,19 @@ def network(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     return host
 
 
-async def open_tx(request: Request[Any, Any, Any]) -> AsyncGenerator[Tx, None]:
-    """A reader for GET; for everything else the one transaction, with the session still live."""
+def _nothing() -> None:
+    """What is asked for where a route declares nothing."""
+
+
+async def open_tx(
+    request: Request[Any, Any, Any], asked: NamedDependency[Any]
+) -> AsyncGenerator[Tx, None]:
+    """A reader for GET; for everything else the one transaction, with the session still live.
+
+    It needs `asked` only to come after it: Litestar ends no dependency when another one fails, and
+    each request that was asked wrongly would keep a connection of the pool for good.
+    """
+    del asked
     db: Database = request.app.state.db
     actor: Actor = request.user
     if request.method in ("GET", "HEAD"):
@@ -325,7 +344,7 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Callable[..., Response[bytes]]] 
     ExceptionGroup: _answer_group,
     Exception: _answer_fault,
 }
-DEPENDENCIES = {"tx": Provide(open_tx)}
+DEPENDENCIES = {"asked": Provide(_nothing, sync_to_thread=False), "tx": Provide(open_tx)}
 
 __all__ = [
     "DEPENDENCIES",

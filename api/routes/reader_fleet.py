@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, RawBody
 from litestar.response import Stream
 
@@ -94,12 +94,6 @@ def differing(
     reader_request: FromQuery[UUID | None] = None,
 ) -> Differing:
     return Differing(kinds, agency, office, reader_request)
-
-
-_FILTERS = {"filters": Provide(filters_of, sync_to_thread=False)}
-_RECONCILE = {"of": Provide(reconciling, sync_to_thread=False)}
-_DIFFERENCES = {"of": Provide(differing, sync_to_thread=False)}
-"""What a list and its sheet may be of."""
 
 
 @get("/v1/reader-agencies", verb="reader_asset.read", operation="reader_agency.list", tags=TAGS)
@@ -214,31 +208,31 @@ async def confirm(tx: InTx, data: JSONBody[ReaderConfirmation]) -> ReaderConfirm
     verb="reader_asset.read",
     operation="reader_asset.list",
     problems=[CursorInvalid],
-    dependencies=_FILTERS,
+    asked=filters_of,
     tags=TAGS,
 )
 async def list_assets(
     tx: InTx,
-    filters: NamedDependency[Filters],
+    asked: NamedDependency[Filters],
     cursor: FromQuery[str | None] = None,
     limit: Limit = 50,
 ) -> Page[ReaderAsset]:
     """Readers by serial. `serial`: how it begins; `unseen_since`: in service, unseen since."""
-    return Page(*await views.assets(tx, filters, cursor, limit))
+    return Page(*await views.assets(tx, asked, cursor, limit))
 
 
 @get(
     "/v1/reader-assets.csv",
     verb="reader_asset.read",
     operation="reader_asset.sheet",
-    dependencies=_FILTERS,
+    asked=filters_of,
     media_type="text/csv",
     opt={"uncompressed": True},
     tags=TAGS,
 )
-async def assets_sheet(request: AnyRequest, filters: NamedDependency[Filters]) -> Stream:
+async def assets_sheet(request: AnyRequest, asked: NamedDependency[Filters]) -> Stream:
     """The same as CSV (UTF-8 with BOM, Thai headings), all of it, streamed."""
-    fetch = partial(_assets_page, filters)
+    fetch = partial(_assets_page, asked)
     return await _sheet(request, "readers", sheets.ASSETS, fetch)
 
 
@@ -324,33 +318,33 @@ def _kept(body: bytes) -> Path:
     verb="reader_asset.read",
     operation="reader_fleet.reconcile",
     problems=[CursorInvalid],
-    dependencies=_RECONCILE,
+    asked=reconciling,
     tags=TAGS,
 )
 async def reconcile(
     tx: InTx,
-    of: NamedDependency[Reconciling],
+    asked: NamedDependency[Reconciling],
     cursor: FromQuery[str | None] = None,
     limit: Limit = 100,
 ) -> Page[FleetLine]:
     """What was asked for beside what is there, by letter's line or by unit, and the difference."""
-    return Page(*await views.reconciliation(tx, of, cursor, limit))
+    return Page(*await views.reconciliation(tx, asked, cursor, limit))
 
 
 @get(
     "/v1/reader-fleet/reconciliation.csv",
     verb="reader_asset.read",
     operation="reader_fleet.reconcile_sheet",
-    dependencies=_RECONCILE,
+    asked=reconciling,
     media_type="text/csv",
     opt={"uncompressed": True},
     tags=TAGS,
 )
-async def reconcile_sheet(request: AnyRequest, of: NamedDependency[Reconciling]) -> Stream:
+async def reconcile_sheet(request: AnyRequest, asked: NamedDependency[Reconciling]) -> Stream:
     """The same as CSV, streamed."""
 
     async def fetch(tx: Any, after: str | None) -> Any:
-        return await views.reconciliation(tx, of, after, sheets.PAGE)
+        return await views.reconciliation(tx, asked, after, sheets.PAGE)
 
     return await _sheet(request, "reconciliation", sheets.LINES, fetch)
 
@@ -360,33 +354,33 @@ async def reconcile_sheet(request: AnyRequest, of: NamedDependency[Reconciling])
     verb="reader_asset.report",
     operation="reader_fleet.differences",
     problems=[CursorInvalid],
-    dependencies=_DIFFERENCES,
+    asked=differing,
     tags=TAGS,
 )
 async def differences(
     tx: InTx,
-    of: NamedDependency[Differing],
+    asked: NamedDependency[Differing],
     cursor: FromQuery[str | None] = None,
     limit: Limit = 100,
 ) -> Page[FleetDifference]:
     """Serial by serial where lists, units and bridges do not agree: what is to be looked for."""
-    return Page(*await views.differences(tx, of, cursor, limit))
+    return Page(*await views.differences(tx, asked, cursor, limit))
 
 
 @get(
     "/v1/reader-fleet/differences.csv",
     verb="reader_asset.report",
     operation="reader_fleet.differences_sheet",
-    dependencies=_DIFFERENCES,
+    asked=differing,
     media_type="text/csv",
     opt={"uncompressed": True},
     tags=TAGS,
 )
-async def differences_sheet(request: AnyRequest, of: NamedDependency[Differing]) -> Stream:
+async def differences_sheet(request: AnyRequest, asked: NamedDependency[Differing]) -> Stream:
     """The same as CSV, streamed."""
 
     async def fetch(tx: Any, after: str | None) -> Any:
-        return await views.differences(tx, of, after, sheets.PAGE)
+        return await views.differences(tx, asked, after, sheets.PAGE)
 
     return await _sheet(request, "differences", sheets.DIFFERENCES, fetch)
 

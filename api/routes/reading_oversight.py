@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
@@ -66,23 +66,19 @@ def of_reading(
     )
 
 
-_BY_OFFICE = {"by": Provide(of_office, sync_to_thread=False)}
-_BY_OFFICER = {"by": Provide(of_officer, sync_to_thread=False)}
-_BY_READING = {"by": Provide(of_reading, sync_to_thread=False)}
-"""What a question may name."""
-
-
 @get(
     "/v1/reading-audit/readings",
     verb=service.AUDIT,
     operation="reading_audit.readings",
     problems=_LISTED,
-    dependencies=_BY_READING,
+    asked=of_reading,
 )
-async def readings(tx: InTx, by: By, cursor: Cursor = None, limit: Limit = 50) -> Page[ReadingLine]:
+async def readings(
+    tx: InTx, asked: By, cursor: Cursor = None, limit: Limit = 50
+) -> Page[ReadingLine]:
     """Who read a card, where, for what, by what it arrived and whether it served; the newest
     first. `officer` is an account; at most 92 days, without `since` the last 30."""
-    return Page(*await service.readings(tx, service.wanted(tx, by), cursor, limit))
+    return Page(*await service.readings(tx, service.wanted(tx, asked), cursor, limit))
 
 
 @get(
@@ -90,17 +86,17 @@ async def readings(tx: InTx, by: By, cursor: Cursor = None, limit: Limit = 50) -
     verb=service.AUDIT,
     operation="reading_audit.export",
     problems=[PeriodWrong, ReadingExportsBusy],
-    dependencies=_BY_READING,
+    asked=of_reading,
     media_type="text/csv",
     opt={"uncompressed": True},
 )
-async def export(request: AnyRequest, by: By) -> Stream:
+async def export(request: AnyRequest, asked: By) -> Stream:
     """The same as CSV (UTF-8 with BOM, Thai headings), streamed. That it was exported, by whom,
     with which filters, is an event."""
     db: Database = request.app.state.db
     async with db.begin(request.user, logs.request_id.get()) as tx:
         await admit_write(tx, service.AUDIT)
-        found = exporting.Export(db, tx.actor, tx.request_id, service.wanted(tx, by))
+        found = exporting.Export(db, tx.actor, tx.request_id, service.wanted(tx, asked))
         await found.begin(tx)
     return Stream(
         await found.open(),
@@ -114,13 +110,13 @@ async def export(request: AnyRequest, by: By) -> Stream:
     verb=service.AUDIT,
     operation="reading_audit.face_differs",
     problems=_LISTED,
-    dependencies=_BY_OFFICER,
+    asked=of_officer,
 )
 async def face_differs(
-    tx: InTx, by: By, cursor: Cursor = None, limit: Limit = 50
+    tx: InTx, asked: By, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[ReadingLine]:
     """Readings of which the officer said that person and photograph differ."""
-    return Page(*await service.face_differs(tx, service.wanted(tx, by), cursor, limit))
+    return Page(*await service.face_differs(tx, service.wanted(tx, asked), cursor, limit))
 
 
 @get(
@@ -128,13 +124,13 @@ async def face_differs(
     verb=service.AUDIT,
     operation="reading_audit.late",
     problems=_LISTED,
-    dependencies=_BY_OFFICER,
+    asked=of_officer,
 )
 async def late(
-    tx: InTx, by: By, hours: Hours = 24, cursor: Cursor = None, limit: Limit = 50
+    tx: InTx, asked: By, hours: Hours = 24, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[ReadingLine]:
     """Offline readings that came more than `hours` after the device says that it read them."""
-    return Page(*await service.late(tx, service.wanted(tx, by), hours, cursor, limit))
+    return Page(*await service.late(tx, service.wanted(tx, asked), hours, cursor, limit))
 
 
 @get(
@@ -142,18 +138,18 @@ async def late(
     verb=service.AUDIT,
     operation="reading_audit.counts",
     problems=_LISTED,
-    dependencies=_BY_OFFICER,
+    asked=of_officer,
 )
 async def counts(
     tx: InTx,
-    by: By,
+    asked: By,
     purpose: FromQuery[Purpose | None] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Count]:
     """Readings by officer, purpose and day in Bangkok, the newest day first."""
-    asked = msgspec.structs.replace(by, purpose=purpose)
-    return Page(*await service.counts(tx, service.wanted(tx, asked), cursor, limit))
+    wanted = service.wanted(tx, msgspec.structs.replace(asked, purpose=purpose))
+    return Page(*await service.counts(tx, wanted, cursor, limit))
 
 
 @get(
@@ -161,12 +157,12 @@ async def counts(
     verb=service.AUDIT,
     operation="reading_audit.unused",
     problems=_LISTED,
-    dependencies=_BY_OFFICER,
+    asked=of_officer,
 )
-async def unused(tx: InTx, by: By, cursor: Cursor = None, limit: Limit = 50) -> Page[Unused]:
+async def unused(tx: InTx, asked: By, cursor: Cursor = None, limit: Limit = 50) -> Page[Unused]:
     """Readings to serve an order or identify a complainant that served nothing within the hour, by
     officer and office, the most first. Which ones: `GET /v1/reading-audit/readings?used=false`."""
-    return Page(*await service.unused(tx, service.wanted(tx, by), cursor, limit))
+    return Page(*await service.unused(tx, service.wanted(tx, asked), cursor, limit))
 
 
 @get(
@@ -174,12 +170,14 @@ async def unused(tx: InTx, by: By, cursor: Cursor = None, limit: Limit = 50) -> 
     verb=service.AUDIT,
     operation="reading_audit.crossings",
     problems=_LISTED,
-    dependencies=_BY_OFFICE,
+    asked=of_office,
 )
-async def crossings(tx: InTx, by: By, cursor: Cursor = None, limit: Limit = 50) -> Page[Crossing]:
+async def crossings(
+    tx: InTx, asked: By, cursor: Cursor = None, limit: Limit = 50
+) -> Page[Crossing]:
     """The same card at two offices sooner than anybody gets from one to the other; at most 31 days.
     Compared by keyed hashes: whose card it is, this does not tell."""
-    wanted = service.wanted(tx, by, service.DAYS_CROSSING)
+    wanted = service.wanted(tx, asked, service.DAYS_CROSSING)
     return Page(*await service.crossings(tx, wanted, cursor, limit))
 
 
@@ -206,11 +204,11 @@ async def officer_day(
     verb=service.AUDIT,
     operation="reading_audit.incidents",
     problems=[PeriodWrong],
-    dependencies=_BY_OFFICE,
+    asked=of_office,
 )
-async def incidents(tx: InTx, by: By) -> list[IncidentCount]:
+async def incidents(tx: InTx, asked: By) -> list[IncidentCount]:
     """Forks, rollbacks and replays by device and kind; each is in `GET /v1/bridge-incidents`."""
-    return await service.incidents(tx, service.wanted(tx, by))
+    return await service.incidents(tx, service.wanted(tx, asked))
 
 
 ROUTES = [
