@@ -137,7 +137,7 @@ async def test_who_has_signed_out_was_suspended_or_has_left_uses_nothing_any_mor
     officer = await another_session(world, "inspector-2")
     session = tokens.read(officer.token, clock.now()).sid
     assert officer.account is not None
-    desk = await Desk.at(db, officer.account, session, held.desk.office)
+    desk = await Desk(db, officer.account, session, held.desk.office).put_up()
     waiting = await desk.arm(Purpose.serve_order, about=UUID(held.order))
     online = (await desk.read(waiting, purpose="serve_order")).reading
     offline = (await desk.read(await desk.ticket())).reading
