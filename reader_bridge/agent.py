@@ -85,9 +85,8 @@ class Agent:
             return
         known = self._armed.get(arm.intent)
         if known is not None and known.arm.nonce == arm.nonce:
-            self._attending.tell(
-                known, known.step, known.fault
-            )  # the line was away, the screen too
+            # The line was away, the screen too.
+            self._attending.tell(known, known.step, known.fault)
             return
         self._armed = {id: a for id, a in self._armed.items() if a.open or a.reading}
         for other in self._armed.values():  # one open intent a reader: what is newer counts
