@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 
 import httpx
 import msgspec
@@ -102,6 +102,19 @@ async def test_strangers_by_http_of_one_network_do_not_queue_without_end(
         assert late.status_code == 503 and int(late.headers["Retry-After"]) >= 1
     await asyncio.gather(*asked)
     assert one.hub.strangers == 0
+    assert (await desk.post(one)).status_code == 200
+
+
+async def test_strangers_of_many_networks_do_not_queue_without_end_either(
+    one: Running, world: World, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "STRANGERS", 3)
+    desk = Caller(await Bridge.enrolled(db, world.inspector))
+    await desk.begin(one)
+    with ExitStack() as others:
+        for network in ("192.0.2.0", "198.51.100.0", "203.0.113.0"):
+            others.enter_context(one.hub.stranger(network))
+        assert (await desk.post(one)).status_code == 503
     assert (await desk.post(one)).status_code == 200
 
 
