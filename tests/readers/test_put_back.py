@@ -106,6 +106,7 @@ async def test_a_gap_that_no_receipt_can_be_behind_moves_nothing(
     before = await state(db, bridge.device)
     await bridge.connect(db, settled=7, settled_head=b"x" * 32)  # of which it made no statement
     await bridge.connect(db, sequence=7, head=b"y" * 32, settled=7, settled_head=b"x" * 32)
+    await bridge.connect(db, sequence=7, head=b"y" * 32, settled=8, settled_head=b"y" * 32)
     assert await state(db, bridge.device) == before
     assert await incidents(db, bridge.device) == []
 
