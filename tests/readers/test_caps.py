@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack
 
 import httpx
 import msgspec
 import pytest
-import pytest_asyncio
 
 from api import ids, settings
 from api.db import Database
@@ -19,12 +17,6 @@ from tests.readers.bridges import Bridge, Running, arm, running, screen
 from tests.readers.test_channel import http_cancel, until
 from tests.readers.test_exchange import Caller
 from tests.world import World
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def one(conf: Settings, db: Database) -> AsyncIterator[Running]:
-    async with running(conf, db) as found:
-        yield found
 
 
 async def test_one_window_more_than_a_session_may_have_ends_the_oldest_and_no_other(

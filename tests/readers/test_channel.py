@@ -32,12 +32,6 @@ from tests.world import Person, World, do_jobs
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def one(conf: Settings, db: Database) -> AsyncIterator[Running]:
-    async with running(conf, db) as found:
-        yield found
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def two(conf: Settings, db: Database) -> AsyncIterator[Running]:
     async with running(conf, db) as found:
         yield found

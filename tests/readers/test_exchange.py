@@ -40,12 +40,6 @@ from tests.world import World
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def one(conf: Settings, db: Database) -> AsyncIterator[Running]:
-    async with running(conf, db) as found:
-        yield found
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def two(conf: Settings, db: Database) -> AsyncIterator[Running]:
     async with running(conf, db) as found:
         yield found

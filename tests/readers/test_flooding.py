@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from api import serving
-from api.db import Database
-from api.settings import Settings
 from reader_bridge.messages import NotTaken
-from tests.readers.bridges import Bridge, Running, running
-from tests.world import World
+from tests.readers.bridges import Bridge, Running
 
 MASK = bytes(4)
 PING = bytes([0x89, 0x80 | 125]) + MASK + bytes(125)
 PONG = bytes([0x8A, 0x80]) + MASK
 BEGUN = bytes([0x01, 0x80]) + MASK
 PART = bytes([0x00, 0x80]) + MASK
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def one(conf: Settings, db: Database) -> AsyncIterator[Running]:
-    async with running(conf, db) as found:
-        yield found
-
-
-@pytest_asyncio.fixture
-async def bridge(one: Running, world: World, db: Database) -> AsyncIterator[Bridge]:
-    found = await Bridge.enrolled(db, world.inspector)
-    yield found
-    await found.close()
 
 
 def server_end(one: Running) -> Any:

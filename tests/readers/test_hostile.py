@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -17,7 +15,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from api import ids
 from api.db import Database
 from api.readers.channel import hub, sockets, talk
-from api.settings import Settings
 from reader_bridge import messages
 from reader_bridge.messages import (
     FIRST_LARGEST,
@@ -32,22 +29,9 @@ from reader_bridge.messages import (
     ReadersNow,
     Receipt,
 )
-from tests.readers.bridges import Bridge, Running, arm, running
+from tests.readers.bridges import Bridge, Running, arm
 from tests.readers.test_channel import until
 from tests.world import World
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def one(conf: Settings, db: Database) -> AsyncIterator[Running]:
-    async with running(conf, db) as found:
-        yield found
-
-
-@pytest_asyncio.fixture
-async def bridge(one: Running, world: World, db: Database) -> AsyncIterator[Bridge]:
-    found = await Bridge.enrolled(db, world.inspector)
-    yield found
-    await found.close()
 
 
 async def still_serves(one: Running, world: World, db: Database) -> None:

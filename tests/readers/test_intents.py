@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -20,23 +19,16 @@ from api.readers.intents import queries, service
 from api.readers.model import INTENT_MOVES, IntentState, Purpose
 from api.readers.problems import DeskNotFound
 from api.readers.views import ArmIntent
-from api.settings import Settings
 from reader_bridge.fields import Fault
 from reader_bridge.messages import Progress
 from reader_bridge.texts import FAULT
-from tests.readers.bridges import Bridge, Running, arm, running, screen
+from tests.readers.bridges import Bridge, Running, arm, screen
 from tests.world import Person, World, do_jobs
 
 
 @pytest_asyncio.fixture
 async def bridge(world: World, db: Database) -> Bridge:
     return await Bridge.enrolled(db, world.inspector)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def one(conf: Settings, db: Database) -> AsyncIterator[Running]:
-    async with running(conf, db) as found:
-        yield found
 
 
 async def change(db: Database, sql: str, *args: object) -> None:
