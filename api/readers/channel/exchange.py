@@ -42,8 +42,6 @@ from reader_bridge.messages import (
 
 TOLD_FOR_S: Final = 10.0
 _REMEMBERED: Final = 20_000
-
-
 _UNSIGNED: Final = NotTaken("readers/not-signed")
 
 
