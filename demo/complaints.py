@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -202,7 +202,7 @@ def _sealed(story: Story) -> None:
         "power": "unseal",
         "section": "35",
         "instrument": "คำสั่งกระทรวงอุตสาหกรรม (ตัวอย่าง) ที่ 2/2569",
-        "valid_from": str(date.today() - timedelta(days=1)),  # noqa: DTZ011 - a calendar day
+        "valid_from": str(bangkok_date(datetime.now(UTC)) - timedelta(days=1)),
     }
     story.person("administrator").ask("PUT", f"/v1/authorities/{ids.new()}", grant)
     opened = head.post(f"{path}/identity", reason)

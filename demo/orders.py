@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -291,7 +291,7 @@ def _follow_up(story: Story) -> None:
         "licence": seen["licence"],
         "reason": "follow_up",
         "follows": visit,
-        "planned_on": str(date.today()),  # noqa: DTZ011 - a day on a planner's calendar
+        "planned_on": str(bangkok_date(datetime.now(UTC))),
         "lead": lead,
     }
     head.ask("PUT", f"/v1/visits/{follow_up}", plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -191,8 +191,8 @@ def answer(item: str, value: Any, **more: Any) -> dict[str, Any]:
 
 
 def gate(at: datetime | None = None, lat: float = 13.6, lng: float = 100.6) -> dict[str, Any]:
-    """An entry at the gate in the plant's hours, a moment ago."""
-    at = at or now() - timedelta(minutes=1)
+    """An entry at the gate in the plant's hours, now: at midnight, a minute ago is another day."""
+    at = at or now()
     return {
         "at": at,
         "position": {"lat": lat, "lng": lng, "accuracy_m": 8, "taken_at": at},

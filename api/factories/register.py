@@ -29,6 +29,9 @@ from api.factories.feed_source import Source, open_source
 from api.permissions import Worker
 
 CONNECTIONS = 2
+LET_GO_S = 5.0
+"""So long the lock is waited for: an import that has just ended, or was killed, holds it until
+PostgreSQL has noticed that its connection is gone."""
 
 
 class ImportRunning(Exception):
@@ -79,8 +82,7 @@ async def _import(
 ) -> Outcome:
     pool: list[Any] = [await asyncpg.connect(url) for _ in range(connections)]
     try:
-        if not await pool[0].fetchval("select pg_try_advisory_lock($1)", sql.LOCK):
-            raise ImportRunning()
+        await _alone(pool[0])
         if missing := known_codes() - set(await pool[0].fetchval(sql.CODES) or ()):
             raise ReferenceDataMissing(f"{len(missing)} places or categories are not loaded")
         outcome, done = await _begin(pool[0], source)
@@ -95,6 +97,16 @@ async def _import(
     finally:
         for connection in pool:
             connection.terminate()
+
+
+async def _alone(connection: Any) -> None:
+    """Holds the lock for as long as `connection` lives. Raises `ImportRunning`."""
+    try:
+        async with connection.transaction():
+            await connection.execute(f"set local lock_timeout = {int(LET_GO_S * 1000)}")
+            await connection.execute("select pg_advisory_lock($1)", sql.LOCK)
+    except asyncpg.LockNotAvailableError:
+        raise ImportRunning() from None
 
 
 async def _begin(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import os
 import signal
@@ -15,7 +16,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from api.factories import feed, feed_survey, register_queries, service
+from api.factories import feed, feed_survey, register, register_queries, service
 from api.factories.feed import FeedNotUnderstood
 from api.factories.model import CorrectPremises, MergePremises, Position
 from api.factories.register import ImportRunning, ReferenceDataMissing, import_feed
@@ -368,7 +369,8 @@ async def test_an_empty_file_and_a_header_alone_bring_nothing(reg: Register) -> 
         await import_feed(reg.url, empty)
 
 
-async def test_one_import_runs_at_a_time(reg: Register) -> None:
+async def test_one_import_runs_at_a_time(reg: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(register, "LET_GO_S", 0.2)
     holder = await asyncpg.connect(reg.url)
     try:
         await holder.execute("select pg_advisory_lock($1)", register_queries.LOCK)
@@ -376,6 +378,15 @@ async def test_one_import_runs_at_a_time(reg: Register) -> None:
             await reg.load(row())
     finally:
         await holder.close()
+
+
+async def test_an_import_does_not_stumble_over_one_that_has_just_ended(reg: Register) -> None:
+    """Its connection is gone before PostgreSQL has noticed."""
+    holder = await asyncpg.connect(reg.url)
+    await holder.execute("select pg_advisory_lock($1)", register_queries.LOCK)
+    ending = asyncio.get_running_loop().call_later(0.3, holder.terminate)
+    assert (await reg.load(row())).added == 1
+    assert ending.when() <= asyncio.get_running_loop().time()
 
 
 async def test_without_reference_data_nothing_is_written(reg: Register) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from api import ids
+from api.clock import bangkok_date
 from tests.inspection.orders import accepted, read, serve, served, service
 from tests.statements import counted
 from tests.sync.test_pull import pull
@@ -35,7 +37,8 @@ async def many(world: World) -> list[dict[str, Any]]:
             body = encode({"machines": [f"เครื่อง {at}"], "reason": "ไม่มีการ์ด"})
             assert (await world.inspector.put(sealing, content=body)).status_code == 200
         if at % 5 == 0:
-            appeal = {"filed_on": order["served_at"][:10], "grounds": f"เหตุผล {at}"}
+            day = bangkok_date(datetime.fromisoformat(order["served_at"]))
+            appeal = {"filed_on": day.isoformat(), "grounds": f"เหตุผล {at}"}
             answer = await world.head.put(
                 f"/v1/orders/{order['id']}/appeal", content=encode(appeal)
             )
