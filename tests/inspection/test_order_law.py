@@ -21,6 +21,7 @@ from tests.inspection.orders import (
     act,
     allow,
     draft,
+    due,
     proof,
     read,
     serve,
@@ -165,7 +166,7 @@ async def test_what_is_ordered_under_section_39_the_head_does_not_undo(
         assert (refused.status_code, refused.json()["code"]) == (403, "accounts/authority-needed")
     refused = await act(world, stop, "comply", why="x")
     assert refused.json()["code"] == "inspection/order-kind"
-    await fire(db, now() + timedelta(days=40))
+    await fire(db, due(await read(world, stop)))
     assert (await read(world, stop))["state"] == "overdue", "a stop gives a time to mend too"
     for place in "123":
         notice = encode({"place": place, "at": now()})
@@ -422,12 +423,13 @@ async def test_a_stay_on_a_day_whose_end_was_not_seen_yet_still_lets_the_clock_r
     world: World, db: Database
 ) -> None:
     order = await served(world)
-    with clock.travel(timedelta(days=33)):  # the time is over, and no clock has fired
+    over = due(order) + timedelta(hours=1)
+    with clock.travel(over - now()):  # the time is over, and no clock has fired
         await world.sign_in_again("head")
         await act(world, order, "stay", by="court", reference="1")
         await act(world, order, "end-stay")
     await world.sign_in_again("head")
-    await fire(db, now() + timedelta(days=34))
+    await fire(db, over + timedelta(days=1))
     assert (await read(world, order))["state"] == "overdue"
 
 

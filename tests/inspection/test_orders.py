@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from tests.inspection.orders import (
     allow,
     content,
     draft,
+    due,
     read,
     serve,
     served,
@@ -199,10 +200,11 @@ async def test_personal_substitute_and_witnessed_service_count_at_once(
     assert attempt["counted_at"] is not None
     seen = await read(world, order)
     assert seen["state"] == "served"
-    due = datetime.fromisoformat(seen["due_at"]).astimezone(BANGKOK)
-    last = workdays.working_from(clock.bangkok_date(now()) + timedelta(days=30), {})
-    assert due.date() == last + timedelta(days=1)
-    assert (due.hour, due.minute) == (0, 0)
+    served_on = clock.bangkok_date(datetime.fromisoformat(seen["served_at"]))
+    last = workdays.working_from(served_on + timedelta(days=30), {})
+    assert due(seen).astimezone(BANGKOK) == datetime.combine(
+        last + timedelta(days=1), time(), BANGKOK
+    )
 
 
 @pytest.mark.parametrize("how", ["posted", "registered_post"])
@@ -283,7 +285,9 @@ async def test_an_order_whose_time_ran_out_is_overdue_and_the_breach_is_judged(
     order = await served(world)
     early = await act(world, order, "breach", wilful=True, serious_danger=False, reasons="x")
     assert early.status_code == 409
-    await fire(db, now() + timedelta(days=32))
+    await fire(db, due(order) - timedelta(seconds=2))
+    assert (await read(world, order))["state"] == "served"
+    await fire(db, due(order))
     assert (await read(world, order))["state"] == "overdue"
     judged = await act(world, order, "breach", wilful=True, serious_danger=False, reasons="เพิกเฉย")
     assert judged.status_code == 200, judged.text
@@ -301,9 +305,9 @@ async def test_an_extension_needs_a_later_day_and_starts_the_clock_anew(
     later = clock.bangkok_date(now()) + timedelta(days=60)
     done = await act(world, order, "extend", until=later.isoformat(), reason="รออะไหล่")
     assert done.status_code == 200, done.text
-    await fire(db, now() + timedelta(days=32))
+    await fire(db, due(order) + timedelta(days=2))
     assert (await read(world, order))["state"] == "served"
-    await fire(db, now() + timedelta(days=62))
+    await fire(db, due(done.json()))
     assert (await read(world, order))["state"] == "overdue"
 
 
@@ -313,15 +317,15 @@ async def test_a_stay_stops_the_clock_and_its_end_gives_back_what_was_left(
     order = await served(world)
     stayed = await act(world, order, "stay", by="minister", reference="คำสั่งที่ 1")
     assert stayed.status_code == 200, stayed.text
-    await fire(db, now() + timedelta(days=40))
+    await fire(db, due(order) + timedelta(days=10))
     assert (await read(world, order))["state"] == "served"
     with clock.travel(timedelta(days=100)):
         await world.sign_in_again("head")
         done = await act(world, order, "end-stay")
         assert done.status_code == 200, done.text
     await world.sign_in_again("head")
-    due = datetime.fromisoformat(done.json()["due_at"])
-    assert timedelta(days=129) < due - now() < timedelta(days=133)
+    last = workdays.working_from(clock.bangkok_date(due(order) + timedelta(days=100)), {})
+    assert due(done.json()) == workdays.end_of(last)
 
 
 async def test_an_appeal_stays_nothing_and_its_decision_is_final(world: World) -> None:
@@ -389,7 +393,7 @@ async def test_another_sites_visit_verifies_nothing(world: World) -> None:
 
 async def breached(world: World, db: Database, **judged: Any) -> dict[str, Any]:
     order = await served(world)
-    await fire(db, now() + timedelta(days=32))
+    await fire(db, due(order))
     body = {"wilful": True, "serious_danger": False, "reasons": "เพิกเฉย"} | judged
     assert (await act(world, order, "breach", **body)).status_code == 200
     return await read(world, order)
