@@ -196,9 +196,14 @@ def import_readers(
 def openapi(check: bool) -> None:
     """Write openapi/*.json from the routes, or compare."""
     from api import handbook
+    from api.openapi import Untold
 
     stale = []
-    for name, text in handbook.contract().items():
+    try:
+        contract = handbook.contract()
+    except Untold as fault:
+        raise click.ClickException(str(fault)) from None
+    for name, text in contract.items():
         path = OPENAPI / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(name)

@@ -4,6 +4,9 @@ The framework finds paths and parameters. Bodies come from msgspec's own JSON Sc
 tagged unions, forbidden fields and renamed ones; problems come from what each route declares.
 What is written by hand (examples, headers, how to sign in) is openapi/frame.json. The result is
 openapi/openapi.json, which is what the server serves.
+
+Thai first, English second: what an operation does is told by its handler's docstring, whose first
+line is Thai and the others English.
 """
 
 from __future__ import annotations
@@ -24,54 +27,24 @@ from litestar.typing import FieldDefinition
 
 from api import permissions, problems
 from api.accounts.model import DeviceWiped, SessionEnded, TokenExpired, TokenRefused
-from api.complaints.views import ComplaintLine
-from api.evidence.model import Evidence
-from api.factories.model import PhoneFactory
-from api.inspection.checklists.model import ChecklistLine
 from api.inspection.checklists.standard import Standard
-from api.inspection.orders.views import CompanyOrder, Order
-from api.inspection.visits.operations import FieldOperation
-from api.inspection.visits.views import CompanyVisit, Visit
-from api.notify.model import PulledMessage
 from api.permissions import PUBLIC
 from api.problems import Problem
+from api.shapes import REF, Book
 
 FOLDER = Path(__file__).resolve().parent.parent / "openapi"
 PROBLEM_TYPE = "application/problem+json"
-_REF = "#/components/schemas/{name}"
 _SIGN_IN = (problems.SignInNeeded, TokenRefused, TokenExpired, SessionEnded, DeviceWiped)
 
+THAI = re.compile("[\u0e01-\u0e5b]")
 _LIMITS = ("default", "minimum", "maximum", "minLength", "maxLength", "pattern")
 _OAUTH_JSON = ("oauth.token", "oauth.revoke")
 _HTML = {"schema": {"type": "string"}}
-RECORDS: dict[str, Any] = {
-    "visit": Visit,
-    "company_visit": CompanyVisit,
-    "order": Order,
-    "company_order": CompanyOrder,
-    "factory": PhoneFactory,
-    "checklist": ChecklistLine,
-    "evidence": Evidence,
-    "message": PulledMessage,
-    "complaint": ComplaintLine,
-}
-"""What a phone pulls, by kind; the feed encodes it by hand."""
-_NAMES = {
-    "api.accounts.fresh_model.Ticket": "Ticket",
-    "api.complaints.open311.format.Received": "Open311FormatReceived",
-    "api.complaints.public.service.About": "PublicAbout",
-    "api.complaints.subjects.views.Office": "SubjectViewsOffice",
-    "api.complaints.subjects.views.Reason": "SubjectViewsReason",
-    "api.inspection.orders.views.Missing": "Missing",
-    "api.inspection.visits.operations.Answer": "Answer",
-    "api.inspection.visits.operations.Position": "Position",
-    "api.sync.model.Receipt": "Receipt",
-    "reader_bridge.messages.Missing": "BridgeMissing",
-    "reader_bridge.messages.Receipt": "BridgeReceipt",
-    "reader_bridge.messages.Ticket": "BridgeTicket",
-}
-"""Names that stay as they were published, wherever their file lies."""
 _ANSWERS: dict[str, Any] = {"checklist.read": Standard}
+
+
+class Untold(Exception):
+    """Something is not told in Thai and English; the text names each, and where it is written."""
 
 
 class _Opaque(OpenAPISchemaPlugin):
@@ -96,12 +69,14 @@ def document(routes: Sequence[Any], dependencies: dict[str, Any]) -> dict[str, A
     )
     found = app.openapi_schema.to_schema()
     handlers = dict(_handlers(app))
-    book = _Book()
+    book = Book(msgspec.json.decode((FOLDER / "frame.json").read_bytes()))
     used: set[str] = set()
     for item in found["paths"].values():
         for operation in item.values():
             _finish(operation, handlers[operation["operationId"]], book)
             used |= set(operation.get("tags", ()))
+    if book.untold:
+        raise Untold("Thai first, English second. To be written:\n- " + "\n- ".join(book.untold))
     found["paths"] = {path: item for path, item in found["paths"].items() if item}
     info, tags = book.frame["info"], book.frame["tags"]
     found["info"] = info | {"description": "\n".join(info["description"])}
@@ -119,69 +94,12 @@ def _handlers(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
                     yield str(handler.operation_id), handler
 
 
-class _Book:
-    """Collects types, and where their schemas belong, until all names are known."""
-
-    def __init__(self) -> None:
-        self.places: list[tuple[dict[str, Any], Any, dict[str, Any]]] = []
-        self.responses: dict[str, Any] = {}
-        self.frame: dict[str, Any] = msgspec.json.decode((FOLDER / "frame.json").read_bytes())
-        self.result_problems: list[str] = []
-        self.receipt_problems: list[str] = []
-
-    def put(self, place: dict[str, Any], kind: Any, more: dict[str, Any] | None = None) -> None:
-        """`place["schema"]` becomes the schema of `kind`, and `more`."""
-        self.places.append((place, kind, more or {}))
-
-    def components(self) -> dict[str, Any]:
-        kinds = [*(kind for _, kind, _ in self.places), *RECORDS.values(), FieldOperation]
-        schemas, parts = msgspec.json.schema_components(kinds, ref_template=_REF)
-        for (place, _, more), schema in zip(self.places, schemas, strict=False):
-            place["schema"] = _given(schema) | more if place.get("in") else schema
-        names = {name: _plain(name) for name in parts}
-        if len(set(names.values())) != len(names):
-            raise TypeError(f"two components would have one name: {names}")
-        self._tie(parts, schemas[-1])
-        parts = {names[name]: _tidy(schema) for name, schema in parts.items()}
-        frame: dict[str, Any] = self.frame["components"]
-        parts |= frame["schemas"] | {"FieldOperation": schemas[-1]}
-        for spot in [*(place for place, _, _ in self.places), parts]:
-            _rename(spot, names)
-        return frame | {"schemas": parts, "responses": self.responses}
-
-    def _tie(self, parts: dict[str, Any], operation: dict[str, Any]) -> None:
-        """What msgspec cannot know: the content of bytes that are decoded by hand."""
-        if "Push" in parts:
-            parts["Push"]["properties"]["operations"] = {
-                "type": "array",
-                "maxItems": 50,
-                "items": {"$ref": _REF.format(name="FieldOperation")},
-            }
-        for name in set(parts) & {"Result"}:
-            listed = " · ".join(f"`{code}`" for code in sorted(self.result_problems))
-            parts[name]["properties"]["problem"] = {
-                "anyOf": [{"$ref": _REF.format(name="Problem")}, {"type": "null"}],
-                "description": f"Thai; `title_en` in English. One of {listed}",
-            }
-        for name in set(parts) & {"reader_bridge.messages.Receipt"}:
-            listed = " · ".join(f"`{code}`" for code in sorted(self.receipt_problems))
-            parts[name]["properties"]["refused"]["description"] = f"One of {listed}"
-        if "Change" in parts:
-            parts["Change"]["properties"]["kind"]["enum"] = sorted(RECORDS)
-            parts["Change"]["properties"]["record"] = {
-                "anyOf": [{"$ref": _REF.format(name=k.__name__)} for k in RECORDS.values()],
-                "description": "Of the type that `kind` names; missing where `gone`",
-            }
-
-
-def _finish(operation: dict[str, Any], handler: HTTPRouteHandler, book: _Book) -> None:
-    name, verb = operation["operationId"], handler.opt.get("verb", PUBLIC)
-    said = " ".join((handler.fn.__doc__ or "").split())
-    operation["summary"] = re.split(r"(?<=[.;:]) ", said)[0].rstrip(".;:") or name
-    operation["description"] = said
-    if thai := book.frame["thai"].get(name):
-        operation["summary"] = f"{thai} · {operation['summary']}"
-        operation["description"] = f"{thai}\n\n{said}"
+def _finish(operation: dict[str, Any], handler: HTTPRouteHandler, book: Book) -> None:
+    verb = handler.opt.get("verb", PUBLIC)
+    thai, english = _told(handler, book)
+    first = re.split(r"(?<=[.;:]) ", english)[0].rstrip(".;:")
+    operation["summary"] = f"{thai} · {first}"
+    operation["description"] = f"{thai}\n\n{english}"
     if verb == PUBLIC:
         operation["security"] = []
     else:
@@ -211,7 +129,21 @@ def _finish(operation: dict[str, Any], handler: HTTPRouteHandler, book: _Book) -
         operation["responses"] = operation["responses"] | {status: answer}
 
 
-def _parameter(found: dict[str, Any], handler: HTTPRouteHandler, book: _Book) -> dict[str, Any]:
+def _told(handler: HTTPRouteHandler, book: Book) -> tuple[str, str]:
+    """What the docstring says in Thai, its first line, and in English, the others."""
+    thai, _, rest = (handler.fn.__doc__ or "").strip().partition("\n")
+    english = " ".join(rest.split())
+    if not THAI.match(thai) or not english or THAI.match(english):
+        code = handler.fn.__code__
+        place = f"{'/'.join(handler.fn.__module__.split('.'))}.py:{code.co_firstlineno}"
+        book.untold.append(
+            f"{handler.operation_id}: the docstring of {code.co_name} ({place}), a line in Thai,"
+            " then English"
+        )
+    return thai, english
+
+
+def _parameter(found: dict[str, Any], handler: HTTPRouteHandler, book: Book) -> dict[str, Any]:
     """The framework's parameter without noise, with the limits that msgspec's Meta sets."""
     given = found["schema"]
     parameter = {k: found[k] for k in ("name", "in", "required", "description") if found.get(k)}
@@ -229,13 +161,7 @@ def _parameter(found: dict[str, Any], handler: HTTPRouteHandler, book: _Book) ->
     return parameter
 
 
-def _given(schema: dict[str, Any]) -> dict[str, Any]:
-    """What a parameter that is there looks like: one that is left out is not null."""
-    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
-    return kinds[0] if len(kinds) == 1 else schema
-
-
-def _body(operation: dict[str, Any], handler: HTTPRouteHandler, book: _Book) -> None:
+def _body(operation: dict[str, Any], handler: HTTPRouteHandler, book: Book) -> None:
     name = operation["operationId"]
     field = handler.parsed_fn_signature.parameters.get("data")
     kind: Any = field.annotation if field else handler.opt.get("body")
@@ -256,7 +182,7 @@ def _body(operation: dict[str, Any], handler: HTTPRouteHandler, book: _Book) -> 
 
 
 def _success(
-    operation: dict[str, Any], handler: HTTPRouteHandler, book: _Book
+    operation: dict[str, Any], handler: HTTPRouteHandler, book: Book
 ) -> dict[str, dict[str, Any]]:
     name, status = operation["operationId"], str(handler.status_code)
     operation["responses"] = {}
@@ -283,7 +209,7 @@ def _success(
 
 
 def _refusals(
-    operation: dict[str, Any], verb: str, declared: list[type[Problem]], book: _Book
+    operation: dict[str, Any], verb: str, declared: list[type[Problem]], book: Book
 ) -> dict[str, Any]:
     """Status → answer, for every problem that the route may answer."""
     found = list(declared)
@@ -314,7 +240,7 @@ def _refusals(
     return answers | {"500": book_response(book, 500, [])}
 
 
-def _oauth_refusals(found: list[type[Problem]], book: _Book) -> dict[str, Any]:
+def _oauth_refusals(found: list[type[Problem]], book: Book) -> dict[str, Any]:
     """RFC 6749 §5.2: everything is 400 with `error`, but too many and unavailable."""
     answers: dict[str, Any] = {}
     for problem in sorted(found, key=lambda p: p.code):
@@ -324,7 +250,7 @@ def _oauth_refusals(found: list[type[Problem]], book: _Book) -> dict[str, Any]:
             {
                 "description": "",
                 "content": {
-                    "application/json": {"schema": {"$ref": _REF.format(name="OAuthProblem")}}
+                    "application/json": {"schema": {"$ref": REF.format(name="OAuthProblem")}}
                 },
             },
         )
@@ -337,7 +263,7 @@ def _open311_refusals(operation: dict[str, Any]) -> dict[str, Any]:
     name = operation["operationId"]
     content: dict[str, Any] = {}
     if not name.endswith(".xml"):
-        content["application/json"] = {"schema": {"$ref": _REF.format(name="Open311Errors")}}
+        content["application/json"] = {"schema": {"$ref": REF.format(name="Open311Errors")}}
     if not name.endswith(".json"):
         content["text/xml"] = {"schema": {"type": "string"}}
     return {status: {"description": said, "content": content} for status, said in _OPEN311.items()}
@@ -353,7 +279,7 @@ _OPEN311 = {
 }
 
 
-def book_response(book: _Book, status: int, kinds: list[type[Problem]]) -> dict[str, Any]:
+def book_response(book: Book, status: int, kinds: list[type[Problem]]) -> dict[str, Any]:
     """One answer that names its codes; those of the ground alone are shared components."""
     codes = [kind.code for kind in kinds] or ["ground/fault"]
     named = {"code": {"enum": codes}, "status": {"const": status}}
@@ -362,7 +288,7 @@ def book_response(book: _Book, status: int, kinds: list[type[Problem]]) -> dict[
         "content": {
             PROBLEM_TYPE: {
                 "schema": {
-                    "allOf": [{"$ref": _REF.format(name="Problem")}],
+                    "allOf": [{"$ref": REF.format(name="Problem")}],
                     "type": "object",
                     "properties": named,
                 }
@@ -385,40 +311,3 @@ def book_response(book: _Book, status: int, kinds: list[type[Problem]]) -> dict[
 
 def _line(kind: type[Problem]) -> str:
     return f"`{kind.code}` {kind.en}"
-
-
-# --- names and small parts ------------------------------------------------------------------------
-
-
-def _plain(name: str) -> str:
-    """`Page_Visit_` → `VisitPage`; where names clash msgspec qualifies them, and
-    `api.factories.model.Position` → `FactoriesPosition`.
-    """
-    if name in _NAMES:
-        return _NAMES[name]
-    if found := re.fullmatch(r"([A-Za-z]+)_([\w.]+)_", name):
-        return _plain(found[2]) + found[1]
-    *path, last = name.split(".")
-    room = path[-2] if path and path[-1] == "model" else path[-1] if path else ""
-    return room.title().replace("_", "") + last
-
-
-def _rename(node: Any, names: dict[str, str]) -> None:
-    """Points every reference below `node` to the plain name."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if isinstance(value, str) and value.startswith("#/components/schemas/"):
-                old = value.rpartition("/")[2]
-                node[key] = _REF.format(name=names.get(old, old))
-            else:
-                _rename(value, names)
-    elif isinstance(node, list):
-        for value in node:
-            _rename(value, names)
-
-
-def _tidy(schema: dict[str, Any]) -> dict[str, Any]:
-    schema.pop("title", None)
-    if "description" in schema:
-        schema["description"] = " ".join(schema["description"].split())
-    return schema

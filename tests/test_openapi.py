@@ -22,11 +22,12 @@ from api.app import ROUTERS
 from api.complaints import model as complaints
 from api.edge import DEPENDENCIES
 from api.inspection.visits.operations import FieldOperation
-from api.openapi import FOLDER, RECORDS, document
+from api.openapi import FOLDER, document
 from api.permissions import PERMISSIONS
 from api.problems import CATALOGUE
 from api.routes.docs import ASSETS
 from api.routes.sync import RESULT_PROBLEMS
+from api.shapes import RECORDS
 from api.sync.feed import LOADERS
 from api.sync.service import VERBS
 from tests.world import World, answer, encode, gate, record
@@ -112,7 +113,7 @@ def test_nothing_that_was_written_is_left_unused() -> None:
     used = {r.rpartition("/")[2] for r in set(_references(DOCUMENT))}
     assert set(DOCUMENT["components"]["responses"]) <= used
     frame = json.loads((FOLDER / "frame.json").read_text(encoding="utf-8"))
-    for part in ("examples", "bodies", "answers", "thai"):
+    for part in ("examples", "bodies", "answers"):
         assert set(frame[part]) <= set(OPERATIONS), part
     assert {tag["name"] for tag in DOCUMENT["tags"]} <= set(frame["tags"])
 

@@ -56,7 +56,8 @@ REFUSED = (
 
 @get("/v1/bridge/challenge", verb=PUBLIC, operation="bridge.challenge")
 async def challenge() -> Challenge:
-    """For the first hello of the HTTP fall-back; good for one minute."""
+    """คำท้าสำหรับเครื่องที่ต่อ WebSocket ไม่ได้ ใช้ได้ห้านาที
+    For the first hello of the HTTP fall-back; good for one minute."""
     return challenges.issue(clock.now())
 
 
@@ -69,7 +70,8 @@ async def challenge() -> Challenge:
     status_code=200,
 )
 async def exchange_messages(request: Web, data: JSONBody[Exchange]) -> Exchanged:
-    """What a bridge has to say, and what there is to tell it, at once or within `wait_s`; for where
+    """ทางสำรองของเครื่องที่ต่อ WebSocket ไม่ได้: ส่งและรับข้อความชุดเดียวกันผ่าน HTTP
+    What a bridge has to say, and what there is to tell it, at once or within `wait_s`; for where
     no WebSocket passes."""
     state, gone = request.app.state, asyncio.create_task(_gone(request))
     try:

@@ -1,4 +1,4 @@
-"""Card readers as assets over HTTP: requests, readers, imports, reconciliation, the report."""
+"""Card readers as assets over HTTP: agencies, requests, readers, imports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from api.problems import Stale
 from api.readers.fleet import confirmations, importing, queries, rows, service, sheets, views
 from api.readers.fleet.importing import ReaderImport
 from api.readers.fleet.model import (
-    DifferenceKind,
     Filters,
     ReaderAgency,
     ReaderAgencyEntry,
@@ -53,15 +52,12 @@ from api.readers.fleet.problems import (
     UnitNeeded,
     UnitNotFound,
 )
-from api.readers.fleet.report_queries import FleetDifference, FleetLine
-from api.readers.fleet.views import By, Differing, FleetReport, Reconciling
 
 AnyRequest = Request[Any, Any, Any]
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 AgencyCode = Annotated[str | None, QueryParameter(pattern="^[a-z0-9-]{1,40}$", max_length=40)]
 Serial = Annotated[str | None, QueryParameter(min_length=1, max_length=80)]
 InState = Annotated[ReaderState | None, QueryParameter(name="state")]
-Kinds = Annotated[list[DifferenceKind] | None, QueryParameter(name="kind")]
 TAGS = ["reader_fleet"]
 _NAME = "list.csv"
 
@@ -79,26 +75,10 @@ def filters_of(
     return Filters(agency, office, in_state, serial, reader_request, unseen_since)
 
 
-def reconciling(
-    by: FromQuery[By] = "request",
-    agency: AgencyCode = None,
-    office: FromQuery[UUID | None] = None,
-) -> Reconciling:
-    return Reconciling(by, agency, office)
-
-
-def differing(
-    kinds: Kinds = None,
-    agency: AgencyCode = None,
-    office: FromQuery[UUID | None] = None,
-    reader_request: FromQuery[UUID | None] = None,
-) -> Differing:
-    return Differing(kinds, agency, office, reader_request)
-
-
 @get("/v1/reader-agencies", verb="reader_asset.read", operation="reader_agency.list", tags=TAGS)
 async def agencies(tx: InTx) -> Page[ReaderAgency]:
-    """The agencies with card readers."""
+    """หน่วยงานที่ใช้เครื่องอ่านบัตร
+    The agencies with card readers."""
     return Page(await queries.agencies(tx))
 
 
@@ -111,7 +91,8 @@ async def agencies(tx: InTx) -> Page[ReaderAgency]:
 async def write_agency(
     tx: InTx, agency: FromPath[str], data: JSONBody[ReaderAgencyEntry]
 ) -> ReaderAgency:
-    """Puts an agency on the list by its code, or corrects its names."""
+    """เพิ่มหน่วยงาน หรือแก้ชื่อ
+    Puts an agency on the list by its code, or corrects its names."""
     return await service.write_agency(tx, agency, data)
 
 
@@ -125,7 +106,8 @@ async def write_agency(
 async def request_readers(
     tx: InTx, reader_request: FromPath[UUID], data: JSONBody[ReaderRequestEntry]
 ) -> ReaderRequest:
-    """A line of a letter: so many readers for a unit. The same again changes nothing."""
+    """บันทึกรายการขอเครื่องอ่านบัตรตามหนังสือ ส่งซ้ำได้ไม่เกิดรายการใหม่
+    A line of a letter: so many readers for a unit. The same again changes nothing."""
     return await service.request_readers(tx, reader_request, data)
 
 
@@ -144,7 +126,8 @@ async def list_requests(
     cursor: FromQuery[str | None] = None,
     limit: Limit = 50,
 ) -> Page[ReaderRequest]:
-    """Letters' lines; `short=true`: those of which fewer reached a unit than were asked for."""
+    """รายการขอเครื่องอ่านบัตร เลือกเฉพาะที่ยังได้ไม่ครบก็ได้
+    Letters' lines; `short=true`: those of which fewer reached a unit than were asked for."""
     return Page(*await views.requests(tx, agency, office, short, cursor, limit))
 
 
@@ -156,7 +139,8 @@ async def list_requests(
     tags=TAGS,
 )
 async def read_request(tx: InTx, reader_request: FromPath[UUID]) -> ReaderRequest:
-    """One line of a letter, and how many readers have come of it."""
+    """รายการขอหนึ่งรายการ
+    One line of a letter, and how many readers have come of it."""
     return await views.request(tx, reader_request)
 
 
@@ -173,7 +157,8 @@ async def read_request(tx: InTx, reader_request: FromPath[UUID]) -> ReaderReques
 async def allocate(
     request: AnyRequest, tx: InTx, reader_request: FromPath[UUID], data: JSONBody[ReaderAllocation]
 ) -> ReaderRequest:
-    """Grants readers: how many in all, and serials, new ones, reissued ones or those that the
+    """จัดสรร: จำนวนทั้งหมด และหมายเลขเครื่องเท่าที่ทราบ
+    Grants readers: how many in all, and serials, new ones, reissued ones or those that the
     agency's own list had without a letter. If-Match: the request's version."""
     return await service.allocate(tx, reader_request, if_match(request), data)
 
@@ -187,7 +172,8 @@ async def allocate(
     tags=TAGS,
 )
 async def withdraw(request: AnyRequest, tx: InTx, reader_request: FromPath[UUID]) -> ReaderRequest:
-    """Takes back a request for which nothing was granted yet. If-Match: its version."""
+    """ถอนรายการขอที่ยังไม่ได้จัดสรร
+    Takes back a request for which nothing was granted yet. If-Match: its version."""
     return await service.withdraw(tx, reader_request, if_match(request))
 
 
@@ -199,7 +185,8 @@ async def withdraw(request: AnyRequest, tx: InTx, reader_request: FromPath[UUID]
     tags=TAGS,
 )
 async def confirm(tx: InTx, data: JSONBody[ReaderConfirmation]) -> ReaderConfirmationAnswer:
-    """A unit says which readers it holds, by serial; what lists do not know is kept, too."""
+    """หน่วยยืนยันหมายเลขเครื่องที่ถืออยู่จริง เก็บทุกคำยืนยันแม้ไม่ตรงกับบัญชี
+    A unit says which readers it holds, by serial; what lists do not know is kept, too."""
     return await confirmations.confirm(tx, data)
 
 
@@ -217,7 +204,8 @@ async def list_assets(
     cursor: FromQuery[str | None] = None,
     limit: Limit = 50,
 ) -> Page[ReaderAsset]:
-    """Readers by serial. `serial`: how it begins; `unseen_since`: in service, unseen since."""
+    """เครื่องอ่านบัตรเรียงตามหมายเลขเครื่อง
+    Readers by serial. `serial`: how it begins; `unseen_since`: in service, unseen since."""
     return Page(*await views.assets(tx, asked, cursor, limit))
 
 
@@ -231,9 +219,10 @@ async def list_assets(
     tags=TAGS,
 )
 async def assets_sheet(request: AnyRequest, asked: NamedDependency[Filters]) -> Stream:
-    """The same as CSV (UTF-8 with BOM, Thai headings), all of it, streamed."""
+    """รายการเดียวกันเป็น CSV เปิดใน Excel แล้วส่งกลับเข้ามาได้
+    The same as CSV (UTF-8 with BOM, Thai headings), all of it, streamed."""
     fetch = partial(_assets_page, asked)
-    return await _sheet(request, "readers", sheets.ASSETS, fetch)
+    return await sheet(request, "readers", sheets.ASSETS, fetch)
 
 
 async def _assets_page(filters: Filters, tx: Any, after: str | None) -> Any:
@@ -247,7 +236,8 @@ async def _assets_page(filters: Filters, tx: Any, after: str | None) -> Any:
     tags=TAGS,
 )
 async def read_asset(tx: InTx, reader_asset: FromPath[UUID]) -> ReaderAsset:
-    """One reader, and where a bridge saw it last."""
+    """เครื่องอ่านบัตรหนึ่งเครื่อง และพบล่าสุดที่ใด
+    One reader, and where a bridge saw it last."""
     return await views.asset(tx, reader_asset)
 
 
@@ -259,7 +249,8 @@ async def read_asset(tx: InTx, reader_asset: FromPath[UUID]) -> ReaderAsset:
     tags=TAGS,
 )
 async def history(tx: InTx, reader_asset: FromPath[UUID]) -> Page[ReaderHappening]:
-    """What happened to a reader, the oldest first."""
+    """ประวัติของเครื่องอ่านบัตร เก่าสุดก่อน
+    What happened to a reader, the oldest first."""
     return Page(await views.history(tx, reader_asset))
 
 
@@ -273,7 +264,8 @@ async def history(tx: InTx, reader_asset: FromPath[UUID]) -> Page[ReaderHappenin
 async def move(
     request: AnyRequest, tx: InTx, reader_asset: FromPath[UUID], data: JSONBody[ReaderMove]
 ) -> ReaderAsset:
-    """Into service, broken, repaired, lost, found, returned, reissued. If-Match: its version."""
+    """เริ่มใช้งาน แจ้งชำรุด ซ่อมแล้ว สูญหาย พบ ส่งคืน หรือจัดสรรใหม่
+    Into service, broken, repaired, lost, found, returned, reissued. If-Match: its version."""
     return await service.move(tx, reader_asset, if_match(request), data)
 
 
@@ -291,7 +283,8 @@ async def import_list(
     agency: AgencyCode = None,
     preview: FromQuery[bool] = True,
 ) -> ReaderImport:
-    """A list of at most 5,000 lines as CSV: looked at, or with `preview=false` applied.
+    """นำเข้ารายการจาก CSV ไม่เกิน 5,000 บรรทัด ตรวจดูก่อนแล้วจึงบันทึก
+    A list of at most 5,000 lines as CSV: looked at, or with `preview=false` applied.
 
     `requests` (document, quantity, date), `readers` (serial, state, unit, …) or `confirmations`
     (serial, unit); headings in Thai or English, UTF-8 or Windows-874. Longer ones by
@@ -313,108 +306,7 @@ def _kept(body: bytes) -> Path:
     return Path(file.name)
 
 
-@get(
-    "/v1/reader-fleet/reconciliation",
-    verb="reader_asset.read",
-    operation="reader_fleet.reconcile",
-    problems=[CursorInvalid],
-    asked=reconciling,
-    tags=TAGS,
-)
-async def reconcile(
-    tx: InTx,
-    asked: NamedDependency[Reconciling],
-    cursor: FromQuery[str | None] = None,
-    limit: Limit = 100,
-) -> Page[FleetLine]:
-    """What was asked for beside what is there, by letter's line or by unit, and the difference."""
-    return Page(*await views.reconciliation(tx, asked, cursor, limit))
-
-
-@get(
-    "/v1/reader-fleet/reconciliation.csv",
-    verb="reader_asset.read",
-    operation="reader_fleet.reconcile_sheet",
-    asked=reconciling,
-    media_type="text/csv",
-    opt={"uncompressed": True},
-    tags=TAGS,
-)
-async def reconcile_sheet(request: AnyRequest, asked: NamedDependency[Reconciling]) -> Stream:
-    """The same as CSV, streamed."""
-
-    async def fetch(tx: Any, after: str | None) -> Any:
-        return await views.reconciliation(tx, asked, after, sheets.PAGE)
-
-    return await _sheet(request, "reconciliation", sheets.LINES, fetch)
-
-
-@get(
-    "/v1/reader-fleet/differences",
-    verb="reader_asset.report",
-    operation="reader_fleet.differences",
-    problems=[CursorInvalid],
-    asked=differing,
-    tags=TAGS,
-)
-async def differences(
-    tx: InTx,
-    asked: NamedDependency[Differing],
-    cursor: FromQuery[str | None] = None,
-    limit: Limit = 100,
-) -> Page[FleetDifference]:
-    """Serial by serial where lists, units and bridges do not agree: what is to be looked for."""
-    return Page(*await views.differences(tx, asked, cursor, limit))
-
-
-@get(
-    "/v1/reader-fleet/differences.csv",
-    verb="reader_asset.report",
-    operation="reader_fleet.differences_sheet",
-    asked=differing,
-    media_type="text/csv",
-    opt={"uncompressed": True},
-    tags=TAGS,
-)
-async def differences_sheet(request: AnyRequest, asked: NamedDependency[Differing]) -> Stream:
-    """The same as CSV, streamed."""
-
-    async def fetch(tx: Any, after: str | None) -> Any:
-        return await views.differences(tx, asked, after, sheets.PAGE)
-
-    return await _sheet(request, "differences", sheets.DIFFERENCES, fetch)
-
-
-@get(
-    "/v1/reader-fleet/report",
-    verb="reader_asset.report",
-    operation="reader_fleet.report",
-    tags=TAGS,
-)
-async def report(tx: InTx) -> FleetReport:
-    """The national picture: each agency's readers by state, asked for, distributed, seen lately."""
-    return await views.report(tx)
-
-
-@get(
-    "/v1/reader-fleet/report.csv",
-    verb="reader_asset.report",
-    operation="reader_fleet.report_sheet",
-    media_type="text/csv",
-    opt={"uncompressed": True},
-    tags=TAGS,
-)
-async def report_sheet(request: AnyRequest) -> Stream:
-    """The same as CSV: a line an agency, and the whole country."""
-
-    async def fetch(tx: Any, _: str | None) -> Any:
-        found = await views.report(tx)
-        return [*found.agencies, found.total], None
-
-    return await _sheet(request, "report", sheets.REPORT, fetch)
-
-
-async def _sheet(
+async def sheet(
     request: AnyRequest, name: str, columns: tuple[str, ...], fetch: sheets.Fetch
 ) -> Stream:
     db: Database = request.app.state.db
@@ -429,5 +321,4 @@ async def _sheet(
 ROUTES = [
     *(agencies, write_agency, request_readers, list_requests, read_request, allocate, withdraw),
     *(confirm, list_assets, assets_sheet, read_asset, history, move, import_list),
-    *(reconcile, reconcile_sheet, differences, differences_sheet, report, report_sheet),
 ]

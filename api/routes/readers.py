@@ -65,7 +65,8 @@ Cursor = FromQuery[UUID | None]
     status_code=200,
 )
 async def enrol(request: AnyRequest, data: JSONBody[Signed]) -> Response[EnrolmentBegun]:
-    """A desk PC asks to become a device: an `Enrolment` signed with the key that it presents
+    """เครื่องคอมพิวเตอร์ที่โต๊ะขอลงทะเบียน ได้รหัสสั้นและลายนิ้วมือของกุญแจเพื่อแสดงบนจอ
+    A desk PC asks to become a device: an `Enrolment` signed with the key that it presents
     (docs/reader-protocol.md). After RFC 8628, §3.2."""
     db: Database = request.app.state.db
     asked_from = network(request)
@@ -86,7 +87,8 @@ async def enrol(request: AnyRequest, data: JSONBody[Signed]) -> Response[Enrolme
 async def poll_enrolment(
     request: AnyRequest, data: JSONBody[PollEnrolment]
 ) -> Response[EnrolmentGranted]:
-    """What became of it; `error` is that of RFC 8628 §3.5. A lost answer is had by asking again."""
+    """เครื่องที่ขอลงทะเบียนถามว่าอนุมัติแล้วหรือยัง
+    What became of it; `error` is that of RFC 8628 §3.5. A lost answer is had by asking again."""
     db: Database = request.app.state.db
     async with db.begin(request.user, logs.request_id.get()) as tx:
         await enrolling.take_poll(tx, network(request))
@@ -103,7 +105,8 @@ async def poll_enrolment(
     status_code=200,
 )
 async def look_at_enrolment(request: AnyRequest, data: JSONBody[LookAtEnrolment]) -> Enrolment:
-    """What shows this code. Ten wrong codes an hour are an account's most; a mistyped character is
+    """เจ้าหน้าที่พิมพ์รหัสจากจอของเครื่อง เพื่อดูว่ากำลังจะอนุมัติเครื่องใด
+    What shows this code. Ten wrong codes an hour are an account's most; a mistyped character is
     told as one and not counted."""
     db: Database = request.app.state.db
     code = enrolling.typed(data.user_code)
@@ -125,7 +128,8 @@ async def look_at_enrolment(request: AnyRequest, data: JSONBody[LookAtEnrolment]
 async def approve_enrolment(
     request: AnyRequest, enrolment: FromPath[UUID], data: JSONBody[ApproveEnrolment]
 ) -> Bridge:
-    """Makes the PC a device of an office, if the fingerprint is the one on its screen; the fifth
+    """อนุมัติเครื่องให้เป็นของสำนักงาน เมื่อลายนิ้วมือตรงกับที่แสดงบนจอ
+    Makes the PC a device of an office, if the fingerprint is the one on its screen; the fifth
     wrong one locks it."""
     db: Database = request.app.state.db
     async with db.begin(request.user, logs.request_id.get()) as tx:  # of its own: it must survive
@@ -146,7 +150,8 @@ async def approve_enrolment(
     status_code=204,
 )
 async def refuse_enrolment(tx: InTx, enrolment: FromPath[UUID]) -> None:
-    """Nothing comes of it; the PC is told so."""
+    """ไม่อนุมัติการลงทะเบียน
+    Nothing comes of it; the PC is told so."""
     await enrolling.refuse(tx, enrolment)
 
 
@@ -157,7 +162,8 @@ async def refuse_enrolment(tx: InTx, enrolment: FromPath[UUID]) -> None:
     media_type=MediaType.HTML,
 )
 async def enrolment_page() -> Response[str]:
-    """Says to a person where the code on a PC's screen is typed."""
+    """หน้าที่บอกว่าพิมพ์รหัสของเครื่องที่ใด
+    Says to a person where the code on a PC's screen is typed."""
     return Response(pages.ENROL, media_type=MediaType.HTML, headers=HEADERS)
 
 
@@ -172,14 +178,16 @@ async def list_bridges(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[Bridge]:
-    """The devices of the caller's office, or of all, in the order of their approval."""
+    """รายการเครื่องคอมพิวเตอร์ที่มีเครื่องอ่านบัตร
+    The devices of the caller's office, or of all, in the order of their approval."""
     found = await service.bridges(tx, office, of_state, cursor, limit)
     return Page(found, str(found[-1].id) if len(found) == limit else None)
 
 
 @get("/v1/bridges/{bridge:uuid}", verb=service.READ, problems=[BridgeNotFound])
 async def read_bridge(tx: InTx, bridge: FromPath[UUID]) -> Bridge:
-    """One device."""
+    """เครื่องคอมพิวเตอร์หนึ่งเครื่อง
+    One device."""
     return await service.bridge(tx, bridge)
 
 
@@ -187,7 +195,8 @@ async def read_bridge(tx: InTx, bridge: FromPath[UUID]) -> Bridge:
 async def rename_bridge(
     request: AnyRequest, tx: InTx, bridge: FromPath[UUID], data: JSONBody[Rename]
 ) -> Bridge:
-    """Gives a device another name; If-Match carries its version."""
+    """เปลี่ยนชื่อเครื่องคอมพิวเตอร์
+    Gives a device another name; If-Match carries its version."""
     return await service.rename(tx, bridge, data.name, if_match(request))
 
 
@@ -198,7 +207,8 @@ async def rename_bridge(
     status_code=200,
 )
 async def revoke_bridge(tx: InTx, bridge: FromPath[UUID], data: JSONBody[Revoke]) -> Bridge:
-    """Ends a device for good, with what waits for it; it must enrol anew, under a new key."""
+    """เพิกถอนเครื่องคอมพิวเตอร์ถาวร จะใช้อีกต้องลงทะเบียนใหม่
+    Ends a device for good, with what waits for it; it must enrol anew, under a new key."""
     return await service.revoke(tx, bridge, data.reason)
 
 
@@ -210,7 +220,8 @@ async def list_readers(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[Reader]:
-    """The readers of devices in service, with those that are away."""
+    """เครื่องอ่านบัตรที่ต่ออยู่กับเครื่องคอมพิวเตอร์ และเครื่องที่เคยต่อ
+    The readers of devices in service, with those that are away."""
     found = await service.readers(tx, office, bridge, cursor, limit)
     return Page(found, str(found[-1].id) if len(found) == limit else None)
 
@@ -228,7 +239,8 @@ async def list_incidents(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[BridgeIncident]:
-    """What should not have happened, the newest first; `looked=false`: nobody has looked yet."""
+    """เหตุผิดปกติของเครื่อง ใหม่สุดก่อน
+    What should not have happened, the newest first; `looked=false`: nobody has looked yet."""
     found = await service.incidents(tx, bridge, looked, cursor, limit)
     return Page(found, str(found[-1].id) if len(found) == limit else None)
 
@@ -243,7 +255,8 @@ async def list_incidents(
 async def look_at_incident(
     tx: InTx, incident: FromPath[UUID], data: JSONBody[LookAtIncident]
 ) -> BridgeIncident:
-    """Says that somebody has looked, and what they found; the first one stands."""
+    """บันทึกว่ามีผู้ตรวจดูเหตุผิดปกติแล้ว และพบอะไร
+    Says that somebody has looked, and what they found; the first one stands."""
     return await service.look_at_incident(tx, incident, data.note)
 
 
@@ -258,14 +271,16 @@ async def list_desks(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[Desk]:
-    """Desks; `ready`: only those where a card can be read now, or only the others."""
+    """รายการโต๊ะ เลือกเฉพาะโต๊ะที่อ่านบัตรได้ขณะนี้ก็ได้
+    Desks; `ready`: only those where a card can be read now, or only the others."""
     found = await desks.desks(tx, office, ready, cursor, limit)
     return Page(found, str(found[-1].id) if len(found) == limit else None)
 
 
 @get("/v1/desks/{desk:uuid}", verb=desks.READ, problems=[DeskNotFound])
 async def read_desk(tx: InTx, desk: FromPath[UUID]) -> Desk:
-    """One desk."""
+    """โต๊ะหนึ่งโต๊ะ
+    One desk."""
     return await desks.desk(tx, desk)
 
 
@@ -276,7 +291,8 @@ async def read_desk(tx: InTx, desk: FromPath[UUID]) -> Desk:
     problems=[DeskExists, DeskNotFound, OfficeOutOfReach],
 )
 async def put_desk(tx: InTx, desk: FromPath[UUID], data: JSONBody[PutDesk]) -> Desk:
-    """Makes a desk under the sender's id; sent again, it changes nothing."""
+    """ตั้งโต๊ะด้วยรหัสที่ผู้ส่งกำหนด ส่งซ้ำได้ไม่เกิดรายการใหม่
+    Makes a desk under the sender's id; sent again, it changes nothing."""
     return await desks.put(tx, desk, data)
 
 
@@ -284,7 +300,8 @@ async def put_desk(tx: InTx, desk: FromPath[UUID], data: JSONBody[PutDesk]) -> D
 async def rename_desk(
     request: AnyRequest, tx: InTx, desk: FromPath[UUID], data: JSONBody[Rename]
 ) -> Desk:
-    """Gives a desk another name; If-Match carries its version."""
+    """เปลี่ยนชื่อโต๊ะ
+    Gives a desk another name; If-Match carries its version."""
     return await desks.rename(tx, desk, data.name, if_match(request))
 
 
@@ -296,7 +313,8 @@ async def rename_desk(
     status_code=200,
 )
 async def unmap_desk(tx: InTx, desk: FromPath[UUID]) -> Desk:
-    """Takes the reader off the desk; who waits for a card there is told."""
+    """ถอดเครื่องอ่านออกจากโต๊ะ ผู้ที่รอบัตรที่โต๊ะนั้นจะได้รับแจ้ง
+    Takes the reader off the desk; who waits for a card there is told."""
     return await desks.unmap(tx, desk)
 
 
@@ -308,7 +326,8 @@ async def unmap_desk(tx: InTx, desk: FromPath[UUID]) -> Desk:
     status_code=204,
 )
 async def end_desk(request: AnyRequest, tx: InTx, desk: FromPath[UUID]) -> None:
-    """The desk is no more; If-Match carries its version."""
+    """เลิกใช้โต๊ะ
+    The desk is no more; If-Match carries its version."""
     await desks.end(tx, desk, if_match(request))
 
 

@@ -76,7 +76,8 @@ def of_reading(
 async def readings(
     tx: InTx, asked: By, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[ReadingLine]:
-    """Who read a card, where, for what, by what it arrived and whether it served; the newest
+    """ใครอ่านบัตร ที่ใด เพื่ออะไร และใช้แล้วหรือไม่ ทุกคำถามมีบันทึก
+    Who read a card, where, for what, by what it arrived and whether it served; the newest
     first. `officer` is an account; at most 92 days, without `since` the last 30."""
     return Page(*await service.readings(tx, service.wanted(tx, asked), cursor, limit))
 
@@ -91,7 +92,8 @@ async def readings(
     opt={"uncompressed": True},
 )
 async def export(request: AnyRequest, asked: By) -> Stream:
-    """The same as CSV (UTF-8 with BOM, Thai headings), streamed. That it was exported, by whom,
+    """รายการการอ่านเป็น CSV ทุกครั้งที่ส่งออกมีบันทึก
+    The same as CSV (UTF-8 with BOM, Thai headings), streamed. That it was exported, by whom,
     with which filters, is an event."""
     db: Database = request.app.state.db
     async with db.begin(request.user, logs.request_id.get()) as tx:
@@ -115,7 +117,8 @@ async def export(request: AnyRequest, asked: By) -> Stream:
 async def face_differs(
     tx: InTx, asked: By, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[ReadingLine]:
-    """Readings of which the officer said that person and photograph differ."""
+    """การอ่านที่เจ้าหน้าที่บันทึกว่าใบหน้าไม่ตรงกับรูป
+    Readings of which the officer said that person and photograph differ."""
     return Page(*await service.face_differs(tx, service.wanted(tx, asked), cursor, limit))
 
 
@@ -129,7 +132,8 @@ async def face_differs(
 async def late(
     tx: InTx, asked: By, hours: Hours = 24, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[ReadingLine]:
-    """Offline readings that came more than `hours` after the device says that it read them."""
+    """การอ่านแบบออฟไลน์ที่มาถึงช้า
+    Offline readings that came more than `hours` after the device says that it read them."""
     return Page(*await service.late(tx, service.wanted(tx, asked), hours, cursor, limit))
 
 
@@ -147,7 +151,8 @@ async def counts(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Count]:
-    """Readings by officer, purpose and day in Bangkok, the newest day first."""
+    """จำนวนการอ่านตามเจ้าหน้าที่ วัตถุประสงค์ และวัน
+    Readings by officer, purpose and day in Bangkok, the newest day first."""
     wanted = service.wanted(tx, msgspec.structs.replace(asked, purpose=purpose))
     return Page(*await service.counts(tx, wanted, cursor, limit))
 
@@ -160,7 +165,8 @@ async def counts(
     asked=of_officer,
 )
 async def unused(tx: InTx, asked: By, cursor: Cursor = None, limit: Limit = 50) -> Page[Unused]:
-    """Readings to serve an order or identify a complainant that served nothing within the hour, by
+    """การอ่านที่ไม่ได้ใช้กับเรื่องใดภายในหนึ่งชั่วโมง
+    Readings to serve an order or identify a complainant that served nothing within the hour, by
     officer and office, the most first. Which ones: `GET /v1/reading-audit/readings?used=false`."""
     return Page(*await service.unused(tx, service.wanted(tx, asked), cursor, limit))
 
@@ -175,7 +181,8 @@ async def unused(tx: InTx, asked: By, cursor: Cursor = None, limit: Limit = 50) 
 async def crossings(
     tx: InTx, asked: By, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[Crossing]:
-    """The same card at two offices sooner than anybody gets from one to the other; at most 31 days.
+    """บัตรใบเดียวกันที่สองสำนักงานในเวลาที่เดินทางไม่ทัน
+    The same card at two offices sooner than anybody gets from one to the other; at most 31 days.
     Compared by keyed hashes: whose card it is, this does not tell."""
     wanted = service.wanted(tx, asked, service.DAYS_CROSSING)
     return Page(*await service.crossings(tx, wanted, cursor, limit))
@@ -194,7 +201,8 @@ async def officer_day(
     cursor: Cursor = None,
     limit: Limit = 200,
 ) -> Page[DayAct]:
-    """All that one officer did with card readers on one day in Bangkok, in its order: waiting for
+    """ทุกอย่างที่เจ้าหน้าที่คนหนึ่งทำกับเครื่องอ่านบัตรในวันหนึ่ง
+    All that one officer did with card readers on one day in Bangkok, in its order: waiting for
     cards, readings, what they served, documents seen, questions of an audit."""
     return Page(*await service.day(tx, account, day, cursor, limit))
 
@@ -207,7 +215,8 @@ async def officer_day(
     asked=of_office,
 )
 async def incidents(tx: InTx, asked: By) -> list[IncidentCount]:
-    """Forks, rollbacks and replays by device and kind; each is in `GET /v1/bridge-incidents`."""
+    """จำนวนเหตุผิดปกติ แยกตามเครื่องและชนิด
+    Forks, rollbacks and replays by device and kind; each is in `GET /v1/bridge-incidents`."""
     return await service.incidents(tx, service.wanted(tx, asked))
 
 

@@ -34,14 +34,16 @@ async def list_readings(
     cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Page[Reading]:
-    """The session's own readings and those of the caller's tickets, what came last first, without
+    """การอ่านบัตรของการเข้าใช้นี้ ไม่มีข้อมูลที่อ่าน
+    The session's own readings and those of the caller's tickets, what came last first, without
     what was read."""
     return Page(*await service.mine(tx, cursor, limit))
 
 
 @get("/v1/readings/{reading:uuid}", verb="reading.read", problems=[ReadingNotFound, Erased])
 async def read_reading(tx: InTx, reading: FromPath[UUID]) -> Reading:
-    """A reading of this session; `card` for fifteen minutes (seven days where it came
+    """การอ่านหนึ่งครั้ง มีข้อมูลบัตรไม่เกินสิบห้านาทีหรือจนกว่าจะใช้
+    A reading of this session; `card` for fifteen minutes (seven days where it came
     offline), or until it is used."""
     return await service.read(tx, reading)
 
@@ -53,7 +55,8 @@ async def read_reading(tx: InTx, reading: FromPath[UUID]) -> Reading:
     status_code=200,
 )
 async def see_document(tx: InTx, reading: FromPath[UUID], data: JSONBody[SeeDocument]) -> Reading:
-    """No chip could be read (a foreigner, a minor, a proxy, a broken card): which document the
+    """อ่านชิปไม่ได้: บันทึกว่าเจ้าหน้าที่เห็นเอกสารใด โดยไม่เก็บสำเนา
+    No chip could be read (a foreigner, a minor, a proxy, a broken card): which document the
     officer saw. No copy is taken."""
     return await service.see_document(tx, reading, data)
 
@@ -65,7 +68,8 @@ async def see_document(tx: InTx, reading: FromPath[UUID], data: JSONBody[SeeDocu
     status_code=200,
 )
 async def match_face(tx: InTx, reading: FromPath[UUID], data: JSONBody[MatchFace]) -> Reading:
-    """The officer compared person and photograph: an act of its own, in their name."""
+    """เจ้าหน้าที่บันทึกในนามของตนว่าเทียบใบหน้ากับรูปแล้ว
+    The officer compared person and photograph: an act of its own, in their name."""
     return await service.match_face(tx, reading, data)
 
 
@@ -82,7 +86,8 @@ async def match_face(tx: InTx, reading: FromPath[UUID], data: JSONBody[MatchFace
     ],
 )
 async def issue_tickets(tx: InTx, data: JSONBody[IssueTickets]) -> list[OfflineTicket]:
-    """Tickets of the caller's, for the device at a desk, for when the line is cut."""
+    """ออกตั๋วให้อ่านบัตรได้เมื่อสายขาด
+    Tickets of the caller's, for the device at a desk, for when the line is cut."""
     return await tickets.issue(tx, data)
 
 
