@@ -12,18 +12,20 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import jsonschema_rs
 import msgspec
 import pytest
+from litestar.params import FromPath
 
 from api import codes, handbook
 from api.app import ROUTERS
 from api.complaints import model as complaints
-from api.edge import DEPENDENCIES
+from api.edge import DEPENDENCIES, InTx, get
 from api.inspection.visits.operations import FieldOperation
-from api.openapi import FOLDER, document
-from api.permissions import PERMISSIONS
+from api.openapi import FOLDER, Untold, document
+from api.permissions import PERMISSIONS, PUBLIC
 from api.problems import CATALOGUE
 from api.routes.docs import ASSETS
 from api.routes.sync import RESULT_PROBLEMS
@@ -47,6 +49,10 @@ def validator(schema: dict[str, Any]) -> Any:
     return jsonschema_rs.Draft202012Validator(
         {**schema, "components": {"schemas": DOCUMENT["components"]["schemas"]}}
     )
+
+
+def begins_in_thai(text: str) -> bool:
+    return re.match("[\u0e01-\u0e5b]", text) is not None
 
 
 def answers_with(operation: str, status: str = "200") -> dict[str, Any]:
@@ -121,8 +127,8 @@ def test_nothing_that_was_written_is_left_unused() -> None:
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 def test_an_operation_says_what_it_does_who_may_and_how_it_fails(name: str) -> None:
     method, path, operation = OPERATIONS[name]
-    assert operation["summary"]
-    assert operation["description"]
+    assert begins_in_thai(operation["summary"]) and " · " in operation["summary"]
+    assert begins_in_thai(operation["description"]) and "\n\n" in operation["description"]
     statuses = set(operation["responses"])
     assert {"500", "503"} <= statuses
     if "x-permission" in operation:
@@ -146,12 +152,9 @@ READER_TAGS = {
 }
 
 
-def test_the_routes_of_card_readers_are_told_in_thai_first_and_by_example() -> None:
+def test_the_routes_of_card_readers_are_told_by_example() -> None:
     of = {n: o for n, (_, _, o) in OPERATIONS.items() if READER_TAGS & set(o["tags"])}
     assert len(of) > 55
-    assert [
-        n for n, o in of.items() if not re.match("[ก-๙]", o["summary"] + o["description"])
-    ] == []
     shown = {
         name
         for name, o in of.items()
@@ -162,8 +165,25 @@ def test_the_routes_of_card_readers_are_told_in_thai_first_and_by_example() -> N
     plain = {"bridge.edit", "bridge.revoke", "bridge_incident.look", "desk.edit"}  # one text
     plain |= {"reader_agency.write", "reading.bind_account"}
     assert shown == own | plain
-    for tag in DOCUMENT["tags"]:
-        assert tag["name"] not in READER_TAGS or re.match("[ก-๙]", tag["description"]), tag
+
+
+def test_a_route_that_says_nothing_in_thai_is_named_with_its_place() -> None:
+    @get("/v1/things", verb=PUBLIC, operation="thing.list")
+    async def things(tx: InTx) -> None:
+        """Things, in English only."""
+
+    @get("/v1/things/{id:uuid}", verb=PUBLIC, operation="thing.read")
+    async def thing(tx: InTx, id: FromPath[UUID]) -> None:
+        """สิ่งของหนึ่งชิ้น"""
+
+    with pytest.raises(Untold) as told:
+        document([things, thing], DEPENDENCIES)
+    for operation, handler in (("thing.list", "things"), ("thing.read", "thing")):
+        assert re.search(
+            rf"^- {operation}: the docstring of {handler} \(\S*test_openapi\.py:\d+\)",
+            str(told.value),
+            re.MULTILINE,
+        ), told.value
 
 
 def test_the_stream_of_intents_is_shown_as_it_comes() -> None:

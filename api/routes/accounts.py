@@ -45,20 +45,23 @@ from api.sealed import Erased
 
 @get("/v1/me", verb="account.me", tags=["accounts"])
 async def me(tx: InTx) -> Me:
-    """Who the caller is: roles, office, companies."""
+    """บัญชีของตนเอง: บทบาท หน่วยงาน และนิติบุคคลที่เป็นผู้แทน
+    Who the caller is: roles, office, companies."""
     return await service.me(tx)
 
 
 @get("/v1/me/profile", verb="profile.read", problems=[NoAccount, Erased], tags=["accounts"])
 async def profile(request: Request[Any, Any, Any]) -> Profile:
-    """The caller's own name and masked national ID; opening them is recorded."""
+    """ชื่อของตนเอง และเลขประจำตัวประชาชนที่ปิดบังบางส่วน การเปิดดูมีบันทึก
+    The caller's own name and masked national ID; opening them is recorded."""
     async with request.app.state.db.begin(request.user, logs.request_id.get()) as tx:
         return await service.profile(tx)
 
 
 @get("/v1/sessions", verb="session.list", tags=["accounts"])
 async def sessions(tx: InTx) -> Page[Device]:
-    """The caller's devices, those that ended in the last 90 days too."""
+    """อุปกรณ์ของตนเองที่เข้าสู่ระบบ รวมที่สิ้นสุดใน 90 วันที่ผ่านมา
+    The caller's devices, those that ended in the last 90 days too."""
     return Page(await service.devices(tx))
 
 
@@ -72,7 +75,8 @@ async def sessions(tx: InTx) -> Page[Device]:
 async def end_session(
     tx: InTx, id: FromPath[UUID], wipe: Annotated[bool, QueryParameter()] = True
 ) -> None:
-    """Ends a session. With `wipe` (the default) the device counts as lost: its next contact is
+    """ให้อุปกรณ์ออกจากระบบ หากไม่ระบุเป็นอย่างอื่นถือว่าเครื่องหาย และสั่งล้างข้อมูลในเครื่อง
+    Ends a session. With `wipe` (the default) the device counts as lost: its next contact is
     answered 401 `accounts/device-wiped`, and the app deletes everything that it holds.
     """
     await service.end_device(tx, id, wipe=wipe)
@@ -80,13 +84,15 @@ async def end_session(
 
 @post("/v1/session/end", verb="session.sign_out", status_code=204, tags=["accounts"])
 async def sign_out(tx: InTx) -> None:
-    """Signs this device out."""
+    """ออกจากระบบบนอุปกรณ์นี้
+    Signs this device out."""
     await signin.sign_out(tx)
 
 
 @get("/v1/offices", verb="office.read", tags=["accounts"])
 async def offices(tx: InTx) -> Page[Office]:
-    """Every office with its provinces."""
+    """หน่วยงานทั้งหมด พร้อมจังหวัดที่รับผิดชอบ
+    Every office with its provinces."""
     return Page(await officer_queries.offices(tx))
 
 
@@ -98,7 +104,8 @@ async def offices(tx: InTx) -> Page[Office]:
     tags=["accounts"],
 )
 async def write_office(tx: InTx, office: FromPath[str], data: JSONBody[OfficeEntry]) -> Office:
-    """An office by its code, made or changed; what its officers reach follows at once."""
+    """เพิ่มหรือแก้ไขหน่วยงานตามรหัสหน่วยงาน ขอบเขตของเจ้าหน้าที่เปลี่ยนตามทันที
+    An office by its code, made or changed; what its officers reach follows at once."""
     return await service.officers.write_office(tx, office, data)
 
 
@@ -109,7 +116,8 @@ async def officers(
     cursor: Annotated[UUID | None, QueryParameter()] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 100,
 ) -> Page[Officer]:
-    """The list of officers; of the caller's own office where the reach is no wider."""
+    """รายชื่อเจ้าหน้าที่ เฉพาะหน่วยงานของตนเอง เว้นแต่มีขอบเขตกว้างกว่านั้น
+    The list of officers; of the caller's own office where the reach is no wider."""
     found = await service.officers.officers(tx, office, cursor, limit)
     return Page(found, str(found[-1].id) if len(found) == limit else None)
 
@@ -123,7 +131,8 @@ async def officers(
     tags=["accounts"],
 )
 async def list_officer(tx: InTx, data: JSONBody[OfficerEntry]) -> Officer:
-    """Puts an officer on the list; the same person again changes their line."""
+    """เพิ่มเจ้าหน้าที่ในรายชื่อ หากเป็นบุคคลเดิมคือการแก้ไขรายการเดิม
+    Puts an officer on the list; the same person again changes their line."""
     return (await service.list_officer(tx, data))[0]
 
 
@@ -134,7 +143,8 @@ async def list_officer(tx: InTx, data: JSONBody[OfficerEntry]) -> Officer:
     tags=["accounts"],
 )
 async def edit_officer(tx: InTx, id: FromPath[UUID], data: JSONBody[OfficerEntry]) -> Officer:
-    """Changes a line: office, roles, or `ended` for a leaver. Rights follow at once."""
+    """แก้ไขรายชื่อเจ้าหน้าที่: หน่วยงาน บทบาท หรือการพ้นหน้าที่ สิทธิเปลี่ยนตามทันที
+    Changes a line: office, roles, or `ended` for a leaver. Rights follow at once."""
     return (await service.list_officer(tx, data, id))[0]
 
 
@@ -146,7 +156,8 @@ async def edit_officer(tx: InTx, id: FromPath[UUID], data: JSONBody[OfficerEntry
     tags=["accounts"],
 )
 async def import_officers(tx: InTx, body: RawBody) -> ImportReport:
-    """The list as CSV with the columns `office,name,position,roles,cid,number,email,ended`."""
+    """นำเข้ารายชื่อเจ้าหน้าที่จาก CSV
+    The list as CSV with the columns `office,name,position,roles,cid,number,email,ended`."""
     return await service.import_officers(tx, body)
 
 
@@ -158,7 +169,8 @@ async def import_officers(tx: InTx, body: RawBody) -> ImportReport:
     tags=["accounts"],
 )
 async def suspend(tx: InTx, id: FromPath[UUID], data: JSONBody[Suspension]) -> None:
-    """Ends every session of an account and lets nobody in."""
+    """ระงับบัญชี: ออกจากระบบทุกอุปกรณ์ และเข้าสู่ระบบอีกไม่ได้
+    Ends every session of an account and lets nobody in."""
     await service.suspend(tx, id, data.reason)
 
 
@@ -170,7 +182,8 @@ async def suspend(tx: InTx, id: FromPath[UUID], data: JSONBody[Suspension]) -> N
     tags=["accounts"],
 )
 async def restore(tx: InTx, id: FromPath[UUID]) -> None:
-    """Lets a suspended account sign in again."""
+    """ยกเลิกการระงับบัญชี ให้เข้าสู่ระบบได้อีก
+    Lets a suspended account sign in again."""
     await service.restore(tx, id)
 
 
@@ -178,7 +191,8 @@ async def restore(tx: InTx, id: FromPath[UUID]) -> None:
 async def authorities(
     tx: InTx, account: Annotated[UUID | None, QueryParameter()] = None
 ) -> Page[Authority]:
-    """Dated authority of an account, the caller's own by default."""
+    """คำสั่งแต่งตั้งของบัญชีที่ระบุ หากไม่ระบุคือของตนเอง
+    Dated authority of an account, the caller's own by default."""
     return Page(await service.authorities(tx, account))
 
 
@@ -191,7 +205,8 @@ async def authorities(
 async def grant_authority(
     tx: InTx, id: FromPath[UUID], data: JSONBody[AuthorityGrant]
 ) -> Authority:
-    """Records an order of appointment under an id of the sender."""
+    """บันทึกคำสั่งแต่งตั้ง ด้วยรหัสที่ผู้ส่งกำหนด
+    Records an order of appointment under an id of the sender."""
     return await service.grant_authority(tx, id, data)
 
 
@@ -203,7 +218,8 @@ async def grant_authority(
     tags=["accounts"],
 )
 async def revoke_authority(tx: InTx, id: FromPath[UUID]) -> None:
-    """Ends a grant now."""
+    """ให้คำสั่งแต่งตั้งสิ้นผลทันที
+    Ends a grant now."""
     await service.revoke_authority(tx, id)
 
 
@@ -215,7 +231,8 @@ async def revoke_authority(tx: InTx, id: FromPath[UUID]) -> None:
     tags=["accounts"],
 )
 async def write_company(tx: InTx, data: JSONBody[CompanyEntry]) -> Company:
-    """A juristic person by its number; the same number again renames it."""
+    """บันทึกนิติบุคคลตามเลขทะเบียน หากมีเลขนี้แล้วคือการเปลี่ยนชื่อ
+    A juristic person by its number; the same number again renames it."""
     return await service.write_company(tx, data)
 
 
@@ -226,7 +243,8 @@ async def write_company(tx: InTx, data: JSONBody[CompanyEntry]) -> Company:
     tags=["accounts"],
 )
 async def members(tx: InTx, id: FromPath[UUID]) -> Page[Member]:
-    """Who acts for a company."""
+    """รายชื่อผู้แทนนิติบุคคล
+    Who acts for a company."""
     return Page(await service.members(tx, id))
 
 
@@ -238,7 +256,8 @@ async def members(tx: InTx, id: FromPath[UUID]) -> Page[Member]:
     tags=["accounts"],
 )
 async def add_member(tx: InTx, id: FromPath[UUID], data: JSONBody[MemberEntry]) -> Member:
-    """Lets a person act for a company, by a member of it or an administrator."""
+    """เพิ่มผู้แทนนิติบุคคล โดยผู้แทนที่มีอยู่แล้วหรือผู้ดูแลระบบ
+    Lets a person act for a company, by a member of it or an administrator."""
     return await service.add_member(tx, id, data)
 
 
@@ -250,7 +269,8 @@ async def add_member(tx: InTx, id: FromPath[UUID], data: JSONBody[MemberEntry]) 
     tags=["accounts"],
 )
 async def remove_member(tx: InTx, id: FromPath[UUID], member: FromPath[UUID]) -> None:
-    """Ends a membership; its rights end with the next write."""
+    """ถอนผู้แทนนิติบุคคล ทำรายการแทนนิติบุคคลนั้นไม่ได้อีก
+    Ends a membership; its rights end with the next write."""
     await service.remove_member(tx, id, member)
 
 

@@ -86,7 +86,8 @@ async def list_complaints(
     cursor: FromQuery[str | None] = None,
     limit: Limit = 20,
 ) -> Page[ComplaintLine]:
-    """Complaints that somebody has to do with, what is due first first.
+    """เรื่องร้องเรียนที่ยังต้องดำเนินการ เรียงจากที่ครบกำหนดก่อน
+    Complaints that somebody has to do with, what is due first first.
 
     Those of the caller's own office, unless `office`, `province`, `mine` or `everywhere` (all of
     the caller's provinces) is asked. With an ended `state` they come by the newest instead.
@@ -117,7 +118,8 @@ async def list_complaints(
 
 @get("/v1/complaints/{complaint:uuid}", verb="complaint.read", problems=[ComplaintNotFound])
 async def read_complaint(tx: InTx, complaint: FromPath[UUID]) -> Complaint:
-    """The case, not the person. Whoever opens one that is neither assigned to them nor waiting in
+    """เรื่องร้องเรียนหนึ่งเรื่อง ไม่มีข้อมูลผู้ร้อง การเปิดดูเรื่องที่ไม่ใช่ของตนมีบันทึก
+    The case, not the person. Whoever opens one that is neither assigned to them nor waiting in
     their own office leaves a trace."""
     return await desk_reading.read(tx, complaint)
 
@@ -131,7 +133,8 @@ async def read_complaint(tx: InTx, complaint: FromPath[UUID]) -> Complaint:
 async def list_views(
     tx: InTx, complaint: FromPath[UUID], cursor: FromQuery[UUID | None] = None, limit: Limit = 50
 ) -> Page[Trace]:
-    """Who looked at a complaint that was not theirs, and who opened the seal over who told it."""
+    """ผู้ที่เปิดดูเรื่องร้องเรียนที่ไม่ใช่ของตน และผู้ที่เปิดผนึกข้อมูลผู้ร้อง
+    Who looked at a complaint that was not theirs, and who opened the seal over who told it."""
     found = await desk_reading.traces(tx, complaint, cursor, limit)
     return Page(found, str(found[-1].id) if len(found) == limit else None)
 
@@ -141,7 +144,8 @@ async def list_views(
 
 @act("accept", "complaint.triage")
 async def accept(request: AnyRequest, tx: InTx, complaint: FromPath[UUID]) -> Complaint:
-    """Takes it up. If-Match carries the version."""
+    """รับเรื่องร้องเรียน
+    Takes it up. If-Match carries the version."""
     return await desk.accept(tx, complaint, if_match(request))
 
 
@@ -149,7 +153,8 @@ async def accept(request: AnyRequest, tx: InTx, complaint: FromPath[UUID]) -> Co
 async def reject(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Reject]
 ) -> Complaint:
-    """Does not take it up, and says who is responsible."""
+    """ไม่รับเรื่องร้องเรียน พร้อมระบุผู้ที่รับผิดชอบเรื่องนั้น
+    Does not take it up, and says who is responsible."""
     return await desk.reject(tx, complaint, if_match(request), data)
 
 
@@ -157,7 +162,8 @@ async def reject(
 async def forward(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Forward]
 ) -> Complaint:
-    """To another office, or to a body outside that is named to the complainant."""
+    """ส่งต่อเรื่องร้องเรียนไปยังหน่วยงานอื่น หรือหน่วยงานภายนอกที่แจ้งให้ผู้ร้องทราบ
+    To another office, or to a body outside that is named to the complainant."""
     return await desk.forward(tx, complaint, if_match(request), data)
 
 
@@ -165,7 +171,8 @@ async def forward(
 async def merge(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Merge]
 ) -> Complaint:
-    """The same matter as another; whoever told it follows that one from now on."""
+    """รวมเป็นเรื่องซ้ำกับเรื่องร้องเรียนอื่น ผู้ร้องติดตามผลจากเรื่องนั้นต่อไป
+    The same matter as another; whoever told it follows that one from now on."""
     return await desk.merge(tx, complaint, if_match(request), data)
 
 
@@ -173,7 +180,8 @@ async def merge(
 async def assign(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Assign]
 ) -> Complaint:
-    """Gives it to an officer who may act there, also while another has it."""
+    """มอบหมายเรื่องร้องเรียนให้เจ้าหน้าที่ หรือเปลี่ยนผู้รับผิดชอบเรื่อง
+    Gives it to an officer who may act there, also while another has it."""
     return await desk.assign(tx, complaint, if_match(request), data)
 
 
@@ -181,7 +189,8 @@ async def assign(
 async def close(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Say]
 ) -> Complaint:
-    """Ends one that was resolved, or that a body outside has taken over."""
+    """ยุติเรื่องร้องเรียนที่ดำเนินการเสร็จสิ้นแล้ว หรือที่หน่วยงานภายนอกรับไปแล้ว
+    Ends one that was resolved, or that a body outside has taken over."""
     return await desk.close(tx, complaint, if_match(request), data.text)
 
 
@@ -189,7 +198,8 @@ async def close(
 async def reopen(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Say]
 ) -> Complaint:
-    """A head looks at it again."""
+    """เปิดเรื่องร้องเรียนใหม่ โดยหัวหน้าหน่วยงาน
+    A head looks at it again."""
     return await desk.reopen(tx, complaint, if_match(request), data.text)
 
 
@@ -198,7 +208,8 @@ async def reopen(
 
 @act("begin", "complaint.handle")
 async def begin(request: AnyRequest, tx: InTx, complaint: FromPath[UUID]) -> Complaint:
-    """The first action."""
+    """เริ่มดำเนินการเรื่องร้องเรียน
+    The first action."""
     return await desk.begin(tx, complaint, if_match(request))
 
 
@@ -206,7 +217,8 @@ async def begin(request: AnyRequest, tx: InTx, complaint: FromPath[UUID]) -> Com
 async def ask(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[SayOnce]
 ) -> Complaint:
-    """Asks the complainant; the clocks stand still until there is an answer."""
+    """ขอข้อมูลเพิ่มเติมจากผู้ร้อง กำหนดเวลาหยุดนับระหว่างรอคำตอบ
+    Asks the complainant; the clocks stand still until there is an answer."""
     return await desk.ask(tx, complaint, if_match(request), data)
 
 
@@ -214,7 +226,8 @@ async def ask(
 async def inform(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[SayOnce]
 ) -> Complaint:
-    """The answer came another way, or is no longer needed: it goes on."""
+    """ได้รับข้อมูลทางอื่นหรือไม่ต้องรอผู้ร้องแล้ว ให้ดำเนินการต่อ
+    The answer came another way, or is no longer needed: it goes on."""
     return await desk.inform(tx, complaint, if_match(request), data)
 
 
@@ -222,7 +235,8 @@ async def inform(
 async def resolve(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Resolve]
 ) -> Complaint:
-    """Answers it, with an outcome and the decision in words."""
+    """บันทึกว่าดำเนินการเรื่องร้องเรียนเสร็จ พร้อมผลและคำชี้แจงถึงผู้ร้อง
+    Answers it, with an outcome and the decision in words."""
     return await desk.resolve(tx, complaint, if_match(request), data)
 
 
@@ -238,7 +252,8 @@ SAID = [ComplaintNotFound, EntryExists]
 async def note(
     tx: InTx, complaint: FromPath[UUID], entry: FromPath[UUID], data: JSONBody[Say]
 ) -> Entry:
-    """Among officers, under the sender's id; it conflicts with nothing."""
+    """บันทึกภายในระหว่างเจ้าหน้าที่ ด้วยรหัสที่ผู้ส่งกำหนด
+    Among officers, under the sender's id; it conflicts with nothing."""
     return await desk.note(tx, complaint, entry, data.text)
 
 
@@ -251,7 +266,8 @@ async def note(
 async def message(
     tx: InTx, complaint: FromPath[UUID], entry: FromPath[UUID], data: JSONBody[Say]
 ) -> Entry:
-    """To the complainant through the system, under the sender's id."""
+    """แจ้งผู้ร้องผ่านระบบ ด้วยรหัสที่ผู้ส่งกำหนด
+    To the complainant through the system, under the sender's id."""
     return await desk.message(tx, complaint, entry, data.text)
 
 
@@ -264,7 +280,8 @@ async def message(
 async def call(
     tx: InTx, complaint: FromPath[UUID], entry: FromPath[UUID], data: JSONBody[Call]
 ) -> Entry:
-    """A call was made, and whether they were reached."""
+    """บันทึกการโทรศัพท์ถึงผู้ร้อง และติดต่อได้หรือไม่
+    A call was made, and whether they were reached."""
     return await desk.call(tx, complaint, entry, data)
 
 
@@ -278,7 +295,8 @@ async def call(
 async def open_identity(
     tx: InTx, complaint: FromPath[UUID], data: JSONBody[OpenIdentity]
 ) -> Identity:
-    """Opens the seal over who told it: with a dated authority, for a reason that they will read."""
+    """เปิดผนึกข้อมูลผู้ร้อง ต้องมีคำสั่งแต่งตั้ง และระบุเหตุผลที่ผู้ร้องจะได้อ่าน
+    Opens the seal over who told it: with a dated authority, for a reason that they will read."""
     return await desk.open_identity(tx, complaint, data)
 
 

@@ -51,7 +51,8 @@ async def edit_category(
     code: FromPath[str],
     data: JSONBody[CategoryEdit],
 ) -> Category:
-    """Writes the next version of a category; If-Match carries the version, 0 for a new one."""
+    """บันทึกประเภทเรื่องร้องเรียนรุ่นถัดไป หากเป็นประเภทใหม่ให้ระบุ If-Match เป็น 0
+    Writes the next version of a category; If-Match carries the version, 0 for a new one."""
     parts = msgspec.structs.asdict(data)
     active = parts.pop("active")
     return await keeping.edit_category(tx, code, Content(**parts), if_match(request), active=active)
@@ -64,7 +65,8 @@ async def edit_category(
     tags=["complaint"],
 )
 async def list_routes(tx: InTx) -> Page[StoredRoute]:
-    """The rules in the order in which they are tried."""
+    """กฎการส่งเรื่อง ตามลำดับที่ใช้พิจารณา
+    The rules in the order in which they are tried."""
     rows = await keeping_queries.routes(tx)
     return Page([msgspec.convert(msgspec.structs.asdict(row), StoredRoute) for row in rows])
 
@@ -76,7 +78,8 @@ async def list_routes(tx: InTx) -> Page[StoredRoute]:
     tags=["complaint"],
 )
 async def put_route(tx: InTx, route: FromPath[UUID], data: JSONBody[Route]) -> StoredRoute:
-    """Writes a rule under the sender's id; what was routed before stays where it is."""
+    """บันทึกกฎการส่งเรื่องด้วยรหัสที่ผู้ส่งกำหนด เรื่องที่ส่งไปแล้วคงอยู่ที่เดิม
+    Writes a rule under the sender's id; what was routed before stays where it is."""
     return await keeping.put_route(tx, route, data)
 
 
@@ -89,7 +92,8 @@ async def put_route(tx: InTx, route: FromPath[UUID], data: JSONBody[Route]) -> S
     tags=["complaint"],
 )
 async def remove_route(tx: InTx, route: FromPath[UUID]) -> None:
-    """Removes a rule."""
+    """ลบกฎการส่งเรื่อง
+    Removes a rule."""
     await keeping.remove_route(tx, route)
 
 
@@ -100,7 +104,8 @@ async def remove_route(tx: InTx, route: FromPath[UUID]) -> None:
     tags=["complaint"],
 )
 async def list_appointments(tx: InTx) -> Page[StoredAppointment]:
-    """Local bodies and what they answer for (s.11/1), with those that have ended."""
+    """องค์กรปกครองส่วนท้องถิ่นและขอบเขตที่รับผิดชอบ (มาตรา 11/1) รวมที่สิ้นสุดแล้ว
+    Local bodies and what they answer for (s.11/1), with those that have ended."""
     rows = await keeping_queries.appointments(tx)
     return Page([msgspec.convert(msgspec.structs.asdict(row), StoredAppointment) for row in rows])
 
@@ -114,7 +119,8 @@ async def list_appointments(tx: InTx) -> Page[StoredAppointment]:
 async def put_appointment(
     tx: InTx, appointment: FromPath[UUID], data: JSONBody[Appointment]
 ) -> StoredAppointment:
-    """Writes an appointment under the sender's id."""
+    """บันทึกการแต่งตั้งเจ้าหน้าที่ท้องถิ่น ด้วยรหัสที่ผู้ส่งกำหนด
+    Writes an appointment under the sender's id."""
     return await keeping.put_appointment(tx, appointment, data)
 
 
@@ -126,7 +132,8 @@ async def put_appointment(
     tags=["complaint"],
 )
 async def block_sender(tx: InTx, complaint: FromPath[UUID], data: JSONBody[Block]) -> Blocked:
-    """Takes nothing for some days from a complaint's account and device, which stay sealed; with
+    """ระงับการรับเรื่องจากบัญชีและอุปกรณ์ของผู้ส่งชั่วคราว โดยไม่เปิดเผยตัวผู้ส่ง
+    Takes nothing for some days from a complaint's account and device, which stay sealed; with
     `network` nor, for a day at most, from where it came."""
     return await keeping.block_sender(tx, complaint, data)
 
@@ -140,7 +147,8 @@ async def block_sender(tx: InTx, complaint: FromPath[UUID], data: JSONBody[Block
     tags=["complaint"],
 )
 async def unblock_sender(tx: InTx, complaint: FromPath[UUID]) -> None:
-    """Takes complaints from there again."""
+    """เลิกระงับการรับเรื่องจากผู้ส่ง
+    Takes complaints from there again."""
     await keeping.unblock_sender(tx, complaint)
 
 

@@ -47,7 +47,8 @@ AnyRequest = Request[Any, Any, Any]
     problems=[ComplaintNotFound],
 )
 async def read_around(tx: InTx, complaint: FromPath[UUID]) -> Around:
-    """What taking it up needs: factories that it may be about, and complaints that may be the same.
+    """โรงงานที่อาจเกี่ยวข้องและเรื่องที่คล้ายกัน พร้อมเหตุผล เพื่อประกอบการรับเรื่อง
+    What taking it up needs: factories that it may be about, and complaints that may be the same.
 
     Complaints near in place, time and category, closed ones too, are duplicates to be merged. Both
     lists come with reasons, the likeliest first.
@@ -66,7 +67,8 @@ async def read_around(tx: InTx, complaint: FromPath[UUID]) -> Around:
 async def confirm_subject(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[ConfirmSubject]
 ) -> ConfirmedSubject:
-    """Says which factory it is about, or another than before. If-Match carries the version."""
+    """ยืนยันหรือเปลี่ยนโรงงานที่ถูกร้องเรียน
+    Says which factory it is about, or another than before. If-Match carries the version."""
     return await subjects.confirm(tx, complaint, if_match(request), data)
 
 
@@ -90,7 +92,8 @@ async def confirm_subject(
 async def record_unregistered(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[RegisterPremises]
 ) -> ConfirmedSubject:
-    """Puts a factory that nobody registered on record, as what it is about. If-Match: version.
+    """บันทึกโรงงานที่ไม่ได้จดทะเบียนเป็นโรงงานที่ถูกร้องเรียน ใช้พิกัดของโรงงานเท่านั้น
+    Puts a factory that nobody registered on record, as what it is about. If-Match: version.
 
     Give the position of the factory, not the complainant's: the register is open to everybody.
     """
@@ -114,7 +117,8 @@ async def record_unregistered(
     ],
 )
 async def plan_visit(tx: InTx, visit: FromPath[UUID], data: JSONBody[PlanComplaintVisit]) -> Visit:
-    """Plans a visit because of complaints about one factory, under the sender's id.
+    """วางแผนการตรวจตามเรื่องร้องเรียนของโรงงานเดียวกัน โรงงานไม่เห็นข้อตรวจเพิ่ม
+    Plans a visit because of complaints about one factory, under the sender's id.
 
     Their questions come along as `extra_items`, which the factory never sees.
     """
@@ -136,7 +140,8 @@ async def plan_visit(tx: InTx, visit: FromPath[UUID], data: JSONBody[PlanComplai
     ],
 )
 async def add_to_visit(tx: InTx, visit: FromPath[UUID], complaint: FromPath[UUID]) -> Visit:
-    """One more complaint about the factory of a visit that is planned because of complaints and
+    """เพิ่มเรื่องร้องเรียนของโรงงานเดียวกันในการตรวจที่วางแผนไว้และยังไม่เริ่ม
+    One more complaint about the factory of a visit that is planned because of complaints and
     has not begun; its questions come behind the others."""
     return await visiting.add(tx, visit, complaint)
 

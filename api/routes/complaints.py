@@ -40,7 +40,8 @@ Limit = Annotated[int, QueryParameter(ge=1, le=100)]
     tags=["complaint"],
 )
 async def list_categories(tx: InTx) -> Page[Category]:
-    """What can be complained about, with the questions to ask; in the order to offer them."""
+    """ประเภทเรื่องร้องเรียนตามลำดับที่ควรแสดง พร้อมคำถามของแต่ละประเภท
+    What can be complained about, with the questions to ask; in the order to offer them."""
     return Page(await reading.categories(tx))
 
 
@@ -65,7 +66,8 @@ async def list_categories(tx: InTx) -> Page[Category]:
 async def report(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Report]
 ) -> OwnComplaint:
-    """Tells a complaint under the sender's id; sent twice, or by forty at once, it is one.
+    """แจ้งเรื่องร้องเรียนด้วยรหัสที่ผู้ส่งกำหนด ไม่ต้องเข้าสู่ระบบ ส่งซ้ำเป็นเรื่องเดียวกัน
+    Tells a complaint under the sender's id; sent twice, or by forty at once, it is one.
 
     Nobody needs to sign in. Whoever does finds it in their list; with the secret it is followed
     without: `Authorization: Tracking <code>`.
@@ -82,7 +84,8 @@ async def report(
 async def list_own(
     tx: InTx, cursor: FromQuery[UUID | None] = None, limit: Limit = 20
 ) -> Page[OwnComplaint]:
-    """The caller's complaints, the newest first; with a tracking code, the one that it opens."""
+    """เรื่องร้องเรียนของตนเอง ใหม่สุดก่อน หรือเรื่องตามรหัสติดตามเรื่อง
+    The caller's complaints, the newest first; with a tracking code, the one that it opens."""
     found, more = await own.listed(tx, cursor, limit)
     return Page(found, str(more) if more else None)
 
@@ -93,7 +96,8 @@ async def list_own(
     problems=[ComplaintNotFound, CodeWrong, TooFast],
 )
 async def read_own(tx: InTx, complaint: FromPath[UUID]) -> OwnComplaint:
-    """A complaint as whoever told it sees it."""
+    """เรื่องร้องเรียนหนึ่งเรื่องตามที่ผู้ร้องเห็น
+    A complaint as whoever told it sees it."""
     return await own.read(tx, complaint)
 
 

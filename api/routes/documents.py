@@ -45,7 +45,8 @@ async def list_documents(
     cursor: FromQuery[UUID | None] = None,
     limit: Limit = 50,
 ) -> Page[DocumentLine]:
-    """Documents of the caller's provinces or companies, the newest first.
+    """เอกสารของจังหวัดหรือนิติบุคคลในขอบเขตที่เห็น ใหม่สุดก่อน
+    Documents of the caller's provinces or companies, the newest first.
 
     `subject`: of one visit, order or matter; a factory names a visit by the id that it sees.
     """
@@ -66,7 +67,8 @@ async def list_documents(
     problems=[DocumentNotFound, RecordTampered, sealed.Erased],
 )
 async def read_document(tx: InTx, document: FromPath[UUID]) -> Document:
-    """A document with its signed content. The opening is recorded."""
+    """เอกสารหนึ่งฉบับ พร้อมเนื้อหาที่ลงนาม การเปิดดูมีบันทึก
+    A document with its signed content. The opening is recorded."""
     return await service.read(tx, document)
 
 
@@ -83,7 +85,8 @@ async def read_document(tx: InTx, document: FromPath[UUID]) -> Document:
     ],
 )
 async def read_pdf(tx: InTx, document: FromPath[UUID]) -> Response[bytes]:
-    """The PDF/A-3 as it was issued, with content and signature attached. 409 while it is made.
+    """ไฟล์ PDF/A-3 ของเอกสารตามที่ออก พร้อมเนื้อหาและลายมือชื่อแนบในไฟล์ การเปิดดูมีบันทึก
+    The PDF/A-3 as it was issued, with content and signature attached. 409 while it is made.
 
     The opening is recorded.
     """
@@ -110,7 +113,8 @@ async def read_pdf(tx: InTx, document: FromPath[UUID]) -> Response[bytes]:
 async def verify(
     request: AnyRequest, code: FromPath[str], sha256: FromQuery[str | None] = None
 ) -> Verified:
-    """Whether such a document exists, what it is and whether it is in force; no personal data.
+    """ตรวจสอบเอกสารด้วยรหัสตรวจสอบ: มีจริงหรือไม่ คือเอกสารใด และมีผลบังคับหรือไม่
+    Whether such a document exists, what it is and whether it is in force; no personal data.
 
     `sha256`: of a file, in hex; the answer tells whether it is the one that was issued.
     """

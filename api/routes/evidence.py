@@ -35,7 +35,8 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 @get("/v1/evidence/{evidence:uuid}", verb="evidence.read", problems=[EvidenceNotFound])
 async def read_evidence(tx: InTx, evidence: FromPath[UUID]) -> Evidence:
-    """How far a file has come, its receipt, and what was found out about it."""
+    """สถานะการรับไฟล์ ใบรับ และสิ่งที่ตรวจพบเกี่ยวกับไฟล์
+    How far a file has come, its receipt, and what was found out about it."""
     await own_evidence.as_holder(tx, evidence)
     return await service.read(tx, evidence)
 
@@ -47,7 +48,8 @@ async def read_evidence(tx: InTx, evidence: FromPath[UUID]) -> Evidence:
     status_code=201,
 )
 async def make_link(tx: InTx, evidence: FromPath[UUID], form: FromQuery[Form] = "original") -> Link:
-    """An address of the bytes that works without a token for some minutes."""
+    """ขอที่อยู่ของไฟล์ที่เปิดได้โดยไม่ต้องใช้โทเค็น ใช้ได้ไม่กี่นาที
+    An address of the bytes that works without a token for some minutes."""
     return await service.make_link(tx, evidence, form)
 
 
@@ -61,7 +63,8 @@ async def make_link(tx: InTx, evidence: FromPath[UUID], form: FromQuery[Form] = 
 async def read_content(
     request: AnyRequest, evidence: FromPath[UUID], form: FromQuery[Form] = "original"
 ) -> Stream:
-    """The bytes, whole or a range of them (RFC 9110 §14). `form`: derived pictures, in JPEG."""
+    """เนื้อไฟล์พยานหลักฐานทั้งไฟล์หรือบางช่วง หรือรูปย่อเป็น JPEG
+    The bytes, whole or a range of them (RFC 9110 §14). `form`: derived pictures, in JPEG."""
     db: Database = request.app.state.db
     async with db.read(request.user, logs.request_id.get()) as tx:
         await own_evidence.as_holder(tx, evidence)
@@ -84,7 +87,8 @@ async def read_linked(
     until: Annotated[int, QueryParameter(ge=0, le=1 << 40)],
     signature: Annotated[str, QueryParameter(max_length=64)],
 ) -> Stream:
-    """What a signed link leads to; the link is the permission."""
+    """ไฟล์ตามที่อยู่ชั่วคราวที่ระบบออกให้ ผู้ที่มีที่อยู่นี้เปิดได้
+    What a signed link leads to; the link is the permission."""
     known = next((known for known in service.FORMS if known == form), None)
     if known is None:
         raise LinkInvalid()
@@ -107,7 +111,8 @@ async def read_of_complaint(
     evidence_id: FromPath[UUID],
     form: FromPath[str],
 ) -> Stream:
-    """A complaint's picture, `thumbnail` or `screen`, in JPEG without what the camera wrote, for
+    """ภาพของเรื่องร้องเรียนเป็น JPEG โดยไม่มีข้อมูลที่กล้องบันทึกไว้ สำหรับเจ้าหน้าที่
+    A complaint's picture, `thumbnail` or `screen`, in JPEG without what the camera wrote, for
     every officer who has the complaint. Its original is opened by authority alone."""
     known = next((known for known in service.FORMS if known == form), None)
     if known is None:

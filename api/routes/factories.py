@@ -82,7 +82,8 @@ async def list_factories(
     cursor: FromQuery[str | None] = None,
     limit: Limit = 50,
 ) -> Page[FactoryLine]:
-    """Factories in Thai order, or with `near=lat,lng` the nearest first.
+    """ค้นหาโรงงานในทะเบียน เรียงตามพจนานุกรมไทย หรือเรียงจากที่ใกล้ที่สุด
+    Factories in Thai order, or with `near=lat,lng` the nearest first.
 
     `number` in either format and any spacing; `q` parts of the name; `category` a main number or
     a 5-digit code. What is struck off is found by its number or with `status=struck_off`.
@@ -115,7 +116,8 @@ def _category(code: str | None) -> str | None:
 
 @get("/v1/factories/{factory:uuid}", verb="factory.read", problems=[FactoryNotFound])
 async def read_factory(tx: InTx, factory: FromPath[UUID]) -> Factory:
-    """A site with its licences and the history of their states.
+    """สถานที่ตั้งโรงงานหนึ่งแห่ง พร้อมใบอนุญาตและประวัติสถานะ ตามสิทธิของผู้ขอดู
+    A site with its licences and the history of their states.
 
     Officers see all of it, a company its own licences, others what is public.
     """
@@ -128,7 +130,8 @@ async def read_factory(tx: InTx, factory: FromPath[UUID]) -> Factory:
     problems=[FactoryNotFound, OutsideThailand, PlaceUnknown, IdTaken],
 )
 async def register_premises(tx: InTx, data: JSONBody[RegisterPremises]) -> Factory:
-    """Puts a factory without a licence on record, so that it can be inspected."""
+    """บันทึกโรงงานที่ไม่มีใบอนุญาต เพื่อให้เข้าตรวจได้
+    Puts a factory without a licence on record, so that it can be inspected."""
     return await service.register_premises(tx, data)
 
 
@@ -140,7 +143,8 @@ async def register_premises(tx: InTx, data: JSONBody[RegisterPremises]) -> Facto
 async def correct_premises(
     tx: InTx, request: AnyRequest, premises: FromPath[UUID], data: JSONBody[CorrectPremises]
 ) -> Factory:
-    """Puts position, address or sub-district right. If-Match: the version that was read."""
+    """แก้ไขพิกัด ที่อยู่ หรือตำบลของสถานที่ตั้งโรงงานให้ถูกต้อง
+    Puts position, address or sub-district right. If-Match: the version that was read."""
     return await service.correct_premises(tx, premises, if_match(request), data)
 
 
@@ -153,7 +157,8 @@ async def correct_premises(
 async def merge_premises(
     tx: InTx, request: AnyRequest, premises: FromPath[UUID], data: JSONBody[MergePremises]
 ) -> Factory:
-    """Makes another record of the same site part of this one. If-Match: this one's version."""
+    """รวมรายการซ้ำของสถานที่ตั้งโรงงานแห่งเดียวกันเข้ากับรายการนี้
+    Makes another record of the same site part of this one. If-Match: this one's version."""
     return await service.merge_premises(tx, premises, if_match(request), data)
 
 
@@ -165,7 +170,8 @@ async def merge_premises(
 async def correct_licence(
     tx: InTx, request: AnyRequest, licence: FromPath[UUID], data: JSONBody[CorrectLicence]
 ) -> Factory:
-    """Moves a licence to another state, or binds it to a company. If-Match: its version."""
+    """เปลี่ยนสถานะใบอนุญาต หรือกำหนดนิติบุคคลของใบอนุญาต
+    Moves a licence to another state, or binds it to a company. If-Match: its version."""
     factory = await service.correct_licence(tx, licence, if_match(request), data)
     await visits.hand_over(tx, licence)
     return factory
@@ -173,13 +179,15 @@ async def correct_licence(
 
 @get("/v1/categories", verb="category.read")
 async def list_categories(tx: InTx) -> Page[CategoryView]:
-    """All types of factories, with what puts one into class 1, 2 or 3."""
+    """ประเภทหรือชนิดโรงงานทั้งหมด และเกณฑ์ที่กำหนดเป็นจำพวกที่ 1, 2 หรือ 3
+    All types of factories, with what puts one into class 1, 2 or 3."""
     return Page(await views.list_categories(tx))
 
 
 @get("/v1/factories/number/{value:path}", verb="factory.read", operation="factory.number")
 async def explain_number(value: FromPath[str]) -> NumberReading:
-    """Which number this is and its normal form, or what is wrong with it."""
+    """ตรวจเลขทะเบียนโรงงานว่าเป็นเลขแบบใด รูปแบบมาตรฐานคืออะไร หรือผิดที่ใด
+    Which number this is and its normal form, or what is wrong with it."""
     match numbers.parse(str(value).removeprefix("/")):
         case numbers.FactoryNew() as n:
             return NumberReading("factory_new", n.normal, n.province, year=n.year)

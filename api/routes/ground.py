@@ -58,13 +58,15 @@ async def read_home(request: Request[Any, Any, Any]) -> str:
 
 @get("/health", verb=PUBLIC, operation="health.live", tags=["health"])
 async def live() -> Health:
-    """The process runs; says nothing about the data base."""
+    """กระบวนการของระบบทำงานอยู่ คำตอบนี้ไม่บอกถึงฐานข้อมูล
+    The process runs; says nothing about the data base."""
     return Health("ok")
 
 
 @get("/health/ready", verb=PUBLIC, operation="health.ready", tags=["health"])
 async def ready(request: Request[Any, Any, Any]) -> Health:
-    """The data base answers and is migrated; 503 otherwise.
+    """ระบบพร้อมให้บริการหรือไม่ หากฐานข้อมูลไม่ตอบหรือยังไม่เป็นรุ่นล่าสุด ตอบ 503
+    The data base answers and is migrated; 503 otherwise.
 
     A lagging feed, jobs that nobody does or that were given up, an ailing storage are warnings.
     """
@@ -103,7 +105,8 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 @get("/problems/{code:path}", verb=PUBLIC, operation="problem.read", problems=[NoSuchPlace])
 async def read_problem(code: FromPath[str]) -> ProblemLine:
-    """What a problem's `type` leads to."""
+    """คำอธิบายข้อผิดพลาดตามรหัส ซึ่งช่อง type ของคำตอบชี้มาถึง
+    What a problem's `type` leads to."""
     found = CATALOGUE.get(code.strip("/"))
     if found is None:
         raise NoSuchPlace()
@@ -113,13 +116,15 @@ async def read_problem(code: FromPath[str]) -> ProblemLine:
 
 @get("/v1/provinces", verb=PUBLIC, operation="province.list", tags=["places"])
 async def list_provinces(tx: InTx) -> list[places.Province]:
-    """The 77 provinces by DOPA code."""
+    """รายชื่อ 77 จังหวัด ตามรหัสของกรมการปกครอง
+    The 77 provinces by DOPA code."""
     return await places.provinces(tx)
 
 
 @get("/v1/special-days", verb=PUBLIC, operation="special_day.list", tags=["special_day"])
 async def list_special_days(tx: InTx) -> list[SpecialDay]:
-    """Days that cabinet made holidays or working days, from this year on."""
+    """วันหยุดและวันทำการพิเศษตามมติคณะรัฐมนตรี ตั้งแต่ต้นปีนี้
+    Days that cabinet made holidays or working days, from this year on."""
     today = bangkok_date(tx.now)
     return await workdays.special_day_list(tx, date(today.year, 1, 1))
 
@@ -128,7 +133,9 @@ async def list_special_days(tx: InTx) -> list[SpecialDay]:
 async def put_special_day(
     tx: InTx, day: FromPath[date], data: JSONBody[workdays.DayEdit]
 ) -> SpecialDay:
-    """Declares a day; clocks that start afterwards count with it, running ones keep their time."""
+    """บันทึกวันหยุดหรือวันทำการพิเศษตามมติคณะรัฐมนตรี ใช้นับกำหนดเวลาต่อจากนี้
+    Declares a day. Clocks that start afterwards count with it; of those that run only the times of
+    orders move, and only to later (`api.inspection.orders.counting`)."""
     special = await workdays.declare(tx, day, data)
     await events.record(
         tx, "special_day.edited", "special_day", of_text(f"special_day:{day}"), facts={"day": day}

@@ -78,7 +78,8 @@ class Publish(msgspec.Struct, forbid_unknown_fields=True):
     problems=[PremisesUnknown, TeamUnknown, AlreadyPlanned, VisitNotFound],
 )
 async def plan_visit(tx: InTx, visit: FromPath[UUID], data: JSONBody[PlanVisit]) -> Visit:
-    """Plans a visit under the sender's id; sent twice it is planned once."""
+    """วางแผนการตรวจด้วยรหัสที่ผู้ส่งกำหนด ส่งซ้ำได้ไม่เกิดรายการใหม่
+    Plans a visit under the sender's id; sent twice it is planned once."""
     return await service.plan_visit(tx, visit, data)
 
 
@@ -92,7 +93,8 @@ async def list_visits(
     cursor: FromQuery[UUID | None] = None,
     limit: Limit = 50,
 ) -> Page[VisitLine]:
-    """Visits of the caller's provinces, the newest first. `overdue`: the review clock ran out."""
+    """การตรวจในจังหวัดที่รับผิดชอบ ใหม่สุดก่อน เลือกเฉพาะที่พ้นกำหนดพิจารณาก็ได้
+    Visits of the caller's provinces, the newest first. `overdue`: the review clock ran out."""
     account = tx.actor.account if mine and isinstance(tx.actor, Session) else None
     found = await view_queries.visit_lines(
         tx,
@@ -109,7 +111,8 @@ async def list_visits(
 
 @get("/v1/visits/{visit:uuid}", verb="visit.read", problems=[VisitNotFound])
 async def read_visit(tx: InTx, visit: FromPath[UUID]) -> Visit:
-    """One visit with its current answers, conflicts and findings."""
+    """การตรวจหนึ่งครั้ง พร้อมคำตอบปัจจุบัน คำตอบขัดแย้ง และข้อบกพร่อง
+    One visit with its current answers, conflicts and findings."""
     return await reading.read_visit(tx, visit)
 
 
@@ -120,7 +123,8 @@ async def read_visit(tx: InTx, visit: FromPath[UUID]) -> Visit:
     problems=[VisitNotFound],
 )
 async def read_pack(tx: InTx, visit: FromPath[UUID]) -> VisitPack:
-    """All that a phone needs for one visit without signal, the checklist included."""
+    """ข้อมูลทั้งหมดที่อุปกรณ์ต้องใช้ในการตรวจเมื่อไม่มีสัญญาณ รวมแบบตรวจมาตรฐาน
+    All that a phone needs for one visit without signal, the checklist included."""
     return await visit_pack(tx, visit)
 
 
@@ -139,7 +143,8 @@ def _review(
 
 @_review("take-up", [])
 async def take_up(request: AnyRequest, tx: InTx, visit: FromPath[UUID]) -> Visit:
-    """The head begins the review. If-Match carries the version."""
+    """รับเรื่องเพื่อพิจารณาผลการตรวจ
+    The head begins the review. If-Match carries the version."""
     return await service.take_up_review(tx, visit, if_match(request))
 
 
@@ -147,7 +152,8 @@ async def take_up(request: AnyRequest, tx: InTx, visit: FromPath[UUID]) -> Visit
 async def return_visit(
     request: AnyRequest, tx: InTx, visit: FromPath[UUID], data: JSONBody[Return]
 ) -> Visit:
-    """Sends items back to the phone. If-Match carries the version."""
+    """ส่งผลการตรวจกลับแก้ไข เฉพาะข้อตรวจที่ระบุ
+    Sends items back to the phone. If-Match carries the version."""
     return await service.return_visit(tx, visit, if_match(request), data.items, data.note)
 
 
@@ -155,7 +161,8 @@ async def return_visit(
 async def accept_visit(
     request: AnyRequest, tx: InTx, visit: FromPath[UUID], data: JSONBody[Note]
 ) -> Visit:
-    """The result stands; the factory sees it from now on. If-Match carries the version."""
+    """รับรองผลการตรวจ โรงงานเห็นผลได้ตั้งแต่นี้
+    The result stands; the factory sees it from now on. If-Match carries the version."""
     return await service.accept_visit(tx, visit, if_match(request), data.note)
 
 
@@ -163,7 +170,8 @@ async def accept_visit(
 async def close_visit(
     request: AnyRequest, tx: InTx, visit: FromPath[UUID], data: JSONBody[Note]
 ) -> Visit:
-    """Nothing more is expected of the visit. If-Match carries the version."""
+    """ยุติเรื่องของการตรวจ ไม่มีสิ่งใดต้องดำเนินการอีก
+    Nothing more is expected of the visit. If-Match carries the version."""
     return await service.close_visit(tx, visit, if_match(request), data.note)
 
 
@@ -171,7 +179,8 @@ async def close_visit(
 async def cancel_visit(
     request: AnyRequest, tx: InTx, visit: FromPath[UUID], data: JSONBody[Note]
 ) -> Visit:
-    """The visit does not take place. If-Match carries the version."""
+    """ยกเลิกการตรวจ
+    The visit does not take place. If-Match carries the version."""
     return await service.cancel_visit(tx, visit, if_match(request), data.note)
 
 
@@ -182,7 +191,8 @@ async def cancel_visit(
     status_code=200,
 )
 async def open_representative(tx: InTx, visit: FromPath[UUID]) -> RepresentativeName:
-    """Opens the sealed name of who represented the factory; the opening is recorded."""
+    """เปิดผนึกชื่อผู้แทนโรงงานในการตรวจ การเปิดดูมีบันทึก
+    Opens the sealed name of who represented the factory; the opening is recorded."""
     return await service.open_representative(tx, visit)
 
 
@@ -195,7 +205,8 @@ async def open_representative(tx: InTx, visit: FromPath[UUID]) -> Representative
 async def issue_record(
     tx: InTx, visit: FromPath[UUID], language: FromQuery[Language] = "en"
 ) -> Document:
-    """Issues the record of an accepted visit anew, as in English on request: for the office, and
+    """ออกบันทึกการตรวจที่รับรองผลแล้วอีกครั้ง เช่น ฉบับภาษาอังกฤษเมื่อมีผู้ขอ
+    Issues the record of an accepted visit anew, as in English on request: for the office, and
     for each factory. It takes the place of the one before in that language."""
     return await record.issue_in(tx, visit, language)
 
@@ -209,7 +220,8 @@ async def issue_record(
 async def issue_case_file(
     tx: InTx, visit: FromPath[UUID], language: FromQuery[Language] = "th"
 ) -> Document:
-    """Puts the matter of a visit together: every event, clock, document and officer, signed."""
+    """จัดทำสำนวนของการตรวจเป็นเอกสารลงนาม: เหตุการณ์ กำหนดเวลา เอกสาร และเจ้าหน้าที่
+    Puts the matter of a visit together: every event, clock, document and officer, signed."""
     return await cases.of_visit(tx, visit, language, case_parts.of_visits)
 
 
@@ -220,7 +232,8 @@ async def issue_case_file(
     status_code=200,
 )
 async def confirm_finding(request: AnyRequest, tx: InTx, finding: FromPath[UUID]) -> FindingView:
-    """Confirms the legal reference, so that the finding may carry an order. If-Match: version."""
+    """ยืนยันข้อกฎหมายของข้อบกพร่อง เพื่อใช้ออกคำสั่งได้
+    Confirms the legal reference, so that the finding may carry an order. If-Match: version."""
     return await service.confirm_finding(tx, finding, if_match(request))
 
 
@@ -233,7 +246,8 @@ async def confirm_finding(request: AnyRequest, tx: InTx, finding: FromPath[UUID]
 async def list_company_visits(
     tx: InTx, cursor: FromQuery[str | None] = None, limit: Limit = 50
 ) -> Page[CompanyVisit]:
-    """What the caller's own companies may know of: announced visits, then the latest accepted."""
+    """การตรวจโรงงานของนิติบุคคลตนเอง: ที่แจ้งล่วงหน้าก่อน ตามด้วยที่รับรองผลล่าสุด
+    What the caller's own companies may know of: announced visits, then the latest accepted."""
     companies = permissions.scope(tx.actor, "company_visit.read").companies
     after = cursors.read(cursor, Place) if cursor else None
     found = await reading.company_visit_views(tx, companies, after=after, limit=limit)
@@ -247,19 +261,22 @@ async def list_company_visits(
     problems=[VisitNotFound],
 )
 async def read_company_visit(tx: InTx, visit: FromPath[UUID]) -> CompanyVisit:
-    """One visit as its factory sees it: state, outcome and findings."""
+    """การตรวจหนึ่งครั้งตามที่โรงงานเห็นได้: สถานะ ผลการเข้าตรวจ และข้อบกพร่อง
+    One visit as its factory sees it: state, outcome and findings."""
     return await reading.read_company_visit(tx, visit)
 
 
 @get("/v1/checklists", verb="checklist.read", operation="checklist.list")
 async def list_checklists(tx: InTx) -> list[ChecklistLine]:
-    """Every published version, the newest first."""
+    """แบบตรวจมาตรฐานทุกรุ่นที่ประกาศใช้ ใหม่สุดก่อน
+    Every published version, the newest first."""
     return await checklist_queries.checklists(tx)
 
 
 @get("/v1/checklists/{number:int}", verb="checklist.read", problems=[ChecklistNotFound])
 async def read_checklist(tx: InTx, number: FromPath[int]) -> Response[bytes]:
-    """One version whole, after openapi/rules.schema.json. It never changes: keep it."""
+    """แบบตรวจมาตรฐานหนึ่งรุ่นทั้งฉบับ ไม่มีการเปลี่ยนแปลงอีก แอปเก็บไว้ใช้ได้
+    One version whole, after openapi/rules.schema.json. It never changes: keep it."""
     row = await checklist_queries.checklist(tx, number) if 0 < number < 1 << 31 else None
     if row is None:
         raise ChecklistNotFound()
@@ -272,7 +289,8 @@ async def read_checklist(tx: InTx, number: FromPath[int]) -> Response[bytes]:
 
 @post("/v1/checklists", verb="checklist.publish", problems=[ChecklistInvalid])
 async def publish_checklist(tx: InTx, data: JSONBody[Publish]) -> ChecklistLine:
-    """Publishes the next version; visits that have begun keep theirs."""
+    """ประกาศใช้แบบตรวจมาตรฐานรุ่นถัดไป การตรวจที่เริ่มแล้วใช้รุ่นเดิมต่อไป
+    Publishes the next version; visits that have begun keep theirs."""
     return await checklists.publish(tx, data.content, data.note)
 
 

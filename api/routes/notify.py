@@ -31,14 +31,16 @@ async def list_messages(
     cursor: FromQuery[UUID | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Page[Message]:
-    """The caller's inbox, the newest first, in Thai or English (Accept-Language)."""
+    """กล่องข้อความของตนเอง ใหม่สุดก่อน เป็นภาษาไทยหรืออังกฤษ
+    The caller's inbox, the newest first, in Thai or English (Accept-Language)."""
     found = await service.inbox(tx, language(request), unread=unread, before=cursor, limit=limit)
     return Page(found, str(found[-1].id) if len(found) == limit else None)
 
 
 @get("/v1/messages/unread", verb="message.read", operation="message.unread")
 async def count_unread(tx: InTx) -> Unread:
-    """How many messages the caller has not read."""
+    """จำนวนข้อความที่ยังไม่ได้อ่าน
+    How many messages the caller has not read."""
     return await service.unread(tx)
 
 
@@ -49,7 +51,8 @@ async def count_unread(tx: InTx) -> Unread:
     status_code=200,
 )
 async def mark_read(request: AnyRequest, tx: InTx, message: FromPath[UUID]) -> Message:
-    """Marks one message as read; a second time changes nothing."""
+    """บันทึกว่าอ่านข้อความนี้แล้ว ทำซ้ำได้ไม่มีผลเพิ่ม
+    Marks one message as read; a second time changes nothing."""
     return await service.mark_read(tx, message, language(request))
 
 
@@ -61,7 +64,8 @@ async def mark_read(request: AnyRequest, tx: InTx, message: FromPath[UUID]) -> M
     status_code=200,
 )
 async def mark_read_up_to(tx: InTx, data: JSONBody[ReadUpTo]) -> Unread:
-    """Marks a message and all before it as read; answers how many are left."""
+    """บันทึกว่าอ่านข้อความนี้และข้อความก่อนหน้าทั้งหมดแล้ว ตอบจำนวนที่ยังไม่ได้อ่าน
+    Marks a message and all before it as read; answers how many are left."""
     return await service.mark_read_up_to(tx, data.up_to)
 
 
@@ -74,7 +78,8 @@ async def mark_read_up_to(tx: InTx, data: JSONBody[ReadUpTo]) -> Unread:
 async def register_device(
     tx: InTx, device: FromPath[UUID], data: JSONBody[DeviceEntry]
 ) -> PushDevice:
-    """Registers the app of this session under the sender's id, or refreshes its token.
+    """ลงทะเบียนแอปบนอุปกรณ์นี้เพื่อรับการแจ้งเตือน หรือเปลี่ยนโทเค็นของการแจ้งเตือน
+    Registers the app of this session under the sender's id, or refreshes its token.
 
     It ends with the session. Registering under another id takes the place of the one before.
     """
@@ -88,7 +93,8 @@ async def register_device(
     status_code=204,
 )
 async def remove_device(tx: InTx, device: FromPath[UUID]) -> None:
-    """Pushes to this device no more."""
+    """เลิกส่งการแจ้งเตือนไปยังอุปกรณ์นี้
+    Pushes to this device no more."""
     await service.remove_device(tx, device)
 
 

@@ -156,7 +156,8 @@ def _page_problem(request: Web, problem: Problem) -> Response[Any]:
     opt={"redirect_problems": (InvalidRequest, NoProvider, ProviderUnreachable, limits.TooFast)},
 )
 async def authorize(request: Web) -> Response[Any]:
-    """Begins a sign-in. Parameters after RFC 6749 §4.1.1 and RFC 7636, all required but `state`:
+    """เริ่มเข้าสู่ระบบ หรือยืนยันตัวตนใหม่เพื่อลงนาม กับผู้ให้บริการยืนยันตัวตน
+    Begins a sign-in. Parameters after RFC 6749 §4.1.1 and RFC 7636, all required but `state`:
     `response_type=code`, `client_id`, `redirect_uri`, `code_challenge`,
     `code_challenge_method=S256`; further `provider` (else a page asks when there are several),
     `device_name`, `login_hint`.
@@ -248,7 +249,8 @@ def _authorize_request(given: dict[str, str], repeated: bool) -> signin.Authoriz
     },
 )
 async def callback(request: Web, provider: FromPath[str]) -> Response[Any]:
-    """Where an identity provider sends the browser back; goes on to the client's redirect."""
+    """รับผู้ใช้กลับจากผู้ให้บริการยืนยันตัวตน แล้วส่งต่อไปยังแอปที่ขอ
+    Where an identity provider sends the browser back; goes on to the client's redirect."""
     state: Any = request.app.state
     party: RelyingParty = state.relying_party
     db: Database = state.db
@@ -293,7 +295,8 @@ async def callback(request: Web, provider: FromPath[str]) -> Response[Any]:
     exception_handlers=_OAUTH_ERRORS,
 )
 async def token(request: Web, data: URLEncodedBody[TokenForm]) -> Response[signin.Tokens | Ticket]:
-    """Tokens for a one-time code or for a refresh token, which is rotated thereby.
+    """แลกรหัสใช้ครั้งเดียวหรือ refresh token เป็นโทเค็น หรือเป็นตั๋วยืนยันตัวตนเพื่อลงนาม
+    Tokens for a one-time code or for a refresh token, which is rotated thereby.
 
     A code that `purpose=sign` led to is worth a ticket instead (`token_type` is `N_A`): it counts
     once, within five minutes, for the account that logged in and for that hash.
@@ -330,7 +333,8 @@ async def token(request: Web, data: URLEncodedBody[TokenForm]) -> Response[signi
     exception_handlers=_OAUTH_ERRORS,
 )
 async def revoke(request: Web, data: URLEncodedBody[RevokeForm]) -> Response[None]:
-    """Ends the session of a refresh token; answers 200 also for one that it does not know."""
+    """ออกจากระบบด้วย refresh token ตอบ 200 แม้ไม่รู้จักโทเค็นนั้น
+    Ends the session of a refresh token; answers 200 also for one that it does not know."""
     db: Database = request.app.state.db
     async with db.begin(NOBODY, logs.request_id.get()) as tx:
         await signin.revoke(tx, data.token, data.client_id)
@@ -344,7 +348,8 @@ async def revoke(request: Web, data: URLEncodedBody[RevokeForm]) -> Response[Non
     tags=["sign-in"],
 )
 async def metadata() -> ServerMetadata:
-    """What this authorization server offers (RFC 8414)."""
+    """รายละเอียดการเข้าสู่ระบบที่แอปต้องทราบ (RFC 8414)
+    What this authorization server offers (RFC 8414)."""
     base = tokens.issuer()
     return ServerMetadata(
         issuer=base,
@@ -357,7 +362,8 @@ async def metadata() -> ServerMetadata:
 
 @get("/.well-known/jwks.json", verb=PUBLIC, operation="oauth.keys", tags=["sign-in"])
 async def jwks() -> KeySet:
-    """The public keys of access tokens and receipts (RFC 7517)."""
+    """กุญแจสาธารณะสำหรับตรวจโทเค็นและใบรับ (RFC 7517)
+    The public keys of access tokens and receipts (RFC 7517)."""
     return keys.ring().public()
 
 

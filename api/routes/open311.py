@@ -177,7 +177,8 @@ async def _asked(request: AnyRequest, id: str | None, *, xml: bool) -> Response[
 
 @get("/open311/discovery.json", verb=PUBLIC, operation="open311.discovery.json", tags=_TAGS)
 async def discovery_json() -> Response[Discovery]:
-    """Where Open311 is served, and in which formats."""
+    """ที่อยู่และรูปแบบข้อมูลของบริการ Open311 เป็น JSON
+    Where Open311 is served, and in which formats."""
     return _answer("discovery", open311.discovery(), xml=False)
 
 
@@ -189,13 +190,15 @@ async def discovery_json() -> Response[Discovery]:
     media_type="text/xml",
 )
 async def discovery_xml() -> Response[str]:
-    """The same in XML."""
+    """ที่อยู่และรูปแบบข้อมูลของบริการ Open311 เป็น XML
+    The same in XML."""
     return _answer("discovery", open311.discovery(), xml=True)
 
 
 @get("/open311/v2/services.json", verb=PUBLIC, operation="open311.services.json", tags=_TAGS)
 async def services_json(tx: InTx, jurisdiction_id: Argument = None) -> Response[list[Service]]:
-    """What can be complained about. Confidential categories are never in Open311."""
+    """ประเภทเรื่องที่แจ้งผ่าน Open311 ได้ เป็น JSON ไม่รวมเรื่องที่เป็นความลับ
+    What can be complained about. Confidential categories are never in Open311."""
     open311.jurisdiction(jurisdiction_id)
     return _answer("services", await open311.services(tx), xml=False)
 
@@ -208,7 +211,8 @@ async def services_json(tx: InTx, jurisdiction_id: Argument = None) -> Response[
     media_type="text/xml",
 )
 async def services_xml(tx: InTx, jurisdiction_id: Argument = None) -> Response[str]:
-    """The same in XML."""
+    """ประเภทเรื่องที่แจ้งผ่าน Open311 ได้ เป็น XML ไม่รวมเรื่องที่เป็นความลับ
+    The same in XML."""
     open311.jurisdiction(jurisdiction_id)
     return _answer("services", await open311.services(tx), xml=True)
 
@@ -222,7 +226,8 @@ async def services_xml(tx: InTx, jurisdiction_id: Argument = None) -> Response[s
 async def service(
     tx: InTx, service: FromPath[str], jurisdiction_id: Argument = None
 ) -> Response[Any]:
-    """What is asked of a complaint: `{service_code}.json` or `.xml`. The questions of the category,
+    """คำถามของประเภทเรื่องหนึ่ง เป็น JSON หรือ XML
+    What is asked of a complaint: `{service_code}.json` or `.xml`. The questions of the category,
     and `happened_at`."""
     code, xml = _format(service)
     open311.jurisdiction(jurisdiction_id)
@@ -240,7 +245,8 @@ async def service(
     status_code=200,
 )
 async def request_json(request: AnyRequest) -> Response[list[Received]]:
-    """Tells a complaint for a person; needs an `api_key`. The same form again on the same day is
+    """แจ้งเรื่องร้องเรียนแทนประชาชน ได้คำตอบเป็น JSON ต้องมี api_key
+    Tells a complaint for a person; needs an `api_key`. The same form again on the same day is
     the same complaint, with the same answer.
 
     The token leads to the `service_request_id`; the notice holds the number and the tracking code
@@ -258,13 +264,15 @@ async def request_json(request: AnyRequest) -> Response[list[Received]]:
     media_type="text/xml",
 )
 async def request_xml(request: AnyRequest) -> Response[str]:
-    """The same in XML."""
+    """แจ้งเรื่องร้องเรียนแทนประชาชน ได้คำตอบเป็น XML ต้องมี api_key
+    The same in XML."""
     return await _told(request, xml=True)
 
 
 @get("/open311/v2/tokens/{token:str}", verb=PUBLIC, operation="open311.token", tags=_TAGS)
 async def token(tx: InTx, token: FromPath[str], jurisdiction_id: Argument = None) -> Response[Any]:
-    """The `service_request_id` that a token leads to: `{token}.json` or `.xml`."""
+    """หมายเลขเรื่องตามโทเค็นที่ได้รับเมื่อแจ้งเรื่อง เป็น JSON หรือ XML
+    The `service_request_id` that a token leads to: `{token}.json` or `.xml`."""
     given, xml = _format(token)
     open311.jurisdiction(jurisdiction_id)
     found = await open311.of_token(tx, given)
@@ -287,7 +295,8 @@ async def requests_json(
     status: Argument = None,
     api_key: Argument = None,
 ) -> Response[list[ServiceRequest]]:
-    """Complaints that officers released, of months that are over, with the officers' words; the
+    """เรื่องร้องเรียนที่อนุมัติเผยแพร่แล้วของเดือนที่ผ่านไปแล้ว เป็น JSON
+    Complaints that officers released, of months that are over, with the officers' words; the
     newest 1000 of at most 90 days. Lists are comma-separated.
 
     With an `api_key`, `service_request_id` also finds the status of what that program has sent.
@@ -312,7 +321,8 @@ async def requests_xml(
     status: Argument = None,
     api_key: Argument = None,
 ) -> Response[str]:
-    """The same in XML."""
+    """เรื่องร้องเรียนที่อนุมัติเผยแพร่แล้วของเดือนที่ผ่านไปแล้ว เป็น XML
+    The same in XML."""
     return await _asked(request, None, xml=True)
 
 
@@ -328,7 +338,8 @@ async def request_one(
     jurisdiction_id: Argument = None,
     api_key: Argument = None,
 ) -> Response[Any]:
-    """One complaint: `{service_request_id}.json` or `.xml`. What is not public is not there."""
+    """เรื่องร้องเรียนหนึ่งเรื่องที่อนุมัติเผยแพร่แล้ว เป็น JSON หรือ XML
+    One complaint: `{service_request_id}.json` or `.xml`. What is not public is not there."""
     id, xml = _format(service_request)
     return await _asked(request, id, xml=xml)
 

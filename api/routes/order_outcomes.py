@@ -62,7 +62,8 @@ class Decide(msgspec.Struct, forbid_unknown_fields=True):
 async def extend_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Extension]
 ) -> Order:
-    """More time to correct, with its reason."""
+    """ขยายเวลาแก้ไขตามคำสั่ง พร้อมเหตุผล
+    More time to correct, with its reason."""
     return await ending.extend(tx, order, if_match(request), data)
 
 
@@ -75,7 +76,8 @@ async def extend_order(
 async def find_breach(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Breach]
 ) -> Order:
-    """The judgement that the order was disobeyed: wilfully, or with serious danger, or neither."""
+    """บันทึกคำวินิจฉัยว่าฝ่าฝืนคำสั่ง และจงใจหรือมีอันตรายร้ายแรงหรือไม่
+    The judgement that the order was disobeyed: wilfully, or with serious danger, or neither."""
     return await ending.find_breach(tx, order, if_match(request), data)
 
 
@@ -88,7 +90,8 @@ async def find_breach(
 async def verify_finding(
     tx: InTx, order: FromPath[UUID], finding: FromPath[UUID], data: JSONBody[Verification]
 ) -> Order:
-    """What was seen at a follow-up visit; with the last finding the order is complied with."""
+    """บันทึกผลตรวจยืนยันการแก้ไขข้อบกพร่อง เมื่อครบทุกข้อถือว่าปฏิบัติตามคำสั่งแล้ว
+    What was seen at a follow-up visit; with the last finding the order is complied with."""
     return await ending.verify(tx, order, finding, data)
 
 
@@ -101,7 +104,8 @@ async def verify_finding(
 async def comply_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Why]
 ) -> Order:
-    """Ends an order that was obeyed and has no finding left to verify."""
+    """บันทึกว่าปฏิบัติตามคำสั่งแล้ว เมื่อไม่มีข้อบกพร่องที่รอตรวจยืนยัน
+    Ends an order that was obeyed and has no finding left to verify."""
     return await ending.comply(tx, order, if_match(request), data.why)
 
 
@@ -114,7 +118,8 @@ async def comply_order(
 async def revoke_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Why]
 ) -> Order:
-    """The office withdraws the order."""
+    """เพิกถอนคำสั่ง
+    The office withdraws the order."""
     return await ending.revoke(tx, order, if_match(request), data.why)
 
 
@@ -122,13 +127,15 @@ async def revoke_order(
 async def stay_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Stay]
 ) -> Order:
-    """The Minister or a court ordered a stay: the clock stands still (s.41)."""
+    """บันทึกการทุเลาการบังคับตามคำสั่งรัฐมนตรีหรือศาล กำหนดเวลาหยุดนับ (มาตรา 41)
+    The Minister or a court ordered a stay: the clock stands still (s.41)."""
     return await ending.stay(tx, order, if_match(request), data)
 
 
 @act("/v1/orders/{order:uuid}/end-stay", verb="order.decide", operation="order.end_stay")
 async def end_stay(request: AnyRequest, tx: InTx, order: FromPath[UUID]) -> Order:
-    """The stay is over; what was left of the time runs on."""
+    """สิ้นสุดการทุเลาการบังคับ กำหนดเวลาที่เหลือเริ่มนับต่อ
+    The stay is over; what was left of the time runs on."""
     return await ending.end_stay(tx, order, if_match(request))
 
 
@@ -138,7 +145,8 @@ async def end_stay(request: AnyRequest, tx: InTx, order: FromPath[UUID]) -> Orde
     problems=[OrderNotFound, OrderSealed, DateWrong, AppealExists],
 )
 async def file_appeal(tx: InTx, order: FromPath[UUID], data: JSONBody[FileAppeal]) -> Order:
-    """An appeal to the Minister was received; one order has one."""
+    """บันทึกการรับอุทธรณ์ต่อรัฐมนตรี คำสั่งหนึ่งฉบับอุทธรณ์ได้หนึ่งครั้ง
+    An appeal to the Minister was received; one order has one."""
     return await ending.file_appeal(tx, order, data)
 
 
@@ -151,7 +159,8 @@ async def file_appeal(tx: InTx, order: FromPath[UUID], data: JSONBody[FileAppeal
 async def decide_appeal(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[DecideAppeal]
 ) -> Order:
-    """Upheld, or annulled; final."""
+    """บันทึกคำวินิจฉัยอุทธรณ์: ยืนตามคำสั่ง หรือยกเลิกคำสั่ง คำวินิจฉัยเป็นที่สุด
+    Upheld, or annulled; final."""
     return await ending.decide_appeal(tx, order, if_match(request), data)
 
 
@@ -171,7 +180,8 @@ SEALED = [OrderNotFound, SealingNotFound, WrongSealingState, Stale]
 async def ask_sealing(
     tx: InTx, order: FromPath[UUID], sealing_id: FromPath[UUID], data: JSONBody[AskSealing]
 ) -> Order:
-    """Asks for approval to seal machines (s.37 ¶2)."""
+    """ขออนุมัติผูกมัดประทับตราเครื่องจักร (มาตรา 37 วรรคสอง)
+    Asks for approval to seal machines (s.37 ¶2)."""
     return await sealing.ask(tx, order, sealing_id, data)
 
 
@@ -188,7 +198,8 @@ async def decide_sealing(
     sealing_id: FromPath[UUID],
     data: JSONBody[Decide],
 ) -> Order:
-    """The Permanent Secretary or a delegate approves or refuses; If-Match names the sealing."""
+    """อนุมัติหรือไม่อนุมัติการผูกมัดประทับตรา โดยปลัดกระทรวงหรือผู้ได้รับมอบหมาย
+    The Permanent Secretary or a delegate approves or refuses; If-Match names the sealing."""
     return await sealing.decide(tx, order, sealing_id, if_match(request), data.approved)
 
 
@@ -205,7 +216,8 @@ async def seal_machines(
     sealing_id: FromPath[UUID],
     data: JSONBody[SealMachines],
 ) -> Order:
-    """Machines were sealed: each seal with its machine, and photographs."""
+    """บันทึกการผูกมัดประทับตรา: ตราแต่ละดวงกับเครื่องจักร และภาพถ่าย
+    Machines were sealed: each seal with its machine, and photographs."""
     return await sealing.seal(tx, order, sealing_id, if_match(request), data)
 
 
@@ -223,7 +235,8 @@ async def lift_seals(
     sealing_id: FromPath[UUID],
     data: JSONBody[LiftSeals],
 ) -> Order:
-    """Seals were taken off; with the last one the sealing is lifted."""
+    """บันทึกการถอดตรา เมื่อถอดครบทุกดวงถือว่าสิ้นสุดการผูกมัดประทับตรา
+    Seals were taken off; with the last one the sealing is lifted."""
     return await sealing.lift(tx, order, sealing_id, if_match(request), data)
 
 
@@ -234,14 +247,16 @@ async def lift_seals(
 async def list_company_orders(
     tx: InTx, cursor: FromQuery[UUID | None] = None, limit: Limit = 50
 ) -> Page[CompanyOrder]:
-    """Orders addressed to the caller's companies, the newest first."""
+    """คำสั่งถึงนิติบุคคลของตนเอง ใหม่สุดก่อน
+    Orders addressed to the caller's companies, the newest first."""
     found = await reading.company_orders(tx, before=cursor, limit=limit)
     return Page(found, str(found[-1].id) if len(found) == limit else None)
 
 
 @get("/v1/company-orders/{order:uuid}", verb="company_order.read", problems=[OrderNotFound])
 async def read_company_order(tx: InTx, order: FromPath[UUID]) -> CompanyOrder:
-    """One order addressed to the caller's company: what to do, by when, and how to appeal."""
+    """คำสั่งถึงนิติบุคคลของตนเองหนึ่งฉบับ: ต้องทำอะไร ภายในเมื่อใด และอุทธรณ์อย่างไร
+    One order addressed to the caller's company: what to do, by when, and how to appeal."""
     return await reading.company_order(tx, order)
 
 
@@ -253,7 +268,8 @@ async def read_company_order(tx: InTx, order: FromPath[UUID]) -> CompanyOrder:
 async def claim_correction(
     tx: InTx, order: FromPath[UUID], claim: FromPath[UUID], data: JSONBody[CorrectionClaim]
 ) -> CompanyOrder:
-    """The company says that it has corrected, with its proof, and asks for closing."""
+    """แจ้งผลการแก้ไขตามคำสั่ง พร้อมหลักฐาน เพื่อให้เจ้าหน้าที่ตรวจยืนยัน
+    The company says that it has corrected, with its proof, and asks for closing."""
     return await ending.claim_correction(tx, order, claim, data)
 
 

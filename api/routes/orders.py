@@ -82,7 +82,8 @@ class Sign(msgspec.Struct, forbid_unknown_fields=True):
     problems=[SubjectUnknown, OrderExists, OrderNotFound, VisitNotFound],
 )
 async def draft_order(tx: InTx, order: FromPath[UUID], data: JSONBody[DraftOrder]) -> Order:
-    """Drafts an order under the sender's id; sent twice it is drafted once."""
+    """ร่างคำสั่งด้วยรหัสที่ผู้ส่งกำหนด ส่งซ้ำได้ไม่เกิดรายการใหม่
+    Drafts an order under the sender's id; sent twice it is drafted once."""
     return await drafting.draft(tx, order, data)
 
 
@@ -95,7 +96,8 @@ async def draft_order(tx: InTx, order: FromPath[UUID], data: JSONBody[DraftOrder
 async def redraft_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[OrderContent]
 ) -> Order:
-    """New words for a draft; the earlier ones are kept. If-Match carries the version."""
+    """แก้ไขร่างคำสั่ง โดยเก็บถ้อยคำเดิมไว้
+    New words for a draft; the earlier ones are kept. If-Match carries the version."""
     return await drafting.redraft(tx, order, if_match(request), data)
 
 
@@ -103,7 +105,8 @@ async def redraft_order(
 async def discard_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Why]
 ) -> Order:
-    """A draft that will not be signed stays on file."""
+    """ยกเลิกร่างคำสั่งที่จะไม่ลงนาม โดยเก็บร่างไว้เป็นหลักฐาน
+    A draft that will not be signed stays on file."""
     return await drafting.discard(tx, order, if_match(request), data.why)
 
 
@@ -114,7 +117,8 @@ async def discard_order(
     problems=[OrderNotFound, OrderSealed, VisitNotFound, NoOfficer],
 )
 async def read_signing(tx: InTx, order: FromPath[UUID]) -> SigningView:
-    """What the caller would sign, word for word, its SHA-256, and what is still missing."""
+    """ข้อความที่จะลงนามทุกถ้อยคำ ค่า SHA-256 ของข้อความ และสิ่งที่ยังขาด
+    What the caller would sign, word for word, its SHA-256, and what is still missing."""
     return await drafting.signing_view(tx, order)
 
 
@@ -131,7 +135,8 @@ async def read_signing(tx: InTx, order: FromPath[UUID]) -> SigningView:
 async def sign_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Sign]
 ) -> Order:
-    """Signs what the signing view showed: by a fresh authentication over its hash, or on paper."""
+    """ลงนามคำสั่งตามข้อความที่แสดง ด้วยการยืนยันตัวตนใหม่ หรือลงนามบนกระดาษ
+    Signs what the signing view showed: by a fresh authentication over its hash, or on paper."""
     return await drafting.sign(tx, order, if_match(request), data.signature)
 
 
@@ -146,7 +151,8 @@ async def list_orders(
     cursor: FromQuery[UUID | None] = None,
     limit: Limit = 50,
 ) -> Page[OrderLine]:
-    """Orders of the caller's provinces, the newest first."""
+    """คำสั่งในจังหวัดที่รับผิดชอบ ใหม่สุดก่อน
+    Orders of the caller's provinces, the newest first."""
     found = await queries.lines(
         tx,
         permissions.scope(tx.actor, "order.read"),
@@ -160,7 +166,8 @@ async def list_orders(
 
 @get("/v1/orders/{order:uuid}", verb="order.read", problems=[OrderNotFound])
 async def read_order(tx: InTx, order: FromPath[UUID]) -> Order:
-    """One order with its findings, service, clocks and what came of it."""
+    """คำสั่งหนึ่งฉบับ พร้อมข้อบกพร่อง การแจ้งคำสั่ง กำหนดเวลา และผลของคำสั่ง
+    One order with its findings, service, clocks and what came of it."""
     return await reading.read(tx, order)
 
 
@@ -182,7 +189,8 @@ async def read_order(tx: InTx, order: FromPath[UUID]) -> Order:
 async def serve_order(
     tx: InTx, order: FromPath[UUID], attempt: FromPath[UUID], data: JSONBody[ServeOrder]
 ) -> Attempt:
-    """Records an attempt to serve (s.38) under the sender's id."""
+    """บันทึกการแจ้งคำสั่งแต่ละครั้งตามมาตรา 38 ด้วยรหัสที่ผู้ส่งกำหนด
+    Records an attempt to serve (s.38) under the sender's id."""
     return await serving.attempt(tx, order, attempt, data)
 
 
@@ -193,7 +201,8 @@ async def serve_order(
     status_code=200,
 )
 async def open_proof(tx: InTx, order: FromPath[UUID], attempt: FromPath[UUID]) -> ProofOpened:
-    """Who received or witnessed it; opening the seal is an event."""
+    """เปิดผนึกชื่อผู้รับหรือพยานในการแจ้งคำสั่ง การเปิดดูมีบันทึก
+    Who received or witnessed it; opening the seal is an event."""
     return await serving.open_proof(tx, order, attempt)
 
 
@@ -206,7 +215,8 @@ async def open_proof(tx: InTx, order: FromPath[UUID], attempt: FromPath[UUID]) -
 async def post_notice(
     tx: InTx, order: FromPath[UUID], notice: FromPath[UUID], data: JSONBody[Notice]
 ) -> Order:
-    """A stop or closure was posted at one place of the factory (s.40: three at least)."""
+    """บันทึกการปิดประกาศคำสั่งหยุดหรือปิดโรงงาน ทีละแห่ง อย่างน้อยสามแห่ง (มาตรา 40)
+    A stop or closure was posted at one place of the factory (s.40: three at least)."""
     return await serving.post_notice(tx, order, notice, data)
 
 
@@ -220,7 +230,8 @@ async def post_notice(
 async def issue_document(
     tx: InTx, order: FromPath[UUID], language: FromQuery[Language] = "en"
 ) -> Document:
-    """Issues the document of an order in force anew, as in English on request."""
+    """ออกเอกสารของคำสั่งที่มีผลใช้บังคับอีกครั้ง เช่น ฉบับภาษาอังกฤษเมื่อมีผู้ขอ
+    Issues the document of an order in force anew, as in English on request."""
     return await drafting.issue_in(tx, order, language)
 
 
@@ -234,7 +245,8 @@ async def issue_document(
 async def issue_case_file(
     tx: InTx, order: FromPath[UUID], language: FromQuery[Language] = "th"
 ) -> Document:
-    """Everything about the matter as one signed document, for a court or the Ombudsman."""
+    """จัดทำสำนวนทั้งเรื่องของคำสั่งเป็นเอกสารลงนาม สำหรับศาลหรือผู้ตรวจการแผ่นดิน
+    Everything about the matter as one signed document, for a court or the Ombudsman."""
     return await cases.of_order(tx, order, language, case_parts.of_visits)
 
 

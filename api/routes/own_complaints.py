@@ -60,7 +60,8 @@ _CACHED = {"Cache-Control": "public, max-age=3600"}
 async def add(
     tx: InTx, complaint: FromPath[UUID], entry: FromPath[UUID], data: JSONBody[Addition]
 ) -> OwnComplaint:
-    """Adds something to say, under the sender's id; sent again it is the same."""
+    """แจ้งเพิ่มเติมในเรื่องร้องเรียนของตนเอง ส่งซ้ำได้ไม่เกิดรายการใหม่
+    Adds something to say, under the sender's id; sent again it is the same."""
     return await own.add(tx, complaint, entry, data)
 
 
@@ -73,7 +74,8 @@ async def add(
 async def answer(
     tx: InTx, complaint: FromPath[UUID], entry: FromPath[UUID], data: JSONBody[Addition]
 ) -> OwnComplaint:
-    """Answers what the office asked; the clocks go on from here."""
+    """ตอบข้อมูลที่เจ้าหน้าที่ขอ กำหนดเวลาเริ่มนับต่อ
+    Answers what the office asked; the clocks go on from here."""
     return await own.answer(tx, complaint, entry, data)
 
 
@@ -86,7 +88,8 @@ async def answer(
 async def occur(
     tx: InTx, complaint: FromPath[UUID], entry: FromPath[UUID], data: JSONBody[Occurrence]
 ) -> OwnComplaint:
-    """The same nuisance again, with one tap: a point in the diary and no new case."""
+    """แจ้งว่าเกิดเหตุซ้ำ บันทึกไว้ในเรื่องเดิมโดยไม่เกิดเรื่องใหม่
+    The same nuisance again, with one tap: a point in the diary and no new case."""
     return await own.occur(tx, complaint, entry, data)
 
 
@@ -96,7 +99,8 @@ async def occur(
     problems=[ComplaintNotFound, ComplaintEnded, CodeWrong, TooFast],
 )
 async def withdraw(tx: InTx, complaint: FromPath[UUID]) -> OwnComplaint:
-    """The caller wants no more of it. What is warranted all the same goes on without them."""
+    """ยกเลิกเรื่องร้องเรียนของตนเอง หากเรื่องมีมูลหน่วยงานยังดำเนินการต่อโดยไม่มีผู้ร้อง
+    The caller wants no more of it. What is warranted all the same goes on without them."""
     return await own.withdraw(tx, complaint)
 
 
@@ -108,7 +112,8 @@ async def withdraw(tx: InTx, complaint: FromPath[UUID]) -> OwnComplaint:
 async def rate(
     tx: InTx, complaint: FromPath[UUID], entry: FromPath[UUID], data: JSONBody[Rating]
 ) -> OwnComplaint:
-    """After the end: is it solved, and how well was it dealt with? The last word counts."""
+    """ประเมินผลเมื่อเรื่องสิ้นสุด: แก้ไขแล้วหรือไม่ และดำเนินการดีเพียงใด ใช้คำตอบล่าสุด
+    After the end: is it solved, and how well was it dealt with? The last word counts."""
     return await own.rate(tx, complaint, entry, data)
 
 
@@ -120,7 +125,8 @@ async def rate(
 async def reopen(
     tx: InTx, complaint: FromPath[UUID], entry: FromPath[UUID], data: JSONBody[Reopening]
 ) -> OwnComplaint:
-    """It is not solved: until `reopen_until` the complaint is opened again, before the head."""
+    """ขอเปิดเรื่องใหม่ภายในกำหนด เมื่อปัญหายังไม่ได้รับการแก้ไข
+    It is not solved: until `reopen_until` the complaint is opened again, before the head."""
     return await own.reopen(tx, complaint, entry, data)
 
 
@@ -131,7 +137,8 @@ async def reopen(
     problems=[ComplaintNotFound, CodeWrong, TooFast],
 )
 async def list_own_evidence(tx: InTx, complaint: FromPath[UUID]) -> Page[Evidence]:
-    """The caller's photographs and recordings; they are sent by tus, `owner_kind` `complaint`."""
+    """ภาพและเสียงที่ตนเองส่งในเรื่องร้องเรียน
+    The caller's photographs and recordings; they are sent by tus, `owner_kind` `complaint`."""
     return Page(await evidence.of_own(tx, complaint))
 
 
@@ -151,7 +158,8 @@ async def list_nearby(
     lng: Annotated[float, QueryParameter(ge=-180, le=180)],
     category: Annotated[str, QueryParameter(max_length=40)],
 ) -> Page[Nearby]:
-    """Complaints of that kind within about 3 km that were released to the public, closed ones
+    """เรื่องประเภทเดียวกันในระยะราว 3 กิโลเมตรที่เผยแพร่แล้ว ใช้แสดงก่อนแจ้งเรื่องใหม่
+    Complaints of that kind within about 3 km that were released to the public, closed ones
     included: to be offered before another is told. That there is none says nothing."""
     db: Database = request.app.state.db
     async with db.begin(NOBODY, logs.request_id.get()) as tx:  # of its own: it must survive
@@ -177,7 +185,8 @@ async def join(
     me_too: FromPath[UUID],
     data: JSONBody[MeTooSaid],
 ) -> MeToo:
-    """ "Me too", to a complaint by the id under which it is offered: its fate can be followed.
+    """ร่วมร้องในเรื่องที่มีอยู่แล้วและติดตามผลได้ ไม่ทำให้เรื่องเร่งด่วนขึ้น
+     "Me too", to a complaint by the id under which it is offered: its fate can be followed.
 
     Whoever is signed in counts once; others are not counted. It makes nothing more urgent.
     """
@@ -194,7 +203,8 @@ async def join(
     problems=[ComplaintNotFound],
 )
 async def list_evidence(tx: InTx, complaint: FromPath[UUID]) -> Page[Evidence]:
-    """A complaint's photographs as officers see them: made anew, without what the camera wrote."""
+    """ภาพของเรื่องร้องเรียนตามที่เจ้าหน้าที่เห็น ทำขึ้นใหม่โดยไม่มีข้อมูลที่กล้องบันทึกไว้
+    A complaint's photographs as officers see them: made anew, without what the camera wrote."""
     return Page(await evidence.of(tx, complaint))
 
 
@@ -208,7 +218,8 @@ async def list_evidence(tx: InTx, complaint: FromPath[UUID]) -> Page[Evidence]:
 async def open_original(
     tx: InTx, complaint: FromPath[UUID], evidence_id: FromPath[UUID], data: JSONBody[Reason]
 ) -> Link:
-    """A short-lived address of the file as it came, which may tell who made it, and where.
+    """ขอที่อยู่ชั่วคราวของไฟล์ต้นฉบับ ต้องมีอำนาจเปิดผนึก ผู้ร้องเห็นว่าเปิดเมื่อใด เพราะเหตุใด
+    A short-lived address of the file as it came, which may tell who made it, and where.
 
     It takes the authority to unseal; the complainant sees when, of which office, and why.
     """
@@ -222,7 +233,8 @@ async def open_original(
     status_code=200,
 )
 async def print_slip(request: AnyRequest, data: JSONBody[SlipWanted]) -> Response[bytes]:
-    """The slip for somebody at the desk: number, date, office, the tracking code and its QR code,
+    """ใบรับเรื่องร้องเรียนสำหรับผู้ร้องที่เคาน์เตอร์ เป็น PDF หนึ่งหน้า ระบบไม่เก็บไว้
+    The slip for somebody at the desk: number, date, office, the tracking code and its QR code,
     as a PDF of one page. The code comes in the body; nothing is kept."""
     db: Database = request.app.state.db
     async with db.begin(request.user, logs.request_id.get()) as tx:

@@ -57,7 +57,8 @@ _CACHE = "public, max-age=3600"
 async def release(
     request: AnyRequest, tx: InTx, complaint: FromPath[UUID], data: JSONBody[Release]
 ) -> Released:
-    """Shows the public what the officer writes of a complaint, from the end of the month in which
+    """อนุมัติเผยแพร่ถ้อยคำของเจ้าหน้าที่ในเรื่องร้องเรียน ไม่เผยแพร่ภาพ
+    Shows the public what the officer writes of a complaint, from the end of the month in which
     it came. It needs a dated authority to moderate. Pictures are never shown.
     """
     return await releasing.release(tx, complaint, data, if_match(request))
@@ -71,7 +72,8 @@ async def release(
     status_code=200,
 )
 async def unrelease(request: AnyRequest, tx: InTx, complaint: FromPath[UUID]) -> Released:
-    """The public reads nothing of it any more."""
+    """ถอนข้อความที่เผยแพร่ของเรื่องร้องเรียน ประชาชนไม่เห็นอีก
+    The public reads nothing of it any more."""
     return await releasing.unrelease(tx, complaint, if_match(request))
 
 
@@ -90,7 +92,8 @@ async def complaints(
     first_month: Month = None,
     last_month: Month = None,
 ) -> Response[FeatureCollection]:
-    """Released complaints on the map (RFC 7946), of months that are over: the middle of a cell of
+    """แผนที่เรื่องร้องเรียนที่อนุมัติเผยแพร่แล้ว เป็นช่องตาราง เฉพาะช่องที่มีเรื่องมากพอ
+    Released complaints on the map (RFC 7946), of months that are over: the middle of a cell of
     the grid, the month, and the officer's words; only in cells where enough of them lie.
     """
     found = await public.map_of(tx, province, category, _month(first_month), _month(last_month))
@@ -111,7 +114,8 @@ async def complaint_counts(
     first_month: Month = None,
     last_month: Month = None,
 ) -> Response[Counts]:
-    """Complaints that officers took up, by month, province and category, counted once for all some
+    """จำนวนเรื่องร้องเรียนที่รับเรื่องแล้ว ตามเดือน จังหวัด และประเภท ไม่แสดงจำนวนน้อย
+    Complaints that officers took up, by month, province and category, counted once for all some
     time after the month's end. Small numbers, and what would betray them, are left out.
     """
     found = await public.counts(tx, _month(first_month), _month(last_month), province, category)
@@ -154,7 +158,8 @@ async def export(
     callback: FromQuery[bool] = False,
     everywhere: FromQuery[bool] = True,
 ) -> Stream:
-    """The complaints in the caller's reach as CSV (UTF-8 with BOM, Thai headings), streamed; never
+    """ส่งออกเรื่องร้องเรียนในขอบเขตที่เห็นเป็น CSV ไม่มีข้อมูลผู้ร้อง การส่งออกมีบันทึก
+    The complaints in the caller's reach as CSV (UTF-8 with BOM, Thai headings), streamed; never
     who told them. The filters are the list's; but all states and offices are in it, unless
     `state`, or `everywhere=false`, asks for less.
 
@@ -190,7 +195,8 @@ async def export(
 
 @get("/v1/api-clients", verb="api_client.edit", operation="api_client.list")
 async def list_clients(tx: InTx) -> Page[ApiClient]:
-    """Programs of others that may use Open311; without their keys."""
+    """โปรแกรมภายนอกที่ใช้ Open311 ได้ ไม่แสดงกุญแจ
+    Programs of others that may use Open311; without their keys."""
     return Page(await clients.listed(tx))
 
 
@@ -198,7 +204,8 @@ async def list_clients(tx: InTx) -> Page[ApiClient]:
 async def edit_client(
     tx: InTx, client: FromPath[UUID], data: JSONBody[ApiClientEntry]
 ) -> ApiClient:
-    """Makes a client, whose `key` is told in this answer alone; or changes its name and limit."""
+    """เพิ่มโปรแกรมภายนอก ได้กุญแจในคำตอบนี้ครั้งเดียว หรือแก้ไขชื่อและขีดจำกัด
+    Makes a client, whose `key` is told in this answer alone; or changes its name and limit."""
     return await clients.edit(tx, client, data)
 
 
@@ -210,7 +217,8 @@ async def edit_client(
     status_code=200,
 )
 async def end_client(tx: InTx, client: FromPath[UUID]) -> ApiClient:
-    """Its key opens nothing any more."""
+    """เลิกใช้โปรแกรมภายนอก กุญแจเดิมใช้ไม่ได้อีก
+    Its key opens nothing any more."""
     return await clients.end(tx, client)
 
 

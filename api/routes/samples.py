@@ -21,7 +21,8 @@ from api.sealed import Erased
 
 @get("/v1/samples/{sample:uuid}", verb="sample.read", problems=[SampleNotFound])
 async def read_sample(tx: InTx, sample: FromPath[UUID]) -> Sample:
-    """A sample with every hand-over, its laboratory's result, and where the chain is broken."""
+    """ตัวอย่างหนึ่งรายการ พร้อมการส่งมอบทุกครั้ง ผลห้องปฏิบัติการ และช่วงที่ขาดการครอบครอง
+    A sample with every hand-over, its laboratory's result, and where the chain is broken."""
     return await samples.read(tx, sample)
 
 
@@ -33,7 +34,8 @@ async def read_sample(tx: InTx, sample: FromPath[UUID]) -> Sample:
 async def hand_over(
     tx: InTx, sample: FromPath[UUID], handover: FromPath[UUID], data: JSONBody[HandOverSample]
 ) -> Sample:
-    """Adds a link to the chain under the sender's id; sent twice it is one. Nothing is changed."""
+    """บันทึกการส่งมอบตัวอย่างด้วยรหัสที่ผู้ส่งกำหนด ส่งซ้ำได้ไม่เกิดรายการใหม่
+    Adds a link to the chain under the sender's id; sent twice it is one. Nothing is changed."""
     return await samples.hand_over(tx, sample, handover, data)
 
 
@@ -45,7 +47,8 @@ async def hand_over(
     status_code=200,
 )
 async def open_people(tx: InTx, sample: FromPath[UUID]) -> SamplePeople:
-    """Opens the sealed names of those who gave and took the sample; the opening is recorded."""
+    """เปิดผนึกชื่อผู้ส่งมอบและผู้รับตัวอย่าง การเปิดดูมีบันทึก
+    Opens the sealed names of those who gave and took the sample; the opening is recorded."""
     return await samples.open_people(tx, sample)
 
 

@@ -73,7 +73,8 @@ RESULT_PROBLEMS = (
     opt={"body": Push, "result_problems": RESULT_PROBLEMS},
 )
 async def push(request: Request[Any, Any, Any]) -> PushResults:
-    """Stores what the phone noted; a result for each operation, also where some are rejected.
+    """ส่งรายการจากภาคสนาม ได้ผลทีละรายการ แม้มีบางรายการที่ระบบไม่รับ
+    Stores what the phone noted; a result for each operation, also where some are rejected.
 
     Decoded here and not by the framework, so that one operation that cannot be understood does
     not fail the others; run again as a whole after a deadlock.
@@ -103,7 +104,8 @@ async def pull(
     kinds: FromQuery[list[str] | None] = None,
     limit: Limit = feed.PAGE,
 ) -> Pull:
-    """What changed in the caller's scopes since `cursor`; `kinds=visit` pulls visits first."""
+    """ดึงข้อมูลที่เปลี่ยนแปลงในขอบเขตที่เห็น นับจากตัวชี้ตำแหน่งครั้งก่อน
+    What changed in the caller's scopes since `cursor`; `kinds=visit` pulls visits first."""
     return await feed.pull(tx, cursor, kinds, limit)
 
 
@@ -111,7 +113,8 @@ async def pull(
 async def list_receipts(
     tx: InTx, cursor: FromQuery[str | None] = None, limit: Limit = 500
 ) -> Page[Receipt]:
-    """The signed receipts of everything that the caller ever sent, oldest first."""
+    """ใบรับที่ลงนามแล้วของทุกรายการที่ตนเองเคยส่ง เก่าสุดก่อน
+    The signed receipts of everything that the caller ever sent, oldest first."""
     found = await service.receipts(tx, cursors.read(cursor, Place) if cursor else None, limit)
     last = found[-1] if len(found) == limit else None
     return Page(found, cursors.write(Place(last.received_at, last.id)) if last else None)

@@ -91,7 +91,8 @@ about = route(
     request_max_body_size=None,
 )
 async def create(request: AnyRequest) -> Response[None]:
-    """Announces a file; Location says where its bytes go, and Upload-Offset how many are here.
+    """แจ้งไฟล์ที่จะส่ง ได้ที่อยู่สำหรับส่งเนื้อไฟล์ และจำนวนไบต์ที่รับไว้แล้ว
+    Announces a file; Location says where its bytes go, and Upload-Offset how many are here.
 
     Upload-Length in bytes; Upload-Metadata with `sha256` (hex, needed), `id` (the phone's UUID;
     sent again it is the same upload), `owner_kind` and `owner` (`visit`, `complaint`, and its id),
@@ -122,7 +123,8 @@ async def create(request: AnyRequest) -> Response[None]:
 
 
 async def _stand(request: AnyRequest, id: FromPath[UUID]) -> Response[None]:
-    """How many bytes are held: where to go on (HEAD)."""
+    """จำนวนไบต์ที่รับไว้แล้ว เพื่อส่งต่อจากจุดนั้น (HEAD)
+    How many bytes are held: where to go on (HEAD)."""
     _check_version(request)
     async with _reading(request, id) as tx:
         offset, size, until = await uploads.standing(tx, id)
@@ -153,7 +155,8 @@ stand = route(
     request_max_body_size=None,
 )
 async def append(request: AnyRequest, id: FromPath[UUID]) -> Response[None]:
-    """Appends the body at Upload-Offset; what is acknowledged is stored and synced.
+    """ส่งเนื้อไฟล์ต่อจากตำแหน่งใน Upload-Offset หากขาดตอนให้ถามตำแหน่งแล้วส่งต่อ
+    Appends the body at Upload-Offset; what is acknowledged is stored and synced.
 
     Cut off anywhere, what arrived is kept: ask with HEAD and go on. After the last byte the worker
     verifies the hash; `GET /v1/evidence/{id}` then has the receipt.
@@ -182,7 +185,8 @@ async def append(request: AnyRequest, id: FromPath[UUID]) -> Response[None]:
     opt=OPT,
 )
 async def end(request: AnyRequest, id: FromPath[UUID]) -> Response[None]:
-    """Forgets an unfinished upload; evidence stays."""
+    """ยกเลิกการส่งไฟล์ที่ยังไม่ครบ พยานหลักฐานที่รับไว้แล้วคงอยู่
+    Forgets an unfinished upload; evidence stays."""
     _check_version(request)
     async with _writing(request, id) as tx:
         await uploads.end(tx, id)
