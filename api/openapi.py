@@ -75,13 +75,18 @@ def document(routes: Sequence[Any], dependencies: dict[str, Any]) -> dict[str, A
         for operation in item.values():
             _finish(operation, handlers[operation["operationId"]], book)
             used |= set(operation.get("tags", ()))
+    info, tags = book.frame["info"], book.frame["tags"]
+    book.untold += [
+        f"the tag `{tag}` (openapi/frame.json, `tags`)"
+        for tag in sorted(used)
+        if not THAI.match(tags.get(tag, ""))
+    ]
     if book.untold:
         raise Untold("Thai first, English second. To be written:\n- " + "\n- ".join(book.untold))
     found["paths"] = {path: item for path, item in found["paths"].items() if item}
-    info, tags = book.frame["info"], book.frame["tags"]
     found["info"] = info | {"description": "\n".join(info["description"])}
     found["servers"] = book.frame["servers"]
-    found["tags"] = [{"name": tag, "description": tags.get(tag, tag)} for tag in sorted(used)]
+    found["tags"] = [{"name": tag, "description": tags[tag]} for tag in sorted(used)]
     found["components"] = book.components()
     return found
 
@@ -144,9 +149,20 @@ def _told(handler: HTTPRouteHandler, book: Book) -> tuple[str, str]:
 
 
 def _parameter(found: dict[str, Any], handler: HTTPRouteHandler, book: Book) -> dict[str, Any]:
-    """The framework's parameter without noise, with the limits that msgspec's Meta sets."""
-    given = found["schema"]
-    parameter = {k: found[k] for k in ("name", "in", "required", "description") if found.get(k)}
+    """The framework's parameter without noise, with the limits that msgspec's Meta sets.
+
+    A name means the same everywhere, so its words stand in one place.
+    """
+    given, operation = found["schema"], str(handler.operation_id)
+    parameter = {k: found[k] for k in ("name", "in", "required") if found.get(k)}
+    words = book.frame["parameters"]
+    said = words.get(f"{operation} {found['name']}") or words.get(found["name"], "")
+    parameter["description"] = found.get("description") or said
+    if not THAI.match(parameter["description"]):
+        book.untold.append(
+            f"{operation}: its parameter `{found['name']}` (openapi/frame.json, `parameters`: by"
+            f" its name, or by `{operation} {found['name']}` where that means something else)"
+        )
     hints: dict[Any, Any] = get_type_hints(handler.fn, include_extras=True)
     for provided in (handler.dependencies or {}).values():
         hints |= get_type_hints(getattr(provided, "dependency", provided), include_extras=True)
@@ -177,7 +193,8 @@ def _body(operation: dict[str, Any], handler: HTTPRouteHandler, book: Book) -> N
         operation["requestBody"] = {"required": True, "content": {media: content}}
         if "body" in handler.opt:
             operation["requestBody"]["description"] = (
-                "May come with `Content-Encoding: gzip`; at most 8 MiB after unpacking"
+                "ส่งแบบ `Content-Encoding: gzip` ได้ ไม่เกิน 8 MiB เมื่อคลายแล้ว ·"
+                " May come with `Content-Encoding: gzip`; at most 8 MiB after unpacking"
             )
 
 
@@ -196,15 +213,17 @@ def _success(
     if get_origin(kind) is Response:
         (kind,) = get_args(kind)
     if kind in (None, type(None)):
-        return {status: {"description": "Done"}}
+        return {status: {"description": "เรียบร้อย · Done"}}
     content: dict[str, Any] = {}
     book.put(content, kind)
     if examples := book.frame["examples"].get(name, {}).get("response"):
         content["examples"] = examples
     media = str(getattr(handler.media_type, "value", handler.media_type) or "application/json")
-    found = {status: {"description": "As asked", "content": {media: content}}}
+    found = {status: {"description": "ตามที่ขอ · As asked", "content": {media: content}}}
     if "etag" in handler.opt:
-        found["304"] = {"description": "It is still what If-None-Match names"}
+        found["304"] = {
+            "description": "ยังเหมือนเดิมตาม If-None-Match · It is still what If-None-Match names"
+        }
     return found
 
 
@@ -269,13 +288,17 @@ def _open311_refusals(operation: dict[str, Any]) -> dict[str, Any]:
     return {status: {"description": said, "content": content} for status, said in _OPEN311.items()}
 
 
+_FAULT = "ระบบขัดข้อง เจ้าหน้าที่ได้รับแจ้งแล้ว · Our fault; it is logged"
 _OPEN311 = {
-    "400": "Whatever else is wrong with the request",
-    "403": "The api_key is missing, wrong or ended, or nothing is taken from this sender",
-    "404": "No such jurisdiction, service, token or request",
-    "429": "Too many requests; Retry-After says when to come back",
-    "500": "Our fault; it is logged",
-    "503": "Temporarily unavailable; nothing was stored",
+    "400": "คำขอไม่ถูกต้องด้วยเหตุอื่น · Whatever else is wrong with the request",
+    "403": "ไม่มี api_key หรือ api_key ใช้ไม่ได้ หรือระบบไม่รับเรื่องจากผู้ส่งนี้ ·"
+    " The api_key is missing, wrong or ended, or nothing is taken from this sender",
+    "404": "ไม่พบเขตบริการ ประเภทเรื่อง โทเค็น หรือเรื่องที่ขอ ·"
+    " No such jurisdiction, service, token or request",
+    "429": "คำขอถี่เกินไป Retry-After บอกเวลาที่ให้กลับมา ·"
+    " Too many requests; Retry-After says when to come back",
+    "500": _FAULT,
+    "503": "ระบบไม่พร้อมชั่วคราว ไม่มีการบันทึก · Temporarily unavailable; nothing was stored",
 }
 
 
@@ -284,7 +307,7 @@ def book_response(book: Book, status: int, kinds: list[type[Problem]]) -> dict[s
     codes = [kind.code for kind in kinds] or ["ground/fault"]
     named = {"code": {"enum": codes}, "status": {"const": status}}
     answer: dict[str, Any] = {
-        "description": "\n".join(map(_line, kinds)) or "`ground/fault` Our fault; it is logged",
+        "description": "\n".join(map(_line, kinds)) or f"`ground/fault` {_FAULT}",
         "content": {
             PROBLEM_TYPE: {
                 "schema": {
@@ -310,4 +333,4 @@ def book_response(book: Book, status: int, kinds: list[type[Problem]]) -> dict[s
 
 
 def _line(kind: type[Problem]) -> str:
-    return f"`{kind.code}` {kind.en}"
+    return f"`{kind.code}` {kind.th} · {kind.en}"

@@ -121,7 +121,16 @@ def test_nothing_that_was_written_is_left_unused() -> None:
     frame = json.loads((FOLDER / "frame.json").read_text(encoding="utf-8"))
     for part in ("examples", "bodies", "answers"):
         assert set(frame[part]) <= set(OPERATIONS), part
-    assert {tag["name"] for tag in DOCUMENT["tags"]} <= set(frame["tags"])
+    assert {tag["name"] for tag in DOCUMENT["tags"]} == set(frame["tags"])
+    named = {
+        (name, parameter["name"])
+        for name, (_, _, operation) in OPERATIONS.items()
+        for parameter in operation.get("parameters", ())
+        if "name" in parameter
+    }
+    special = {f"{operation} {name}" for operation, name in named} & set(frame["parameters"])
+    plain = {name for operation, name in named if f"{operation} {name}" not in special}
+    assert set(frame["parameters"]) == special | plain
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
@@ -167,6 +176,28 @@ def test_the_routes_of_card_readers_are_told_by_example() -> None:
     assert shown == own | plain
 
 
+def _descriptions(node: Any) -> Iterator[str]:
+    """Of the document, its tags, parameters, headers, bodies and answers; shapes speak English."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("description", "summary") and isinstance(value, str):
+                yield value
+            elif key not in ("schema", "schemas", "value"):
+                yield from _descriptions(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _descriptions(value)
+
+
+def test_whatever_is_described_beside_shapes_is_described_in_thai_first() -> None:
+    said = set(_descriptions(DOCUMENT))
+    assert len(said) > 600
+    lines = [line for text in said for line in (text.split("\n") if text[0] == "`" else [text])]
+    assert [t for t in lines if not begins_in_thai(re.sub(r"^`[a-z0-9/-]+` ", "", t))] == []
+    parameters = [p for _, _, o in OPERATIONS.values() for p in o.get("parameters", ())]
+    assert [p for p in parameters if not p.keys() & {"description", "$ref"}] == []
+
+
 def test_a_route_that_says_nothing_in_thai_is_named_with_its_place() -> None:
     @get("/v1/things", verb=PUBLIC, operation="thing.list")
     async def things(tx: InTx) -> None:
@@ -176,8 +207,17 @@ def test_a_route_that_says_nothing_in_thai_is_named_with_its_place() -> None:
     async def thing(tx: InTx, id: FromPath[UUID]) -> None:
         """สิ่งของหนึ่งชิ้น"""
 
+    @get("/v1/things/{thing:uuid}/parts", verb=PUBLIC, operation="thing.parts")
+    async def parts(tx: InTx, thing: FromPath[UUID]) -> None:
+        """ส่วนของสิ่งของ
+        The parts of a thing."""
+
     with pytest.raises(Untold) as told:
-        document([things, thing], DEPENDENCIES)
+        document([things, thing, parts], DEPENDENCIES)
+    assert "- thing.parts: its parameter `thing` (openapi/frame.json, `parameters`" in str(
+        told.value
+    )
+    assert "- the tag `thing` (openapi/frame.json, `tags`)" in str(told.value)
     for operation, handler in (("thing.list", "things"), ("thing.read", "thing")):
         assert re.search(
             rf"^- {operation}: the docstring of {handler} \(\S*test_openapi\.py:\d+\)",

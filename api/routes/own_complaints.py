@@ -186,7 +186,7 @@ async def join(
     data: JSONBody[MeTooSaid],
 ) -> MeToo:
     """ร่วมร้องในเรื่องที่มีอยู่แล้วและติดตามผลได้ ไม่ทำให้เรื่องเร่งด่วนขึ้น
-     "Me too", to a complaint by the id under which it is offered: its fate can be followed.
+    "Me too", to a complaint by the id under which it is offered: its fate can be followed.
 
     Whoever is signed in counts once; others are not counted. It makes nothing more urgent.
     """
