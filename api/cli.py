@@ -196,12 +196,12 @@ def import_readers(
 def openapi(check: bool) -> None:
     """Write openapi/*.json from the routes, or compare."""
     from api import handbook
-    from api.openapi import Untold
+    from api.openapi import Lacking
 
     stale = []
     try:
         contract = handbook.contract()
-    except Untold as fault:
+    except Lacking as fault:
         raise click.ClickException(str(fault)) from None
     for name, text in contract.items():
         path = OPENAPI / name

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 
+from api.clock import Moment
 from api.problems import Invalid
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ class CursorInvalid(
 class Place(msgspec.Struct, array_like=True, frozen=True):
     """Where a list that is ordered by time and id left off; `at` is null before all times."""
 
-    at: Annotated[datetime, msgspec.Meta(tz=True)] | None
+    at: Moment | None
     id: UUID
 
 

@@ -43,8 +43,9 @@ _HTML = {"schema": {"type": "string"}}
 _ANSWERS: dict[str, Any] = {"checklist.read": Standard}
 
 
-class Untold(Exception):
-    """Something is not told in Thai and English; the text names each, and where it is written."""
+class Lacking(Exception):
+    """The document is not what it should be; the text names each thing that is missing, and where
+    it is written."""
 
 
 class _Opaque(OpenAPISchemaPlugin):
@@ -76,18 +77,18 @@ def document(routes: Sequence[Any], dependencies: dict[str, Any]) -> dict[str, A
             _finish(operation, handlers[operation["operationId"]], book)
             used |= set(operation.get("tags", ()))
     info, tags = book.frame["info"], book.frame["tags"]
-    book.untold += [
-        f"the tag `{tag}` (openapi/frame.json, `tags`)"
+    book.lacking += [
+        f"the tag `{tag}`: its words, Thai first (openapi/frame.json, `tags`)"
         for tag in sorted(used)
         if not THAI.match(tags.get(tag, ""))
     ]
-    if book.untold:
-        raise Untold("Thai first, English second. To be written:\n- " + "\n- ".join(book.untold))
     found["paths"] = {path: item for path, item in found["paths"].items() if item}
     found["info"] = info | {"description": "\n".join(info["description"])}
     found["servers"] = book.frame["servers"]
-    found["tags"] = [{"name": tag, "description": tags[tag]} for tag in sorted(used)]
+    found["tags"] = [{"name": tag, "description": tags.get(tag)} for tag in sorted(used)]
     found["components"] = book.components()
+    if book.lacking:
+        raise Lacking("The document lacks:\n- " + "\n- ".join(book.lacking))
     return found
 
 
@@ -141,9 +142,9 @@ def _told(handler: HTTPRouteHandler, book: Book) -> tuple[str, str]:
     if not THAI.match(thai) or not english or THAI.match(english):
         code = handler.fn.__code__
         place = f"{'/'.join(handler.fn.__module__.split('.'))}.py:{code.co_firstlineno}"
-        book.untold.append(
-            f"{handler.operation_id}: the docstring of {code.co_name} ({place}), a line in Thai,"
-            " then English"
+        book.lacking.append(
+            f"{handler.operation_id}: a line in Thai, then English, in the docstring of"
+            f" {code.co_name} ({place})"
         )
     return thai, english
 
@@ -159,9 +160,10 @@ def _parameter(found: dict[str, Any], handler: HTTPRouteHandler, book: Book) -> 
     said = words.get(f"{operation} {found['name']}") or words.get(found["name"], "")
     parameter["description"] = found.get("description") or said
     if not THAI.match(parameter["description"]):
-        book.untold.append(
-            f"{operation}: its parameter `{found['name']}` (openapi/frame.json, `parameters`: by"
-            f" its name, or by `{operation} {found['name']}` where that means something else)"
+        book.lacking.append(
+            f"{operation}: words for its parameter `{found['name']}`, Thai first"
+            f" (openapi/frame.json, `parameters`: `{found['name']}`, or"
+            f" `{operation} {found['name']}` for it alone)"
         )
     hints: dict[Any, Any] = get_type_hints(handler.fn, include_extras=True)
     for provided in (handler.dependencies or {}).values():

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
 from api.complaints.views import ComplaintLine
 from api.evidence.model import Evidence
@@ -56,7 +59,7 @@ class Book:
         self.frame = frame
         self.places: list[tuple[dict[str, Any], Any, dict[str, Any]]] = []
         self.responses: dict[str, Any] = {}
-        self.untold: list[str] = []
+        self.lacking: list[str] = []
         self.result_problems: list[str] = []
         self.receipt_problems: list[str] = []
 
@@ -66,6 +69,11 @@ class Book:
 
     def components(self) -> dict[str, Any]:
         kinds = [*(kind for _, kind, _ in self.places), *RECORDS.values(), FieldOperation]
+        asked = [f"the parameter `{place.get('name')}`" for place, _, _ in self.places]
+        self.lacking += (
+            f"{where}: a time with a zone (api.clock.Moment, or AskedMoment in a query)"
+            for where in _without_zone(kinds, asked)
+        )
         schemas, parts = msgspec.json.schema_components(kinds, ref_template=REF)
         for (place, _, more), schema in zip(self.places, schemas, strict=False):
             place["schema"] = _given(schema) | more if place.get("in") else schema
@@ -103,6 +111,32 @@ class Book:
                 "anyOf": [{"$ref": REF.format(name=k.__name__)} for k in RECORDS.values()],
                 "description": "Of the type that `kind` names; missing where `gone`",
             }
+
+
+def _without_zone(kinds: Sequence[Any], names: Sequence[str]) -> Iterator[str]:
+    """`module.Struct.field` of each time that might lack its zone: msgspec says no format of it."""
+    left = list(zip_longest(names, inspect.multi_type_info(kinds), fillvalue=""))
+    seen: set[type] = set()
+    while left:
+        where, info = left.pop()
+        if isinstance(info, inspect.DateTimeType) and not info.tz:
+            yield where
+        elif isinstance(info, inspect.StructType) and info.cls not in seen:
+            seen.add(info.cls)
+            name = f"{info.cls.__module__}.{info.cls.__qualname__}"
+            left += [(f"{name}.{field.name}", field.type) for field in info.fields]
+        elif isinstance(info, inspect.UnionType):
+            left += [(where, kind) for kind in info.types]
+        elif isinstance(info, inspect.TupleType):
+            left += [(where, kind) for kind in info.item_types]
+        elif isinstance(info, inspect.CollectionType):
+            left.append((where, info.item_type))
+        elif isinstance(info, inspect.DictType):
+            left.append((where, info.value_type))
+        elif isinstance(info, inspect.Metadata) and not (info.extra_json_schema or {}).get(
+            "format"
+        ):
+            left.append((where, info.type))
 
 
 def _given(schema: dict[str, Any]) -> dict[str, Any]:

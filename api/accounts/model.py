@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from api import clock
+from api.clock import Moment
 from api.permissions import Role
 from api.problems import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 
@@ -108,7 +109,7 @@ class Profile(msgspec.Struct):
     name_th: str | None
     name_en: str | None
     cid_masked: str | None
-    verified_at: datetime | None = None
+    verified_at: Moment | None = None
 
 
 class Device(msgspec.Struct):
@@ -117,9 +118,9 @@ class Device(msgspec.Struct):
     id: UUID
     client: str
     device_name: str
-    created_at: datetime
-    last_seen_at: datetime
-    ended_at: datetime | None
+    created_at: Moment
+    last_seen_at: Moment
+    ended_at: Moment | None
     end_reason: EndReason | None
     wipe: bool
     current: bool = False
@@ -152,12 +153,12 @@ class Officer(msgspec.Struct):
     position: str
     roles: list[str]
     account: UUID | None
-    bound_at: datetime | None
-    ended_at: datetime | None
+    bound_at: Moment | None
+    ended_at: Moment | None
     version: int
     name_en: str = ""
     position_en: str = ""
-    confirmed_at: datetime | None = None
+    confirmed_at: Moment | None = None
 
 
 class OfficerCard(msgspec.Struct, frozen=True):
@@ -198,7 +199,7 @@ class Authority(msgspec.Struct):
     instrument: str
     valid_from: date
     valid_to: date | None
-    revoked_at: datetime | None = None
+    revoked_at: Moment | None = None
 
     def covers(self, day: date, *, factory_class: int | None, province: str | None) -> bool:
         """Whether it held on the Bangkok date `day` for that class and province.
@@ -245,7 +246,7 @@ class Member(msgspec.Struct):
     id: UUID
     account: UUID
     capacity: Capacity
-    added_at: datetime
+    added_at: Moment
 
 
 class Suspension(msgspec.Struct):

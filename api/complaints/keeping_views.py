@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
+from api.clock import Moment
 from api.complaints.views import NO_NUL, Line
 
 Province = Annotated[str, Meta(pattern="^[0-9]{2}$", max_length=2)]
@@ -75,5 +76,5 @@ class Blocked(msgspec.Struct):
     """
 
     senders: int
-    until: datetime | None
-    network_until: datetime | None = None
+    until: Moment | None
+    network_until: Moment | None = None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
+from api.clock import Moment
 from api.complaints.model import (
     Channel,
     EntryKind,
@@ -33,7 +33,6 @@ Secret = Annotated[
         "with or without the check character, hyphens and spaces. The server keeps a keyed hash.",
     ),
 ]
-Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,14 +96,14 @@ class Said(msgspec.Struct):
     by: str
     """`you`, or `office`."""
     text: str
-    at: datetime | None
-    received_at: datetime
+    at: Moment | None
+    received_at: Moment
 
 
 class Opening(msgspec.Struct):
     """Somebody opened the seal over who told it: when, of which office, and why."""
 
-    at: datetime
+    at: Moment
     office_th: str
     office_en: str
     reason: str
@@ -126,8 +125,8 @@ class OwnComplaint(msgspec.Struct, kw_only=True):
     description: str
     answers: dict[str, Any]
     place: Place
-    received_at: datetime
-    answer_by: datetime | None = None
+    received_at: Moment
+    answer_by: Moment | None = None
     office_th: str = ""
     office_en: str = ""
     forwarded_to: str = ""
@@ -135,7 +134,7 @@ class OwnComplaint(msgspec.Struct, kw_only=True):
     decision: str = ""
     solved: bool | None = None
     rating: int | None = None
-    reopen_until: datetime | None = None
+    reopen_until: Moment | None = None
     me_too: bool = False
     """Somebody else told it: what is theirs is left out, and it is shown under another id."""
     occurrences: int = 0
@@ -223,8 +222,8 @@ class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ClockView(msgspec.Struct):
     kind: str
-    due_at: datetime
-    met_at: datetime | None
+    due_at: Moment
+    met_at: Moment | None
     overdue: bool
 
 
@@ -244,13 +243,13 @@ class ComplaintLine(msgspec.Struct, kw_only=True):
     subject: Subject
     office: UUID | None
     assigned: UUID | None
-    next_due: datetime | None
+    next_due: Moment | None
     overdue: bool
     callback: bool
     """They wait to be called."""
     me_toos: int
     occurrences: int
-    received_at: datetime
+    received_at: Moment
     version: int
 
 
@@ -263,8 +262,8 @@ class Entry(msgspec.Struct, kw_only=True):
     text: str
     facts: dict[str, Any]
     shown: bool
-    at: datetime | None
-    received_at: datetime
+    at: Moment | None
+    received_at: Moment
 
 
 class Complaint(msgspec.Struct, kw_only=True):
@@ -281,7 +280,7 @@ class Complaint(msgspec.Struct, kw_only=True):
     category: str
     answers: dict[str, Any]
     description: str
-    happened_at: datetime | None
+    happened_at: Moment | None
     place: Place
     premises: UUID | None
     subject: Subject
@@ -296,10 +295,10 @@ class Complaint(msgspec.Struct, kw_only=True):
     visits: list[UUID]
     flags: list[Flag]
     clocks: list[ClockView]
-    paused_at: datetime | None
-    next_due: datetime | None
+    paused_at: Moment | None
+    next_due: Moment | None
     reopened: int
-    left_at: datetime | None
+    left_at: Moment | None
     solved: bool | None
     rating: int | None
     me_toos: int
@@ -309,5 +308,5 @@ class Complaint(msgspec.Struct, kw_only=True):
     contactable: bool
     """Whether messages reach somebody; not who."""
     entries: list[Entry]
-    received_at: datetime
+    received_at: Moment
     version: int

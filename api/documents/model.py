@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from api.clock import DayText, Moment, MomentText
 from api.documents.contents import Language
 from api.problems import Conflict, Invalid, NotFound
 
@@ -122,7 +123,7 @@ class Document(msgspec.Struct, kw_only=True):
     number: str
     code: str
     verify_at: str
-    issued_at: datetime
+    issued_at: Moment
     force: Force
     content: str
     content_sha256: str
@@ -139,7 +140,7 @@ class DocumentLine(msgspec.Struct):
     subject: UUID
     language: str
     code: str
-    issued_at: datetime
+    issued_at: Moment
     supersedes: UUID | None
     force: Force
     rendered: bool
@@ -160,14 +161,14 @@ class Verified(msgspec.Struct, kw_only=True):
     kind_th: str | None = None
     kind_en: str | None = None
     number: str | None = None
-    date: str | None = None
+    date: DayText | None = None
     office_th: str | None = None
     office_en: str | None = None
-    issued_at: str | None = None
+    issued_at: MomentText | None = None
     force: Force | None = None
     force_th: str | None = None
     force_en: str | None = None
-    force_since: datetime | None = None
+    force_since: Moment | None = None
     content_sha256: str | None = None
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from api.clock import Moment
 from api.problems import Conflict, Invalid, NotFound, Problem, TooMany
 
 
@@ -241,9 +242,9 @@ class Evidence(msgspec.Struct, kw_only=True):
     owner: UUID | None = None
     item: str | None = None
     claimed: bool = False
-    taken_at: datetime | None = None
+    taken_at: Moment | None = None
     position: Position | None = None
-    received_at: datetime | None = None
+    received_at: Moment | None = None
     receipt: str | None = None
     flags: list[Flag] = []
     width: int | None = None
@@ -255,7 +256,7 @@ class Link(msgspec.Struct):
     """A short-lived address for a program that cannot send a token, as an image viewer."""
 
     url: str
-    expires_at: datetime
+    expires_at: Moment
 
 
 # --- problems -----------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
@@ -10,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from api.clock import Moment
 from api.factories.categories import ClassRule
 from api.factories.names import clean, looks_like_person
 from api.problems import Conflict, Invalid, NotFound
@@ -94,7 +94,7 @@ class StatusAt(msgspec.Struct):
     """A state of a licence and since when; `source` is `register` or `officer`."""
 
     status: Status
-    at: datetime
+    at: Moment
     source: Literal["register", "officer"]
 
 

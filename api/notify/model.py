@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from api.clock import Moment
 from api.problems import NotFound
 
 
@@ -32,8 +33,8 @@ class Message(msgspec.Struct):
     about: About
     title: str
     text: str
-    sent_at: datetime
-    read_at: datetime | None
+    sent_at: Moment
+    read_at: Moment | None
 
 
 class InLanguages(msgspec.Struct):
@@ -51,8 +52,8 @@ class PulledMessage(msgspec.Struct):
     about: About
     title: InLanguages
     text: InLanguages
-    sent_at: datetime
-    read_at: datetime | None
+    sent_at: Moment
+    read_at: Moment | None
 
 
 class Unread(msgspec.Struct):
@@ -79,8 +80,8 @@ class PushDevice(msgspec.Struct):
 
     id: UUID
     language: Language
-    registered_at: datetime
-    refreshed_at: datetime
+    registered_at: Moment
+    refreshed_at: Moment
 
 
 class MessageRow(msgspec.Struct):

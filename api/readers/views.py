@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
+from api.clock import Moment
 from api.readers.model import (
     BridgeState,
     EnrolmentState,
@@ -78,8 +78,8 @@ class Enrolment(msgspec.Struct, kw_only=True):
     software: str
     key_protection: Protection
     network: str
-    asked_at: datetime
-    expires_at: datetime
+    asked_at: Moment
+    expires_at: Moment
     tries_left: int
 
 
@@ -108,11 +108,11 @@ class Bridge(msgspec.Struct, kw_only=True):
     key_protection: Protection
     platform: str
     software: str
-    approved_at: datetime
-    last_seen_at: datetime | None
+    approved_at: Moment
+    last_seen_at: Moment | None
     connected: bool
     sequence: int
-    ended_at: datetime | None
+    ended_at: Moment | None
     ended_why: str
     version: int
 
@@ -142,7 +142,7 @@ class Reader(msgspec.Struct, kw_only=True):
     serial: str | None
     model: str | None
     seen: bool
-    last_seen_at: datetime
+    last_seen_at: Moment
     desk: UUID | None
 
 
@@ -151,9 +151,9 @@ class BridgeIncident(msgspec.Struct, kw_only=True):
     bridge: UUID
     office: UUID
     kind: Incident
-    at: datetime
+    at: Moment
     facts: dict[str, str]
-    looked_at: datetime | None
+    looked_at: Moment | None
     note: str
 
 
@@ -178,7 +178,7 @@ class Desk(msgspec.Struct, kw_only=True):
     reader_name: str | None
     bridge: UUID | None
     ready: bool
-    mapped_at: datetime | None
+    mapped_at: Moment | None
     version: int
 
 
@@ -216,8 +216,8 @@ class Intent(msgspec.Struct, kw_only=True):
     done: int
     total: int
     reading: UUID | None
-    armed_at: datetime
-    expires_at: datetime
+    armed_at: Moment
+    expires_at: Moment
     version: int
 
 
@@ -291,14 +291,14 @@ class Reading(msgspec.Struct, kw_only=True):
     flags: list[str]
     desk: UUID | None
     intent: UUID | None
-    inserted_at: datetime | None
-    read_at: datetime
-    received_at: datetime
+    inserted_at: Moment | None
+    read_at: Moment
+    received_at: Moment
     card: CardText | None
     document: SeenDocument | None
     used_for: str | None
-    used_at: datetime | None
-    keep_until: datetime
+    used_at: Moment | None
+    keep_until: Moment
 
 
 class ReadingLine(msgspec.Struct):
@@ -314,11 +314,11 @@ class ReadingLine(msgspec.Struct):
     office: UUID
     desk: UUID | None
     bridge: UUID | None
-    read_at: datetime
-    received_at: datetime
+    read_at: Moment
+    received_at: Moment
     used_for: str | None
     used_by: UUID | None
-    used_at: datetime | None
+    used_at: Moment | None
 
 
 # --- offline ------------------------------------------------------------------------------------
@@ -337,4 +337,4 @@ class IssueTickets(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class OfflineTicket(msgspec.Struct, frozen=True):
     id: UUID
     bridge: UUID
-    expires_at: datetime
+    expires_at: Moment

@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath, QueryParameter
 
 from api import logs
+from api.clock import MomentText
 from api.complaints.open311 import service as open311
 from api.complaints.open311.format import (
     JSON,
@@ -39,6 +40,7 @@ _TAGS = ("open311",)
 _CACHED = {"Cache-Control": "public, max-age=300"}
 
 Argument = Annotated[str | None, QueryParameter(max_length=2000)]
+When = Annotated[MomentText | None, QueryParameter(max_length=2000)]
 
 
 # --- errors as Open311 has them -------------------------------------------------------------------
@@ -290,8 +292,8 @@ async def requests_json(
     jurisdiction_id: Argument = None,
     service_request_id: Argument = None,
     service_code: Argument = None,
-    start_date: Argument = None,
-    end_date: Argument = None,
+    start_date: When = None,
+    end_date: When = None,
     status: Argument = None,
     api_key: Argument = None,
 ) -> Response[list[ServiceRequest]]:
@@ -316,8 +318,8 @@ async def requests_xml(
     jurisdiction_id: Argument = None,
     service_request_id: Argument = None,
     service_code: Argument = None,
-    start_date: Argument = None,
-    end_date: Argument = None,
+    start_date: When = None,
+    end_date: When = None,
     status: Argument = None,
     api_key: Argument = None,
 ) -> Response[str]:

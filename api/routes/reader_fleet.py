@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +15,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, RawBo
 from litestar.response import Stream
 
 from api import clock, logs
+from api.clock import AskedMoment
 from api.cursors import CursorInvalid
 from api.db import Database
 from api.edge import InTx, Page, get, if_match, post, put
@@ -68,11 +68,10 @@ def filters_of(
     in_state: InState = None,
     serial: Serial = None,
     reader_request: FromQuery[UUID | None] = None,
-    unseen_since: FromQuery[datetime | None] = None,
+    unseen_since: FromQuery[AskedMoment | None] = None,
 ) -> Filters:
-    if unseen_since is not None and unseen_since.tzinfo is None:
-        unseen_since = unseen_since.replace(tzinfo=clock.BANGKOK)
-    return Filters(agency, office, in_state, serial, reader_request, unseen_since)
+    seen = None if unseen_since is None else clock.known(unseen_since)
+    return Filters(agency, office, in_state, serial, reader_request, seen)
 
 
 @get("/v1/reader-agencies", verb="reader_asset.read", operation="reader_agency.list", tags=TAGS)

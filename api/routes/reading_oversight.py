@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from litestar.response import Stream
 
 from api import logs
 from api.accounts.model import NoAccount
+from api.clock import AskedMoment
 from api.cursors import CursorInvalid
 from api.db import Database
 from api.edge import InTx, Page, admit_write, get
@@ -26,7 +27,7 @@ from api.readers.views import ReadingLine
 
 AnyRequest = Request[Any, Any, Any]
 Of = FromQuery[UUID | None]
-When = FromQuery[datetime | None]
+When = FromQuery[AskedMoment | None]
 Cursor = FromQuery[str | None]
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 Hours = Annotated[int, QueryParameter(ge=0, le=8760)]

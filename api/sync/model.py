@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
+from api.clock import Moment
 from api.inspection.checklists.rule_values import Flag
 from api.problems import Conflict, Invalid, NotFound
 
@@ -67,7 +67,7 @@ class Stored(msgspec.Struct):
     kind: str
     record: UUID
     account: UUID
-    received_at: datetime
+    received_at: Moment
     hash: bytes
     result: str
     receipt: str
@@ -117,7 +117,7 @@ class Receipt(msgspec.Struct):
     """The server's signed word that it holds an operation; the phone may now delete its copy."""
 
     id: UUID
-    received_at: datetime
+    received_at: Moment
     receipt: str
 
 

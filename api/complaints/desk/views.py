@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
+from api.clock import Moment
 from api.complaints.model import Outcome
 from api.complaints.views import Line
 
@@ -97,7 +97,7 @@ class Trace(msgspec.Struct):
     """Somebody looked at a complaint that was not theirs, or opened the seal over who told it."""
 
     id: UUID
-    at: datetime
+    at: Moment
     what: Literal["viewed", "identity_opened"]
     account: UUID | None
     officer: str

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from api import codes, events, limits, permissions, sealed
+from api.clock import Moment
 from api.complaints.problems import ApiClientNotFound
 from api.complaints.views import NO_NUL
 from api.db import Database, Tx
@@ -33,8 +34,8 @@ class ApiClient(msgspec.Struct, kw_only=True):
     id: UUID
     name: str
     per_hour: int
-    created_at: datetime
-    ended_at: datetime | None = None
+    created_at: Moment
+    ended_at: Moment | None = None
     key: str | None = None
 
 

@@ -10,6 +10,8 @@ from xml.sax.saxutils import escape
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from api.clock import MomentText
+
 SPECIFICATION: Final = "http://wiki.open311.org/GeoReport_v2"
 XML: Final = "text/xml"  # the framework names the encoding of text, but not of JSON
 JSON: Final = "application/json; charset=utf-8"
@@ -101,9 +103,9 @@ class ServiceRequest(msgspec.Struct, kw_only=True):
     description: str | None = None
     agency_responsible: str | None = None
     service_notice: str | None = None
-    requested_datetime: str | None = None
-    updated_datetime: str | None = None
-    expected_datetime: str | None = None
+    requested_datetime: MomentText | None = None
+    updated_datetime: MomentText | None = None
+    expected_datetime: MomentText | None = None
     address: str | None = None
     address_id: str | None = None
     zipcode: str | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
+from api.clock import Moment
 from api.complaints.model import State, Subject
 from api.complaints.views import NO_NUL, Line
 
@@ -58,7 +59,7 @@ class SimilarComplaint(msgspec.Struct, kw_only=True):
     office: UUID | None
     merged_into: UUID | None
     me_toos: int
-    received_at: datetime
+    received_at: Moment
     distance_m: int | None
     days_apart: int
     version: int

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from api.clock import Moment
 from api.problems import Invalid, NotFound
 
 
@@ -16,7 +17,7 @@ class ChecklistLine(msgspec.Struct):
     id: UUID
     number: int
     content_hash: str
-    published_at: datetime
+    published_at: Moment
     note: str
 
 

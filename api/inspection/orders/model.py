@@ -10,6 +10,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from api.clock import Moment
+
 
 class OrderKind(StrEnum):
     correct = "correct"  # s.37 ¶1: to stop the breach, mend, or do it right within a time
@@ -122,7 +124,6 @@ Line = Annotated[str, Meta(max_length=500, pattern=NO_NUL)]
 Said = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 """A line that says something."""
 Evidence = Annotated[list[UUID], Meta(max_length=100)]
-Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class Required(msgspec.Struct, forbid_unknown_fields=True):

@@ -16,6 +16,7 @@ from msgspec import Meta
 from api import permissions
 from api.accounts import service as accounts
 from api.accounts.model import Power
+from api.clock import Moment
 from api.db import Tx
 from api.inspection.orders import proofs, reading, sealing_queries
 from api.inspection.orders import subject_queries as subject
@@ -24,7 +25,6 @@ from api.inspection.orders.model import (
     NO_NUL,
     SEALING_MOVES,
     Evidence,
-    Moment,
     OrderKind,
     Row,
     Said,

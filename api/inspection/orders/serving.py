@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from api import deadlines, jobs, keys, sealed, settings, workdays
-from api.clock import bangkok_date
+from api.clock import Moment, bangkok_date
 from api.db import Tx
 from api.documents import queries as document_queries
 from api.documents import service as documents
@@ -33,7 +33,6 @@ from api.inspection.orders.model import (
     WAITS,
     CardRead,
     Evidence,
-    Moment,
     OrderKind,
     Row,
     Said,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from api.clock import Moment
 from api.inspection.orders.model import (
     Breach,
     OrderContent,
@@ -28,8 +29,8 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     id: UUID
     how: str
-    at: datetime
-    received_at: datetime
+    at: Moment
+    received_at: Moment
     officer: UUID
     place: str
     evidence: list[UUID]
@@ -37,15 +38,15 @@ class Attempt(msgspec.Struct, kw_only=True):
     reading: UUID | None = None
     levels: list[str] = []
     flags: list[Any]
-    counts_at: datetime | None
-    counted_at: datetime | None
+    counts_at: Moment | None
+    counted_at: Moment | None
 
 
 class Claim(msgspec.Struct):
     """The factory says that it has corrected, with its proofs."""
 
     id: UUID
-    claimed_at: datetime
+    claimed_at: Moment
     note: str
     evidence: list[UUID]
 
@@ -60,7 +61,7 @@ class OrderFinding(msgspec.Struct, kw_only=True):
     legal_ref: str
     ref_status: str
     required: str
-    verified_at: datetime | None
+    verified_at: Moment | None
     corrected: bool | None
 
 
@@ -80,7 +81,7 @@ class Seal(msgspec.Struct):
 
     number: str
     machine: str
-    lifted_at: datetime | None
+    lifted_at: Moment | None
 
 
 class Sealing(msgspec.Struct, kw_only=True):
@@ -92,10 +93,10 @@ class Sealing(msgspec.Struct, kw_only=True):
     reason: str
     seals: list[Seal]
     evidence: list[UUID]
-    requested_at: datetime
-    approved_at: datetime | None
-    sealed_at: datetime | None
-    lifted_at: datetime | None
+    requested_at: Moment
+    approved_at: Moment | None
+    sealed_at: Moment | None
+    lifted_at: Moment | None
     version: int
 
 
@@ -117,14 +118,14 @@ class Order(msgspec.Struct, kw_only=True):
     findings: list[OrderFinding]
     number: str | None
     signed_by: UUID | None
-    signed_at: datetime | None
+    signed_at: Moment | None
     content_hash: str | None
-    served_at: datetime | None
-    due_at: datetime | None
-    appeal_until: datetime | None
+    served_at: Moment | None
+    due_at: Moment | None
+    appeal_until: Moment | None
     stay: Stay | None
     breach: Breach | None
-    ended_at: datetime | None
+    ended_at: Moment | None
     ended_why: str | None
     superseded_by: UUID | None
     document: UUID | None
@@ -148,9 +149,9 @@ class OrderLine(msgspec.Struct):
     name: str
     licence: UUID | None
     province: str
-    signed_at: datetime | None
-    served_at: datetime | None
-    due_at: datetime | None
+    signed_at: Moment | None
+    served_at: Moment | None
+    due_at: Moment | None
     version: int
 
 
@@ -161,7 +162,7 @@ class CompanyFindingOfOrder(msgspec.Struct):
     item: str
     legal_ref: str
     required: str
-    verified_at: datetime | None
+    verified_at: Moment | None
     corrected: bool | None
 
 
@@ -174,7 +175,7 @@ class CompanyOrder(msgspec.Struct, kw_only=True):
     premises: UUID
     licence: UUID | None
     number: str
-    signed_at: datetime
+    signed_at: Moment
     facts: str
     law: list[str]
     reasons: str
@@ -182,9 +183,9 @@ class CompanyOrder(msgspec.Struct, kw_only=True):
     part: str
     appeal: str
     findings: list[CompanyFindingOfOrder]
-    served_at: datetime | None
-    due_at: datetime | None
-    appeal_until: datetime | None
+    served_at: Moment | None
+    due_at: Moment | None
+    appeal_until: Moment | None
     stayed: bool
     document: UUID | None
     claims: list[Claim]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import pairwise
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,8 +10,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from api.clock import Moment
 from api.inspection.checklists.rule_values import Flag
-from api.inspection.visits.operations import Moment
 from api.problems import Conflict, NotFound
 
 OWNER = "sample"
@@ -50,8 +49,8 @@ class HandOver(msgspec.Struct, kw_only=True):
     n: int
     giver: str
     receiver: str
-    handed_at: datetime
-    received_at: datetime
+    handed_at: Moment
+    received_at: Moment
     officer: UUID
     condition: str
     seal_intact: bool | None
@@ -68,8 +67,8 @@ class LaboratoryResult(msgspec.Struct):
     number: str
     laboratory: str
     report_no: str
-    reported_at: datetime | None
-    received_at: datetime
+    reported_at: Moment | None
+    received_at: Moment
 
 
 class Sample(msgspec.Struct, kw_only=True):
@@ -86,9 +85,9 @@ class Sample(msgspec.Struct, kw_only=True):
     place: str
     seal: str
     taken_by: UUID | None
-    taken_at: datetime | None
+    taken_at: Moment | None
     author: UUID
-    received_at: datetime
+    received_at: Moment
     position: dict[str, Any] | None
     photographs: list[UUID]
     note: str

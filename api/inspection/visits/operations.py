@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
+from api.clock import Moment
 from api.factories.model import RegisterPremises
 from api.inspection.checklists.rule_values import Flag
 
@@ -18,10 +19,6 @@ Outcome = Literal["inspected", "partly", "refused_entry", "closed", "not_found",
 
 
 Presence = Literal["signed", "refused", "absent"]
-
-
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-"""RFC 3339 with an offset."""
 
 
 class Position(msgspec.Struct, omit_defaults=True):

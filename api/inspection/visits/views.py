@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from api.clock import Moment
 from api.inspection.checklists.rule_values import Flag
 from api.inspection.checklists.standard import Item
 from api.inspection.visits.custody import Sample
@@ -26,7 +27,7 @@ class CurrentAnswer(msgspec.Struct, omit_defaults=True):
     outcome: str
     operation: UUID
     author: UUID
-    answered_at: datetime | None = None
+    answered_at: Moment | None = None
     note: str | None = None
     reason: str | None = None
     licence: UUID | None = None
@@ -50,9 +51,9 @@ class VisitLine(msgspec.Struct):
     planned_on: date | None
     lead: UUID
     team: list[UUID]
-    started_at: datetime | None
-    submitted_at: datetime | None
-    accepted_at: datetime | None
+    started_at: Moment | None
+    submitted_at: Moment | None
+    accepted_at: Moment | None
     outcome: str | None
     version: int
     overdue: bool
@@ -98,7 +99,7 @@ class Note(msgspec.Struct):
 
     visit: UUID
     author: UUID
-    received_at: datetime
+    received_at: Moment
     text: str
 
 
@@ -121,7 +122,7 @@ class LateEntry(msgspec.Struct, omit_defaults=True):
 
     operation: UUID
     author: UUID
-    received_at: datetime
+    received_at: Moment
     answers: list[Answer]
     note: str | None = None
 
@@ -136,10 +137,10 @@ class VisitSignature(msgspec.Struct, omit_defaults=True):
     operation: UUID
     who: Signer
     author: UUID
-    received_at: datetime
+    received_at: Moment
     officer: UUID | None = None
     evidence: UUID | None = None
-    signed_at: datetime | None = None
+    signed_at: Moment | None = None
     late: bool = False
     flags: list[Flag] = []
 
@@ -180,7 +181,7 @@ class FindingView(msgspec.Struct):
     limit_id: str | None
     penalty: str
     facts: dict[str, Any]
-    created_at: datetime
+    created_at: Moment
     version: int
 
 
@@ -211,13 +212,13 @@ class Visit(msgspec.Struct, kw_only=True):
     follows: UUID | None
     lead: UUID
     team: list[UUID]
-    started_at: datetime | None
+    started_at: Moment | None
     start: dict[str, Any] | None
     outcome: str | None
-    ended_at: datetime | None
+    ended_at: Moment | None
     representative: str | None
-    submitted_at: datetime | None
-    accepted_at: datetime | None
+    submitted_at: Moment | None
+    accepted_at: Moment | None
     review_note: str
     returned_items: list[str]
     subject: dict[str, Any]
@@ -257,9 +258,9 @@ class _CompanyVisit(msgspec.Struct):
     licence_number: str | None
     state: str
     planned_on: date | None
-    visited_at: datetime | None
+    visited_at: Moment | None
     outcome: str | None
-    accepted_at: datetime | None
+    accepted_at: Moment | None
 
 
 class CompanyVisitRow(_CompanyVisit):

@@ -14,6 +14,8 @@ from uuid import UUID
 
 import msgspec
 
+from api.clock import Moment
+
 
 class ReaderRequestState(StrEnum):
     requested = "requested"
@@ -223,7 +225,7 @@ class ReaderRequest(msgspec.Struct):
     allocated: int
     state: ReaderRequestState
     version: int
-    created_at: datetime
+    created_at: Moment
     serials: int = 0
     distributed: int = 0
 
@@ -241,11 +243,11 @@ class ReaderAsset(msgspec.Struct):
     model: str
     note: str
     state: ReaderState
-    state_at: datetime
+    state_at: Moment
     distributed_on: date | None
     replaced_by: UUID | None
     version: int
-    seen_at: datetime | None = None
+    seen_at: Moment | None = None
     seen_office: UUID | None = None
     seen_version: str | None = None
 
@@ -285,7 +287,7 @@ class ReaderHappening(msgspec.Struct):
     `confirmed` (a unit's word), `granted` (to a letter, later), `relisted` (changed by a list),
     `moved`. `account`: who did it, null for an import by the command."""
 
-    at: datetime
+    at: Moment
     name: str
     account: UUID | None
     facts: dict[str, str | int | bool | None]

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from api.clock import Moment
 from api.db import Tx
 
 _COUNTS = """
@@ -67,7 +68,7 @@ class FleetDifference(msgspec.Struct):
     state: str | None
     document: str | None
     told: str
-    seen_at: datetime | None
+    seen_at: Moment | None
     seen_office: UUID | None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal, get_args
 from uuid import UUID
 
 import msgspec
 
 from api import cursors
+from api.clock import Moment
 from api.db import Tx
 from api.readers.fleet import queries as sql
 from api.readers.fleet import report_queries as report_sql
@@ -77,7 +78,7 @@ class FleetAgency(msgspec.Struct, kw_only=True):
 class FleetReport(msgspec.Struct):
     """The national picture at `as_of`. `seen_unlisted`: seen, but on no agency's list."""
 
-    as_of: datetime
+    as_of: Moment
     agencies: list[FleetAgency]
     total: FleetAgency
     versions: list[FleetVersion]

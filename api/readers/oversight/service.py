@@ -48,7 +48,7 @@ def _known(moment: datetime) -> datetime:
     """One that the data base can reckon with; without a zone it is Bangkok's."""
     if not 2000 <= moment.year <= 2500:
         raise PeriodWrong(days=DAYS)
-    return moment if moment.tzinfo else moment.replace(tzinfo=clock.BANGKOK)
+    return clock.known(moment)
 
 
 def _of_day(day: date) -> datetime:

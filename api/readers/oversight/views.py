@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 
+from api.clock import Moment
 from api.readers.model import Incident, Purpose
 from api.readers.views import ReadingLine
 
@@ -63,7 +64,7 @@ class DayAct(msgspec.Struct):
     """What an officer did, or had read for them (`reading.taken`), about a record."""
 
     id: UUID
-    at: datetime
+    at: Moment
     what: str
     kind: str
     record: UUID
@@ -80,4 +81,4 @@ class IncidentCount(msgspec.Struct):
     kind: Incident
     count: int
     unlooked: int
-    last_at: datetime
+    last_at: Moment

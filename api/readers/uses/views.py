@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
+
+from api.clock import Moment
 
 Filled = Literal["cid", "name_th", "name_en"]
 
@@ -16,7 +17,7 @@ class AccountCode(msgspec.Struct, kw_only=True):
     """What the account holder shows at the counter, once; it is told in this answer alone."""
 
     code: str
-    expires_at: datetime
+    expires_at: Moment
 
 
 class BindAccount(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +31,7 @@ class BoundAccount(msgspec.Struct, kw_only=True):
     what was unknown and came from the card."""
 
     reading: UUID
-    bound_at: datetime
+    bound_at: Moment
     known_before: bool
     filled: list[Filled]
 
