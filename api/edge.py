@@ -82,8 +82,8 @@ def _route(method: Callable[..., Any]) -> Callable[..., Declare]:
         `asked` gathers query parameters that several routes share into what the handler gets as
         `asked`. Nothing else is injected: what fails beside `tx` would keep its connection.
 
-        `api.openapi` documents the route from what is kept in `opt`; what stands in its `headers`
-        comes with problems too.
+        `api.openapi` documents the route from its docstring (the first line Thai, then English) and
+        from what is kept in `opt`; what stands in its `headers` comes with problems too.
         """
         if verb != PUBLIC and verb not in permissions.PERMISSIONS:
             raise TypeError(f"{path}: the permission table has no verb {verb}")

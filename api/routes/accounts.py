@@ -75,7 +75,7 @@ async def sessions(tx: InTx) -> Page[Device]:
 async def end_session(
     tx: InTx, id: FromPath[UUID], wipe: Annotated[bool, QueryParameter()] = True
 ) -> None:
-    """ให้อุปกรณ์ออกจากระบบ หากไม่ระบุเป็นอย่างอื่นถือว่าเครื่องหาย และสั่งล้างข้อมูลในเครื่อง
+    """ให้อุปกรณ์ออกจากระบบ เว้นแต่ระบุเป็นอื่นถือว่าเครื่องหาย และสั่งล้างข้อมูลในเครื่อง
     Ends a session. With `wipe` (the default) the device counts as lost: its next contact is
     answered 401 `accounts/device-wiped`, and the app deletes everything that it holds.
     """

@@ -56,7 +56,7 @@ REFUSED = (
 
 @get("/v1/bridge/challenge", verb=PUBLIC, operation="bridge.challenge")
 async def challenge() -> Challenge:
-    """คำท้าสำหรับเครื่องที่ต่อ WebSocket ไม่ได้ ใช้ได้ห้านาที
+    """คำท้าสำหรับเครื่องที่เชื่อมต่อ WebSocket ไม่ได้ ใช้ได้หนึ่งนาที
     For the first hello of the HTTP fall-back; good for one minute."""
     return challenges.issue(clock.now())
 
@@ -70,7 +70,7 @@ async def challenge() -> Challenge:
     status_code=200,
 )
 async def exchange_messages(request: Web, data: JSONBody[Exchange]) -> Exchanged:
-    """ทางสำรองของเครื่องที่ต่อ WebSocket ไม่ได้: ส่งและรับข้อความชุดเดียวกันผ่าน HTTP
+    """ทางสำรองของเครื่องที่เชื่อมต่อ WebSocket ไม่ได้: ส่งและรับข้อความชุดเดียวกันผ่าน HTTP
     What a bridge has to say, and what there is to tell it, at once or within `wait_s`; for where
     no WebSocket passes."""
     state, gone = request.app.state, asyncio.create_task(_gone(request))

@@ -45,7 +45,7 @@ async def list_documents(
     cursor: FromQuery[UUID | None] = None,
     limit: Limit = 50,
 ) -> Page[DocumentLine]:
-    """เอกสารของจังหวัดหรือนิติบุคคลในขอบเขตที่เห็น ใหม่สุดก่อน
+    """เอกสารในจังหวัดที่รับผิดชอบหรือของนิติบุคคลตนเอง ใหม่สุดก่อน
     Documents of the caller's provinces or companies, the newest first.
 
     `subject`: of one visit, order or matter; a factory names a visit by the id that it sees.

@@ -48,7 +48,7 @@ async def read_evidence(tx: InTx, evidence: FromPath[UUID]) -> Evidence:
     status_code=201,
 )
 async def make_link(tx: InTx, evidence: FromPath[UUID], form: FromQuery[Form] = "original") -> Link:
-    """ขอที่อยู่ของไฟล์ที่เปิดได้โดยไม่ต้องใช้โทเค็น ใช้ได้ไม่กี่นาที
+    """ขอที่อยู่ชั่วคราวของไฟล์ ซึ่งเปิดได้โดยไม่ต้องใช้โทเค็นในไม่กี่นาที
     An address of the bytes that works without a token for some minutes."""
     return await service.make_link(tx, evidence, form)
 

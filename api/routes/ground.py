@@ -58,7 +58,7 @@ async def read_home(request: Request[Any, Any, Any]) -> str:
 
 @get("/health", verb=PUBLIC, operation="health.live", tags=["health"])
 async def live() -> Health:
-    """กระบวนการของระบบทำงานอยู่ คำตอบนี้ไม่บอกถึงฐานข้อมูล
+    """โปรแกรมของระบบทำงานอยู่หรือไม่ โดยไม่ตรวจฐานข้อมูล
     The process runs; says nothing about the data base."""
     return Health("ok")
 

@@ -246,7 +246,7 @@ async def confirm_finding(request: AnyRequest, tx: InTx, finding: FromPath[UUID]
 async def list_company_visits(
     tx: InTx, cursor: FromQuery[str | None] = None, limit: Limit = 50
 ) -> Page[CompanyVisit]:
-    """การตรวจโรงงานของนิติบุคคลตนเอง: ที่แจ้งล่วงหน้าก่อน ตามด้วยที่รับรองผลล่าสุด
+    """การตรวจโรงงานของนิติบุคคลตนเอง: ที่แจ้งล่วงหน้า ตามด้วยที่รับรองผลล่าสุด
     What the caller's own companies may know of: announced visits, then the latest accepted."""
     companies = permissions.scope(tx.actor, "company_visit.read").companies
     after = cursors.read(cursor, Place) if cursor else None

@@ -55,7 +55,7 @@ Web = Request[Any, Any, Any]
     status_code=200,
 )
 async def arm(request: Web, intent: FromPath[UUID], data: JSONBody[ArmIntent]) -> Intent:
-    """เริ่มรอบัตรที่โต๊ะ 90 วินาที ข้อมูลที่อ่านได้ส่งให้การเข้าใช้นี้เท่านั้น
+    """เริ่มรออ่านบัตรที่โต๊ะ 90 วินาที ข้อมูลที่อ่านได้ส่งให้เฉพาะการเข้าสู่ระบบครั้งนี้
     Waits for a card at a desk, for 90 seconds, under the sender's id; the same again is the same
     intent. What is read goes to this session alone."""
     return await _moving(request, "intent.arm", lambda tx: service.arm(tx, intent, data))
@@ -67,7 +67,7 @@ async def list_intents(
     cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Page[Intent]:
-    """การรอบัตรของการเข้าใช้นี้ ใหม่สุดก่อน
+    """รายการรออ่านบัตรของการเข้าสู่ระบบครั้งนี้ ใหม่สุดก่อน
     The session's own intents, the newest first."""
     return Page(*await service.listed(tx, cursor, limit))
 
@@ -80,7 +80,7 @@ async def list_intents(
     opt={"uncompressed": True},
 )
 async def follow(request: Web) -> Stream:
-    """ติดตามการรอบัตรแบบต่อเนื่อง (server-sent events)
+    """ติดตามรายการรออ่านบัตรอย่างต่อเนื่อง (server-sent events)
     Server-sent events: `intent` with each change of one of the session's intents, `end` when the
     session or its token ends, or (`readers/too-many-screens`) a ninth window of the session
     follows. To be read with fetch, the token in its header; begins with what is open, so that
@@ -106,7 +106,7 @@ async def read(
     after_version: FromQuery[int | None] = None,
     wait_s: Annotated[int, QueryParameter(ge=0, le=streams.LONGEST_WAIT_S)] = 0,
 ) -> Intent:
-    """การรอบัตรหนึ่งครั้ง รอจนมีความเปลี่ยนแปลงก่อนตอบก็ได้
+    """รายการรออ่านบัตรหนึ่งรายการ เลือกรอจนมีความเปลี่ยนแปลงก่อนตอบก็ได้
     One of the session's own. With `after_version` the answer waits, at most `wait_s`, until it
     has gone beyond that version."""
     hub: Hub = request.app.state.readers
@@ -120,7 +120,7 @@ async def read(
     status_code=200,
 )
 async def cancel(request: Web, intent: FromPath[UUID]) -> Intent:
-    """เลิกรอบัตร
+    """ยกเลิกรายการรออ่านบัตร
     Nobody waits any more; a second time changes nothing."""
     return await _moving(request, "intent.cancel", lambda tx: service.cancel(tx, intent))
 
@@ -133,7 +133,7 @@ async def cancel(request: Web, intent: FromPath[UUID]) -> Intent:
     problems=[ReadingNotFound, PhotoGone],
 )
 async def photo(request: Web, tx: InTx, reading: FromPath[UUID]) -> Response[bytes]:
-    """รูปจากบัตรเพื่อเทียบใบหน้า แสดงได้ 90 วินาที ไม่เก็บไว้ที่ใด
+    """ภาพถ่ายจากบัตรเพื่อเทียบใบหน้า แสดงได้ 90 วินาที ไม่เก็บไว้ที่ใด
     The photograph of a reading that asked for it, for 90 seconds after it came; kept nowhere."""
     hub: Hub = request.app.state.readers
     jpeg = await photos.show(tx, hub.photos, reading)

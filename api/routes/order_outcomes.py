@@ -268,7 +268,7 @@ async def read_company_order(tx: InTx, order: FromPath[UUID]) -> CompanyOrder:
 async def claim_correction(
     tx: InTx, order: FromPath[UUID], claim: FromPath[UUID], data: JSONBody[CorrectionClaim]
 ) -> CompanyOrder:
-    """แจ้งผลการแก้ไขตามคำสั่ง พร้อมหลักฐาน เพื่อให้เจ้าหน้าที่ตรวจยืนยัน
+    """แจ้งผลการแก้ไขตามคำสั่งพร้อมหลักฐาน และขอให้เจ้าหน้าที่ตรวจยืนยัน
     The company says that it has corrected, with its proof, and asks for closing."""
     return await ending.claim_correction(tx, order, claim, data)
 

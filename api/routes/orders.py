@@ -105,7 +105,7 @@ async def redraft_order(
 async def discard_order(
     request: AnyRequest, tx: InTx, order: FromPath[UUID], data: JSONBody[Why]
 ) -> Order:
-    """ยกเลิกร่างคำสั่งที่จะไม่ลงนาม โดยเก็บร่างไว้เป็นหลักฐาน
+    """ยกเลิกร่างคำสั่งที่จะไม่ลงนาม โดยเก็บร่างไว้
     A draft that will not be signed stays on file."""
     return await drafting.discard(tx, order, if_match(request), data.why)
 

@@ -76,7 +76,7 @@ def filters_of(
 
 @get("/v1/reader-agencies", verb="reader_asset.read", operation="reader_agency.list", tags=TAGS)
 async def agencies(tx: InTx) -> Page[ReaderAgency]:
-    """หน่วยงานที่ใช้เครื่องอ่านบัตร
+    """หน่วยงานผู้ใช้เครื่องอ่านบัตร
     The agencies with card readers."""
     return Page(await queries.agencies(tx))
 
@@ -90,7 +90,7 @@ async def agencies(tx: InTx) -> Page[ReaderAgency]:
 async def write_agency(
     tx: InTx, agency: FromPath[str], data: JSONBody[ReaderAgencyEntry]
 ) -> ReaderAgency:
-    """เพิ่มหน่วยงาน หรือแก้ชื่อ
+    """เพิ่มหน่วยงานผู้ใช้เครื่องอ่านบัตรตามรหัส หรือแก้ไขชื่อ
     Puts an agency on the list by its code, or corrects its names."""
     return await service.write_agency(tx, agency, data)
 
@@ -125,7 +125,7 @@ async def list_requests(
     cursor: FromQuery[str | None] = None,
     limit: Limit = 50,
 ) -> Page[ReaderRequest]:
-    """รายการขอเครื่องอ่านบัตร เลือกเฉพาะที่ยังได้ไม่ครบก็ได้
+    """รายการขอเครื่องอ่านบัตรตามหนังสือ เลือกเฉพาะที่ยังได้ไม่ครบก็ได้
     Letters' lines; `short=true`: those of which fewer reached a unit than were asked for."""
     return Page(*await views.requests(tx, agency, office, short, cursor, limit))
 
@@ -138,7 +138,7 @@ async def list_requests(
     tags=TAGS,
 )
 async def read_request(tx: InTx, reader_request: FromPath[UUID]) -> ReaderRequest:
-    """รายการขอหนึ่งรายการ
+    """รายการขอเครื่องอ่านบัตรหนึ่งรายการ และจำนวนที่ได้แล้ว
     One line of a letter, and how many readers have come of it."""
     return await views.request(tx, reader_request)
 
@@ -156,7 +156,7 @@ async def read_request(tx: InTx, reader_request: FromPath[UUID]) -> ReaderReques
 async def allocate(
     request: AnyRequest, tx: InTx, reader_request: FromPath[UUID], data: JSONBody[ReaderAllocation]
 ) -> ReaderRequest:
-    """จัดสรร: จำนวนทั้งหมด และหมายเลขเครื่องเท่าที่ทราบ
+    """จัดสรรเครื่องอ่านบัตรตามรายการขอ: จำนวนทั้งหมด และหมายเลขเครื่องเท่าที่ทราบ
     Grants readers: how many in all, and serials, new ones, reissued ones or those that the
     agency's own list had without a letter. If-Match: the request's version."""
     return await service.allocate(tx, reader_request, if_match(request), data)
@@ -171,7 +171,7 @@ async def allocate(
     tags=TAGS,
 )
 async def withdraw(request: AnyRequest, tx: InTx, reader_request: FromPath[UUID]) -> ReaderRequest:
-    """ถอนรายการขอที่ยังไม่ได้จัดสรร
+    """ถอนรายการขอเครื่องอ่านบัตรที่ยังไม่ได้จัดสรร
     Takes back a request for which nothing was granted yet. If-Match: its version."""
     return await service.withdraw(tx, reader_request, if_match(request))
 
@@ -184,7 +184,7 @@ async def withdraw(request: AnyRequest, tx: InTx, reader_request: FromPath[UUID]
     tags=TAGS,
 )
 async def confirm(tx: InTx, data: JSONBody[ReaderConfirmation]) -> ReaderConfirmationAnswer:
-    """หน่วยยืนยันหมายเลขเครื่องที่ถืออยู่จริง เก็บทุกคำยืนยันแม้ไม่ตรงกับบัญชี
+    """หน่วยยืนยันหมายเลขเครื่องที่ถืออยู่จริง เก็บไว้แม้ไม่ตรงกับรายการที่มี
     A unit says which readers it holds, by serial; what lists do not know is kept, too."""
     return await confirmations.confirm(tx, data)
 
@@ -203,7 +203,7 @@ async def list_assets(
     cursor: FromQuery[str | None] = None,
     limit: Limit = 50,
 ) -> Page[ReaderAsset]:
-    """เครื่องอ่านบัตรเรียงตามหมายเลขเครื่อง
+    """เครื่องอ่านบัตร (ครุภัณฑ์) เรียงตามหมายเลขเครื่อง
     Readers by serial. `serial`: how it begins; `unseen_since`: in service, unseen since."""
     return Page(*await views.assets(tx, asked, cursor, limit))
 
@@ -218,7 +218,7 @@ async def list_assets(
     tags=TAGS,
 )
 async def assets_sheet(request: AnyRequest, asked: NamedDependency[Filters]) -> Stream:
-    """รายการเดียวกันเป็น CSV เปิดใน Excel แล้วส่งกลับเข้ามาได้
+    """เครื่องอ่านบัตร (ครุภัณฑ์) เป็น CSV เปิดใน Excel แล้วนำเข้าอีกได้
     The same as CSV (UTF-8 with BOM, Thai headings), all of it, streamed."""
     fetch = partial(_assets_page, asked)
     return await sheet(request, "readers", sheets.ASSETS, fetch)
@@ -235,7 +235,7 @@ async def _assets_page(filters: Filters, tx: Any, after: str | None) -> Any:
     tags=TAGS,
 )
 async def read_asset(tx: InTx, reader_asset: FromPath[UUID]) -> ReaderAsset:
-    """เครื่องอ่านบัตรหนึ่งเครื่อง และพบล่าสุดที่ใด
+    """เครื่องอ่านบัตรหนึ่งเครื่อง และที่พบใช้งานล่าสุด
     One reader, and where a bridge saw it last."""
     return await views.asset(tx, reader_asset)
 
@@ -263,7 +263,7 @@ async def history(tx: InTx, reader_asset: FromPath[UUID]) -> Page[ReaderHappenin
 async def move(
     request: AnyRequest, tx: InTx, reader_asset: FromPath[UUID], data: JSONBody[ReaderMove]
 ) -> ReaderAsset:
-    """เริ่มใช้งาน แจ้งชำรุด ซ่อมแล้ว สูญหาย พบ ส่งคืน หรือจัดสรรใหม่
+    """บันทึกว่าเริ่มใช้งาน ชำรุด ซ่อมแล้ว สูญหาย พบแล้ว ส่งคืน หรือจัดสรรใหม่
     Into service, broken, repaired, lost, found, returned, reissued. If-Match: its version."""
     return await service.move(tx, reader_asset, if_match(request), data)
 
@@ -282,7 +282,7 @@ async def import_list(
     agency: AgencyCode = None,
     preview: FromQuery[bool] = True,
 ) -> ReaderImport:
-    """นำเข้ารายการจาก CSV ไม่เกิน 5,000 บรรทัด ตรวจดูก่อนแล้วจึงบันทึก
+    """นำเข้ารายการจาก CSV ไม่เกิน 5,000 บรรทัด ตรวจดูก่อน แล้วจึงบันทึก
     A list of at most 5,000 lines as CSV: looked at, or with `preview=false` applied.
 
     `requests` (document, quantity, date), `readers` (serial, state, unit, …) or `confirmations`

@@ -51,7 +51,7 @@ async def reconcile(
     cursor: FromQuery[str | None] = None,
     limit: Limit = 100,
 ) -> Page[FleetLine]:
-    """กระทบยอด: ที่ขอเทียบกับที่ถึงหน่วยแล้ว ตามหนังสือหรือตามหน่วย
+    """กระทบยอด: จำนวนที่ขอเทียบกับที่ถึงหน่วยแล้ว ตามหนังสือหรือตามหน่วย
     What was asked for beside what is there, by letter's line or by unit, and the difference."""
     return Page(*await views.reconciliation(tx, asked, cursor, limit))
 
@@ -66,7 +66,7 @@ async def reconcile(
     tags=TAGS,
 )
 async def reconcile_sheet(request: AnyRequest, asked: NamedDependency[Reconciling]) -> Stream:
-    """กระทบยอดเป็น CSV
+    """กระทบยอดเครื่องอ่านบัตรเป็น CSV
     The same as CSV, streamed."""
 
     async def fetch(tx: Any, after: str | None) -> Any:
@@ -89,7 +89,7 @@ async def differences(
     cursor: FromQuery[str | None] = None,
     limit: Limit = 100,
 ) -> Page[FleetDifference]:
-    """หมายเลขเครื่องที่บัญชี คำยืนยัน และการพบใช้งานไม่ตรงกัน
+    """หมายเลขเครื่องที่รายการ คำยืนยัน และการพบใช้งานไม่ตรงกัน
     Serial by serial where lists, units and bridges do not agree: what is to be looked for."""
     return Page(*await views.differences(tx, asked, cursor, limit))
 
@@ -104,7 +104,7 @@ async def differences(
     tags=TAGS,
 )
 async def differences_sheet(request: AnyRequest, asked: NamedDependency[Differing]) -> Stream:
-    """หมายเลขเครื่องที่ไม่ตรงกัน เป็น CSV
+    """หมายเลขเครื่องที่ไม่ตรงกันเป็น CSV
     The same as CSV, streamed."""
 
     async def fetch(tx: Any, after: str | None) -> Any:
@@ -120,7 +120,7 @@ async def differences_sheet(request: AnyRequest, asked: NamedDependency[Differin
     tags=TAGS,
 )
 async def report(tx: InTx) -> FleetReport:
-    """ภาพรวมทั้งประเทศ ทุกหน่วยงาน ทุกสถานะ
+    """ภาพรวมเครื่องอ่านบัตรทั้งประเทศ ทุกหน่วยงาน ทุกสถานะ
     The national picture: each agency's readers by state, asked for, distributed, seen lately."""
     return await views.report(tx)
 
@@ -134,7 +134,7 @@ async def report(tx: InTx) -> FleetReport:
     tags=TAGS,
 )
 async def report_sheet(request: AnyRequest) -> Stream:
-    """ภาพรวมทั้งประเทศเป็น CSV
+    """ภาพรวมเครื่องอ่านบัตรทั้งประเทศเป็น CSV
     The same as CSV: a line an agency, and the whole country."""
 
     async def fetch(tx: Any, _: str | None) -> Any:

@@ -87,7 +87,7 @@ async def enrol(request: AnyRequest, data: JSONBody[Signed]) -> Response[Enrolme
 async def poll_enrolment(
     request: AnyRequest, data: JSONBody[PollEnrolment]
 ) -> Response[EnrolmentGranted]:
-    """เครื่องที่ขอลงทะเบียนถามว่าอนุมัติแล้วหรือยัง
+    """เครื่องที่ขอลงทะเบียนถามว่าได้รับอนุมัติแล้วหรือยัง
     What became of it; `error` is that of RFC 8628 §3.5. A lost answer is had by asking again."""
     db: Database = request.app.state.db
     async with db.begin(request.user, logs.request_id.get()) as tx:
@@ -105,7 +105,7 @@ async def poll_enrolment(
     status_code=200,
 )
 async def look_at_enrolment(request: AnyRequest, data: JSONBody[LookAtEnrolment]) -> Enrolment:
-    """เจ้าหน้าที่พิมพ์รหัสจากจอของเครื่อง เพื่อดูว่ากำลังจะอนุมัติเครื่องใด
+    """ดูว่ารหัสที่แสดงบนจอเป็นของเครื่องใด ก่อนอนุมัติ
     What shows this code. Ten wrong codes an hour are an account's most; a mistyped character is
     told as one and not counted."""
     db: Database = request.app.state.db
@@ -128,7 +128,7 @@ async def look_at_enrolment(request: AnyRequest, data: JSONBody[LookAtEnrolment]
 async def approve_enrolment(
     request: AnyRequest, enrolment: FromPath[UUID], data: JSONBody[ApproveEnrolment]
 ) -> Bridge:
-    """อนุมัติเครื่องให้เป็นของสำนักงาน เมื่อลายนิ้วมือตรงกับที่แสดงบนจอ
+    """อนุมัติให้เครื่องเป็นของหน่วยงาน เมื่อลายนิ้วมือของกุญแจตรงกับที่แสดงบนจอ
     Makes the PC a device of an office, if the fingerprint is the one on its screen; the fifth
     wrong one locks it."""
     db: Database = request.app.state.db
@@ -150,7 +150,7 @@ async def approve_enrolment(
     status_code=204,
 )
 async def refuse_enrolment(tx: InTx, enrolment: FromPath[UUID]) -> None:
-    """ไม่อนุมัติการลงทะเบียน
+    """ไม่อนุมัติการลงทะเบียนเครื่อง
     Nothing comes of it; the PC is told so."""
     await enrolling.refuse(tx, enrolment)
 
@@ -162,7 +162,7 @@ async def refuse_enrolment(tx: InTx, enrolment: FromPath[UUID]) -> None:
     media_type=MediaType.HTML,
 )
 async def enrolment_page() -> Response[str]:
-    """หน้าที่บอกว่าพิมพ์รหัสของเครื่องที่ใด
+    """หน้าที่บอกว่าต้องพิมพ์รหัสของเครื่องที่ใด
     Says to a person where the code on a PC's screen is typed."""
     return Response(pages.ENROL, media_type=MediaType.HTML, headers=HEADERS)
 
@@ -178,7 +178,7 @@ async def list_bridges(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[Bridge]:
-    """รายการเครื่องคอมพิวเตอร์ที่มีเครื่องอ่านบัตร
+    """เครื่องคอมพิวเตอร์ที่มีเครื่องอ่านบัตร เรียงตามการอนุมัติ
     The devices of the caller's office, or of all, in the order of their approval."""
     found = await service.bridges(tx, office, of_state, cursor, limit)
     return Page(found, str(found[-1].id) if len(found) == limit else None)
@@ -207,7 +207,7 @@ async def rename_bridge(
     status_code=200,
 )
 async def revoke_bridge(tx: InTx, bridge: FromPath[UUID], data: JSONBody[Revoke]) -> Bridge:
-    """เพิกถอนเครื่องคอมพิวเตอร์ถาวร จะใช้อีกต้องลงทะเบียนใหม่
+    """เพิกถอนเครื่องคอมพิวเตอร์เป็นการถาวร หากจะใช้อีกต้องลงทะเบียนใหม่
     Ends a device for good, with what waits for it; it must enrol anew, under a new key."""
     return await service.revoke(tx, bridge, data.reason)
 
@@ -220,7 +220,7 @@ async def list_readers(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[Reader]:
-    """เครื่องอ่านบัตรที่ต่ออยู่กับเครื่องคอมพิวเตอร์ และเครื่องที่เคยต่อ
+    """เครื่องอ่านบัตรของเครื่องคอมพิวเตอร์ที่ใช้งาน รวมที่ถอดออกไปแล้ว
     The readers of devices in service, with those that are away."""
     found = await service.readers(tx, office, bridge, cursor, limit)
     return Page(found, str(found[-1].id) if len(found) == limit else None)
@@ -255,7 +255,7 @@ async def list_incidents(
 async def look_at_incident(
     tx: InTx, incident: FromPath[UUID], data: JSONBody[LookAtIncident]
 ) -> BridgeIncident:
-    """บันทึกว่ามีผู้ตรวจดูเหตุผิดปกติแล้ว และพบอะไร
+    """บันทึกว่าตรวจดูเหตุผิดปกติแล้ว และพบอะไร
     Says that somebody has looked, and what they found; the first one stands."""
     return await service.look_at_incident(tx, incident, data.note)
 
@@ -271,7 +271,7 @@ async def list_desks(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[Desk]:
-    """รายการโต๊ะ เลือกเฉพาะโต๊ะที่อ่านบัตรได้ขณะนี้ก็ได้
+    """โต๊ะทั้งหมด เลือกเฉพาะโต๊ะที่อ่านบัตรได้ขณะนี้ก็ได้
     Desks; `ready`: only those where a card can be read now, or only the others."""
     found = await desks.desks(tx, office, ready, cursor, limit)
     return Page(found, str(found[-1].id) if len(found) == limit else None)
@@ -291,7 +291,7 @@ async def read_desk(tx: InTx, desk: FromPath[UUID]) -> Desk:
     problems=[DeskExists, DeskNotFound, OfficeOutOfReach],
 )
 async def put_desk(tx: InTx, desk: FromPath[UUID], data: JSONBody[PutDesk]) -> Desk:
-    """ตั้งโต๊ะด้วยรหัสที่ผู้ส่งกำหนด ส่งซ้ำได้ไม่เกิดรายการใหม่
+    """เพิ่มโต๊ะด้วยรหัสที่ผู้ส่งกำหนด ส่งซ้ำได้ไม่เกิดรายการใหม่
     Makes a desk under the sender's id; sent again, it changes nothing."""
     return await desks.put(tx, desk, data)
 
@@ -313,7 +313,7 @@ async def rename_desk(
     status_code=200,
 )
 async def unmap_desk(tx: InTx, desk: FromPath[UUID]) -> Desk:
-    """ถอดเครื่องอ่านออกจากโต๊ะ ผู้ที่รอบัตรที่โต๊ะนั้นจะได้รับแจ้ง
+    """ถอดเครื่องอ่านบัตรออกจากโต๊ะ ผู้ที่รออ่านบัตรที่โต๊ะนั้นได้รับแจ้ง
     Takes the reader off the desk; who waits for a card there is told."""
     return await desks.unmap(tx, desk)
 

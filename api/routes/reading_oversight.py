@@ -93,7 +93,7 @@ async def readings(
     opt={"uncompressed": True},
 )
 async def export(request: AnyRequest, asked: By) -> Stream:
-    """รายการการอ่านเป็น CSV ทุกครั้งที่ส่งออกมีบันทึก
+    """ส่งออกรายการการอ่านบัตรเป็น CSV การส่งออกมีบันทึก
     The same as CSV (UTF-8 with BOM, Thai headings), streamed. That it was exported, by whom,
     with which filters, is an event."""
     db: Database = request.app.state.db
@@ -118,7 +118,7 @@ async def export(request: AnyRequest, asked: By) -> Stream:
 async def face_differs(
     tx: InTx, asked: By, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[ReadingLine]:
-    """การอ่านที่เจ้าหน้าที่บันทึกว่าใบหน้าไม่ตรงกับรูป
+    """การอ่านบัตรที่เจ้าหน้าที่บันทึกว่าใบหน้าไม่ตรงกับภาพถ่าย
     Readings of which the officer said that person and photograph differ."""
     return Page(*await service.face_differs(tx, service.wanted(tx, asked), cursor, limit))
 
@@ -133,7 +133,7 @@ async def face_differs(
 async def late(
     tx: InTx, asked: By, hours: Hours = 24, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[ReadingLine]:
-    """การอ่านแบบออฟไลน์ที่มาถึงช้า
+    """การอ่านบัตรแบบออฟไลน์ที่มาถึงช้ากว่าจำนวนชั่วโมงที่ระบุ
     Offline readings that came more than `hours` after the device says that it read them."""
     return Page(*await service.late(tx, service.wanted(tx, asked), hours, cursor, limit))
 
@@ -152,7 +152,7 @@ async def counts(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Count]:
-    """จำนวนการอ่านตามเจ้าหน้าที่ วัตถุประสงค์ และวัน
+    """จำนวนการอ่านบัตรตามเจ้าหน้าที่ วัตถุประสงค์ และวัน
     Readings by officer, purpose and day in Bangkok, the newest day first."""
     wanted = service.wanted(tx, msgspec.structs.replace(asked, purpose=purpose))
     return Page(*await service.counts(tx, wanted, cursor, limit))
@@ -166,7 +166,7 @@ async def counts(
     asked=of_officer,
 )
 async def unused(tx: InTx, asked: By, cursor: Cursor = None, limit: Limit = 50) -> Page[Unused]:
-    """การอ่านที่ไม่ได้ใช้กับเรื่องใดภายในหนึ่งชั่วโมง
+    """จำนวนการอ่านบัตรที่ไม่ได้ใช้กับเรื่องใดในหนึ่งชั่วโมง ตามเจ้าหน้าที่และหน่วยงาน
     Readings to serve an order or identify a complainant that served nothing within the hour, by
     officer and office, the most first. Which ones: `GET /v1/reading-audit/readings?used=false`."""
     return Page(*await service.unused(tx, service.wanted(tx, asked), cursor, limit))
@@ -182,7 +182,7 @@ async def unused(tx: InTx, asked: By, cursor: Cursor = None, limit: Limit = 50) 
 async def crossings(
     tx: InTx, asked: By, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[Crossing]:
-    """บัตรใบเดียวกันที่สองสำนักงานในเวลาที่เดินทางไม่ทัน
+    """บัตรใบเดียวกันที่สองหน่วยงานในเวลาที่เดินทางไม่ทัน
     The same card at two offices sooner than anybody gets from one to the other; at most 31 days.
     Compared by keyed hashes: whose card it is, this does not tell."""
     wanted = service.wanted(tx, asked, service.DAYS_CROSSING)

@@ -37,7 +37,7 @@ AnyRequest = Request[Any, Any, Any]
     tags=["accounts"],
 )
 async def ask_code(tx: InTx) -> Response[AccountCode]:
-    """ขอรหัสของบัญชีตนเองเพื่อแสดงที่เคาน์เตอร์พร้อมบัตร ใช้ได้สิบนาที ครั้งเดียว
+    """ขอรหัสของเจ้าของบัญชีเพื่อแสดงที่เคาน์เตอร์พร้อมบัตร ใช้ได้สิบนาที ครั้งเดียว
     A code for the caller's own account, to be shown at a counter with their card: ten minutes,
     once. A new one ends the one before."""
     return Response(await binding.ask(tx), status_code=200, headers=_NOT_KEPT)
@@ -65,7 +65,7 @@ async def ask_code(tx: InTx) -> Response[AccountCode]:
 async def bind_account(
     request: AnyRequest, reading: FromPath[UUID], data: JSONBody[BindAccount]
 ) -> BoundAccount:
-    """ผูกบุคคลในบัตรกับบัญชีที่แสดงรหัสนี้
+    """ผูกบุคคลตามบัตรกับบัญชีที่แสดงรหัสของเจ้าของบัญชี
     The card that was read, its face compared, is of whoever holds the account that shows this
     code: its national ID becomes known, or is found to be the same; names fill only what is
     unknown. Ten wrong codes an hour are an officer's most."""
@@ -96,7 +96,7 @@ async def bind_account(
     tags=["accounts"],
 )
 async def confirm_officer(tx: InTx, id: FromPath[UUID], data: JSONBody[ConfirmOfficer]) -> Officer:
-    """ยืนยันว่าบัตรที่อ่านเป็นของเจ้าหน้าที่ตามบรรทัดนี้ของรายชื่อหรือไม่
+    """ยืนยันจากบัตรที่อ่านว่าเป็นเจ้าหน้าที่ตามรายชื่อรายการนี้หรือไม่
     The card that was read is, or is not, of the officer whom this line of the list names."""
     return await confirming.confirm(tx, id, data.reading)
 

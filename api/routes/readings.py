@@ -34,7 +34,7 @@ async def list_readings(
     cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Page[Reading]:
-    """การอ่านบัตรของการเข้าใช้นี้ ไม่มีข้อมูลที่อ่าน
+    """การอ่านบัตรของการเข้าสู่ระบบครั้งนี้ และจากตั๋วของตนเอง ไม่มีข้อมูลที่อ่าน
     The session's own readings and those of the caller's tickets, what came last first, without
     what was read."""
     return Page(*await service.mine(tx, cursor, limit))
@@ -42,7 +42,7 @@ async def list_readings(
 
 @get("/v1/readings/{reading:uuid}", verb="reading.read", problems=[ReadingNotFound, Erased])
 async def read_reading(tx: InTx, reading: FromPath[UUID]) -> Reading:
-    """การอ่านหนึ่งครั้ง มีข้อมูลบัตรไม่เกินสิบห้านาทีหรือจนกว่าจะใช้
+    """การอ่านบัตรหนึ่งครั้ง มีข้อมูลบัตรสิบห้านาที (ออฟไลน์เจ็ดวัน) หรือจนกว่าจะใช้
     A reading of this session; `card` for fifteen minutes (seven days where it came
     offline), or until it is used."""
     return await service.read(tx, reading)
@@ -68,7 +68,7 @@ async def see_document(tx: InTx, reading: FromPath[UUID], data: JSONBody[SeeDocu
     status_code=200,
 )
 async def match_face(tx: InTx, reading: FromPath[UUID], data: JSONBody[MatchFace]) -> Reading:
-    """เจ้าหน้าที่บันทึกในนามของตนว่าเทียบใบหน้ากับรูปแล้ว
+    """เจ้าหน้าที่บันทึกในนามตนเองว่าเทียบใบหน้ากับภาพถ่ายแล้ว
     The officer compared person and photograph: an act of its own, in their name."""
     return await service.match_face(tx, reading, data)
 
@@ -86,7 +86,7 @@ async def match_face(tx: InTx, reading: FromPath[UUID], data: JSONBody[MatchFace
     ],
 )
 async def issue_tickets(tx: InTx, data: JSONBody[IssueTickets]) -> list[OfflineTicket]:
-    """ออกตั๋วให้อ่านบัตรได้เมื่อสายขาด
+    """ออกตั๋วออฟไลน์ให้อ่านบัตรที่โต๊ะได้เมื่อเชื่อมต่อระบบไม่ได้
     Tickets of the caller's, for the device at a desk, for when the line is cut."""
     return await tickets.issue(tx, data)
 
