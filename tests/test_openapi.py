@@ -45,7 +45,8 @@ SYNC = (FOLDER / "sync.md").read_text(encoding="utf-8")
 def validator(schema: dict[str, Any]) -> Any:
     """Of a schema that refers to the document's components."""
     return jsonschema_rs.Draft202012Validator(
-        {**schema, "components": {"schemas": DOCUMENT["components"]["schemas"]}}
+        {**schema, "components": {"schemas": DOCUMENT["components"]["schemas"]}},
+        validate_formats=True,
     )
 
 
