@@ -6,15 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from api import ids
+from api import clock, ids
 from api.accounts.authority import grant_authority
 from api.accounts.model import AuthorityGrant, Power
-from api.clock import bangkok_date
 from api.db import Database
 from api.inspection.orders.model import OrderKind
 from api.permissions import Worker
 from tests.evidence.conftest import Phone, photograph
-from tests.world import Person, World, answer, do_jobs, encode, now, record, submit
+from tests.world import Person, World, answer, do_jobs, encode, record, submit
 
 FAILED = ("E08", "D04")
 APPEAL = "อุทธรณ์ต่อรัฐมนตรีได้ภายใน 30 วันนับแต่วันที่ได้รับทราบคำสั่ง (มาตรา 41)"
@@ -93,7 +92,7 @@ async def allow(world: World, person: Person, power: Power = Power.sign_order, *
         power=power,
         section="39" if power is Power.stop_operation else "37",
         instrument="คำสั่งแต่งตั้งตัวอย่าง",
-        **{"valid_from": bangkok_date(now()) - timedelta(days=30)} | more,
+        **{"valid_from": clock.bangkok_date(clock.now()) - timedelta(days=30)} | more,
     )
     async with world.db.begin(Worker("test")) as tx:
         await grant_authority(tx, id, grant)
@@ -134,7 +133,7 @@ def service(how: str = "personal", at: datetime | None = None, **more: Any) -> d
         "registered_post": {"type": "post", "tracking_no": "EX000000000TH"},
         "not_found": None,
     }
-    found = {"how": how, "at": at or now(), "place": "โรงงาน", "proof": proofs[how]} | more
+    found = {"how": how, "at": at or clock.now(), "place": "โรงงาน", "proof": proofs[how]} | more
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -38,21 +38,15 @@ async def test_a_card_that_was_read_before_it_came_is_told_as_that(desk: Desk) -
 
 
 @pytest.mark.parametrize(
-    ("months", "days", "flagged"),
-    [(None, None, False), (12, None, False), (1, None, True), (0, -1, True), (0, 0, False)],
+    ("days", "parts", "flagged"),
+    [(0, 3, False), (-1, 3, True), (0, 2, False), (-31, 2, True), (0, 1, False), (-366, 1, True)],
 )
-async def test_a_card_is_told_as_expired_on_the_day_after_its_last_and_not_before(
-    desk: Desk, months: int | None, days: int | None, flagged: bool
+async def test_a_card_is_told_as_expired_when_its_last_day_month_or_year_is_over(
+    desk: Desk, days: int, parts: int, flagged: bool
 ) -> None:
-    """`months` and `days`: those of its last day this year; 0: from today on."""
-    if clock.bangkok_date(datetime.now(UTC)).month in (1, 12) and months:
-        pytest.skip("no month of this year is wholly over, or still to come")
-    day = clock.bangkok_date(datetime.now(UTC))
-    if months == 0:
-        day += timedelta(days=days or 0)
-        end = PartialDate(day.year, day.month, day.day)
-    else:
-        end = PartialDate(day.year, months, days)
+    """The last day lies `days` from today; of it the card tells day, month and year, or less."""
+    last = clock.bangkok_date(datetime.now(UTC)) + timedelta(days=days)
+    end = PartialDate(*(last.year, last.month, last.day)[:parts])
     text = CardText(cid=SAMPLE.cid, expires=end)
     receipt = await desk.read(await desk.arm(fields=("cid", "expires")), text=text)
     flags = await desk.value("select flags from reading where id = $1", receipt.reading)
