@@ -99,6 +99,15 @@ USES: Final[tuple[tuple[str, str], ...]] = (
         "A reading that came offline says so; when it was read is that device's word.",
     ),
     (
+        "บัตรที่อ่านออฟไลน์โดยชอบยังเก็บไว้ แม้ก่อนส่งถึงแม่ข่ายเจ้าหน้าที่ย้าย (`officer:moved`) พ้นหน้าที่หรือถูกระงับ "
+        "(`officer:left`) หรือโต๊ะถูกยกเลิก (`desk:ended`) และมีป้ายบอก ใช้ได้เฉพาะเจ้าหน้าที่คนนั้นเท่าที่ยังมีสิทธิ "
+        "บัตรที่อ่านหลังสิทธิสิ้นสุดไม่รับ",
+        "A card that was read offline in good right is kept, and says so, though its officer was "
+        "moved (`officer:moved`), left or was suspended (`officer:left`), or its desk ended "
+        "(`desk:ended`) before it arrived; that officer alone can use it, as far as they still may. "
+        "What was read after the right had ended is refused.",
+    ),
+    (
         "คำสั่งที่พิสูจน์ด้วยบัตรไม่นับว่าแจ้งก่อนเวลาที่อ่านบัตร (พ.ร.บ.วิธีปฏิบัติราชการทางปกครอง พ.ศ. 2539 มาตรา 42)",
         "An order that a card proves the service of counts as served no earlier than the card was "
         "read (Administrative Procedure Act B.E. 2539, s.42).",
