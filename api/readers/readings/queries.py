@@ -139,7 +139,8 @@ async def take(
         _Took,
         """
         with b as (
-            update bridge set sequence = $14, head = $25, last_seen_at = $27, moved_at = $27
+            update bridge set sequence = $14, head = $25, last_seen_at = $27,
+                moved = nextval('bridge_moves')
             where id = $10 and sequence = $14 - 1 and head = $26 and state = 'active'
             returning id
         ), i as (
@@ -223,7 +224,8 @@ async def refuse(
         await tx.run(
             """
             with b as (
-                update bridge set sequence = $2, head = $3, last_seen_at = $6, moved_at = $6
+                update bridge set sequence = $2, head = $3, last_seen_at = $6,
+                    moved = nextval('bridge_moves')
                 where id = $1 and sequence = $2 - 1 and head = $4 and state = 'active'
                 returning id
             )

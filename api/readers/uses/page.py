@@ -104,8 +104,8 @@ USES: Final[tuple[tuple[str, str], ...]] = (
         "บัตรที่อ่านหลังสิทธิสิ้นสุดไม่รับ",
         "A card that was read offline in good right is kept, and says so, though its officer was "
         "moved (`officer:moved`), left or was suspended (`officer:left`), or its desk ended "
-        "(`desk:ended`) before it arrived; that officer alone can use it, as far as they still may. "
-        "What was read after the right had ended is refused.",
+        "(`desk:ended`) before it arrived; that officer alone can use it, as far as they still "
+        "may. What was read after the right had ended is refused.",
     ),
     (
         "คำสั่งที่พิสูจน์ด้วยบัตรไม่นับว่าแจ้งก่อนเวลาที่อ่านบัตร (พ.ร.บ.วิธีปฏิบัติราชการทางปกครอง พ.ศ. 2539 มาตรา 42)",
