@@ -80,8 +80,9 @@ async def list_intents(
     opt={"uncompressed": True},
 )
 async def follow(request: Web) -> Stream:
-    """ติดตามรายการรออ่านบัตรอย่างต่อเนื่อง (server-sent events)
-    Server-sent events: `intent` with each change of one of the session's intents, `end` when the
+    """ติดตามรายการรออ่านบัตร และบัตรที่อ่านออฟไลน์ซึ่งมาถึง อย่างต่อเนื่อง (server-sent events)
+    Server-sent events: `intent` with each change of one of the session's intents, `reading` with
+    each reading (without what was read) that has come by a ticket of the officer's, `end` when the
     session or its token ends, or (`readers/too-many-screens`) a ninth window of the session
     follows. To be read with fetch, the token in its header; begins with what is open, so that
     nothing is lost between two connections."""

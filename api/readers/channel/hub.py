@@ -178,18 +178,20 @@ class Hub:
             older.end("elsewhere")
 
     @contextmanager
-    def waiting(self, of: UUID) -> Iterator[asyncio.Event]:
-        """An event that is set when something of a bridge, or of a session, has moved."""
+    def waiting(self, *of: UUID) -> Iterator[asyncio.Event]:
+        """An event that is set when something of a bridge, a session or an account has moved."""
         event = asyncio.Event()
-        self._waiting.setdefault(of, set()).add(event)
+        for one in of:
+            self._waiting.setdefault(one, set()).add(event)
         self._needed.set()
         try:
             yield event
         finally:
-            events = self._waiting.get(of, set())
-            events.discard(event)
-            if not events:
-                self._waiting.pop(of, None)
+            for one in of:
+                events = self._waiting.get(one, set())
+                events.discard(event)
+                if not events:
+                    self._waiting.pop(one, None)
 
     @contextmanager
     def screen(self, session: UUID, moved: asyncio.Event) -> Iterator[Callable[[], bool]]:
@@ -296,6 +298,8 @@ class Hub:
         self._moved = {row.id: row.version for row in moved}
         for bridge in await queries.with_new_tickets(tx, here, since):
             self.wake_here(bridge)
+        for account in await queries.with_arrivals(tx, others, since):
+            self.wake_here(account)
         for session in await queries.ended(tx, others):
             authentication.forget(session)
             self.wake_here(session)

@@ -44,7 +44,7 @@ from api.readers.problems import (
     ReaderElsewhere,
     SessionOver,
 )
-from api.readers.readings import queries
+from api.readers.readings import queries, telling
 from api.readers.readings.problems import TicketElsewhere, TicketUsed
 from api.readers.readings.queries import Basis, NewReading
 from api.sealed import Cell
@@ -143,6 +143,8 @@ async def _decide(
     if purpose == Purpose.map_desk:
         assert new.desk is not None
         await desks.mapped(tx, new.desk, new.reader, new.account)
+    if new.label == "offline":
+        await telling.arrived(tx, new.account)
     facts = {"purpose": purpose, "label": new.label, "bridge": device, "desk": new.desk}
     await events.record(tx, "reading.taken", "reading", new.id, facts=facts)
     return Receipt(said.sequence, signed.sha256, new.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from api import cursors, events, permissions, sealed
 from api.db import Tx
 from api.permissions import Session
 from api.readers.desks import reading as desks
+from api.readers.intents import service as intents
 from api.readers.model import LEVEL_TH, POLICIES, Confirmed, Level, passed_on_for
 from api.readers.problems import (
     AboutNeeded,
@@ -55,6 +57,13 @@ async def mine(tx: Tx, cursor: str | None, limit: int) -> tuple[list[Reading], s
     more = len(rows) == limit
     after = cursors.write(cursors.Place(rows[-1].received_at, rows[-1].id)) if more else None
     return [_plain(row) for row in rows], after
+
+
+async def arrived(tx: Tx, since: datetime | None) -> list[Reading]:
+    """What came by the caller's tickets since, or in the last minutes: what a stream tells."""
+    assert isinstance(tx.actor, Session)
+    since = since or tx.now - intents.SHOWN_FOR
+    return [_plain(row) for row in await listing_queries.arrived(tx, tx.actor.account, since)]
 
 
 async def match_face(tx: Tx, id: UUID, wanted: MatchFace) -> Reading:
