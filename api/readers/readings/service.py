@@ -12,6 +12,7 @@ from api import cursors, events, permissions, sealed
 from api.db import Tx
 from api.permissions import Session
 from api.readers.desks import reading as desks
+from api.readers.intents import abouts
 from api.readers.intents import service as intents
 from api.readers.model import LEVEL_TH, POLICIES, Confirmed, Level, passed_on_for
 from api.readers.problems import (
@@ -99,7 +100,7 @@ async def see_document(tx: Tx, id: UUID, wanted: SeeDocument) -> Reading:
     """No chip could be read: the officer says which document they saw. No copy is taken.
 
     Under the sender's id: the same again is the same. Raises `ReadingExists`, `AboutNeeded`,
-    `ChipNeeded`, `DeskNotFound`.
+    `ChipNeeded`, `DeskNotFound`, and what the use for `about` would raise now.
     """
     assert isinstance(tx.actor, Session)
     permissions.reaches(tx.actor, "reading.see_document")
@@ -119,6 +120,7 @@ async def see_document(tx: Tx, id: UUID, wanted: SeeDocument) -> Reading:
         raise ChipNeeded()
     if policy.about is not None and wanted.about is None:
         raise AboutNeeded(kind=policy.about)
+    await abouts.check(tx, wanted.purpose, wanted.about)
     desk = await desks.one(tx, wanted.desk, "reading.see_document")
     key = sealed.make_key()
 

@@ -15,6 +15,7 @@ from api.jobs import Job
 from api.permissions import Session
 from api.readers.bridges.reach import GONE, STILL
 from api.readers.desks import reading as desks
+from api.readers.intents import abouts
 from api.readers.intents import service as intents
 from api.readers.model import POLICIES, TICKET_FOR, TICKETS_AT_ONCE, Purpose
 from api.readers.problems import (
@@ -52,7 +53,7 @@ async def issue(tx: Tx, wanted: IssueTickets) -> list[OfflineTicket]:
     """Tickets of the caller's for the device at `desk`.
 
     Raises `DeskNotFound`, `DeskWithoutReader`, `PurposeNotOffline`, `AboutNeeded`,
-    `FieldsNotAllowed`, `TicketsTooMany`.
+    `FieldsNotAllowed`, `TicketsTooMany`, and what the use for `about` would raise now.
     """
     assert isinstance(tx.actor, Session)
     desk = await desks.one(tx, wanted.desk, "offline_ticket.issue")
@@ -64,6 +65,7 @@ async def issue(tx: Tx, wanted: IssueTickets) -> list[OfflineTicket]:
     if policy.about is not None and wanted.about is None:
         raise AboutNeeded(kind=policy.about)
     fields = intents.allowed(wanted.purpose, wanted.fields)
+    await abouts.check(tx, wanted.purpose, wanted.about)
     await tx.lock([desk.bridge])
     unused = await tx.value(
         """
