@@ -60,7 +60,7 @@ async def connected(tx: Tx, was: DeviceRow, hello: Hello, server: UUID) -> bool:
         await tx.run(
             """
             update bridge set starts = $7, boot = $8, software = $9, platform = $10,
-                key_protection = $11, last_seen_at = $12, connected_to = $13,
+                key_protection = $11, last_seen_at = $12, connected_to = $13, stated = $14,
                 moved = case when starts < $7 then nextval('bridge_moves') else moved end
             where id = $1 and state = 'active' and public_key = $2 and starts = $3
                 and boot is not distinct from $4 and sequence = $5 and head = $6
@@ -78,6 +78,7 @@ async def connected(tx: Tx, was: DeviceRow, hello: Hello, server: UUID) -> bool:
             hello.key_protection,
             tx.now,
             server,
+            hello.sequence,
         )
     )
 

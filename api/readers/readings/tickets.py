@@ -17,7 +17,7 @@ from api.readers.bridges.reach import GONE, STILL
 from api.readers.desks import reading as desks
 from api.readers.intents import abouts
 from api.readers.intents import service as intents
-from api.readers.model import POLICIES, TICKET_FOR, TICKETS_AT_ONCE, Purpose
+from api.readers.model import POLICIES, TICKET_FOR, TICKET_KEPT_FOR, TICKETS_AT_ONCE, Purpose
 from api.readers.problems import (
     AboutNeeded,
     DeskWithoutReader,
@@ -139,6 +139,22 @@ async def unused(tx: Tx, bridge: UUID) -> tuple[Ticket, ...]:
             about=row.about,
         )
         for row in rows
+    )
+
+
+async def forget(tx: Tx, at_most: int) -> int:
+    """Those that are over for long, and that no statement can name any more: their device has
+    ended, or was there since and has stated all that it has. Returns how many."""
+    return await tx.run(
+        """
+        delete from offline_ticket where id in (
+            select t.id from offline_ticket t join bridge b on b.id = t.bridge
+            where t.issued_at < $1 and t.expires_at < $1 and (b.state <> 'active'
+                or b.last_seen_at > t.expires_at + interval '1 day' and b.stated <= b.sequence)
+            order by t.issued_at limit $2 for update of t skip locked)
+        """,
+        tx.now - TICKET_KEPT_FOR,
+        at_most,
     )
 
 

@@ -15,6 +15,7 @@ from api.readers.model import (
     POLICIES,
     STATEMENT_KEPT_FOR,
     TICKET_FOR,
+    TICKET_KEPT_FOR,
     Level,
     Purpose,
 )
@@ -188,6 +189,8 @@ def page() -> str:
         f"| รูปถ่ายในหน่วยความจำ · The photograph, in memory alone | {_span(photos.SHOWN_FOR)} |",
         f"| ตั๋วออฟไลน์ · An offline ticket | {_span(TICKET_FOR)} |",
         f"| ประวัติการรอเสียบบัตร · How a card was waited for | {_span(INTENT_KEPT_FOR)} |",
+        "| ตั๋วออฟไลน์ที่สิ้นสุดแล้ว อย่างน้อย · An offline ticket that is over, at least"
+        f" | {_span(TICKET_KEPT_FOR)} |",
         "| ลำดับและแฮชของคำแถลงของเครื่อง · Number and hash of a device's statement"
         f" | {_span(STATEMENT_KEPT_FOR)} |",
         f"| รหัสของเจ้าของบัญชี · An account holder's code | {_span(CODE_FOR)} |",
