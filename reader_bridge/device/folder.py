@@ -52,7 +52,7 @@ class OfTheService(Unusable):
             self.do = "เปิดพร้อมต์คำสั่งในฐานะผู้ดูแลระบบ (a prompt as administrator)"
         super().__init__(
             f"โฟลเดอร์ของเครื่องนี้เป็นของบัญชีอื่น กรุณาสั่งใหม่ด้วย {self.do} หรือแจ้งผู้ดูแลเครื่อง",
-            f"this folder is another account's: run it as {self.do}, or ask who looks after this PC",
+            f"the folder is another account's: run {self.do}, or ask who looks after this PC",
             folder,
         )
 
