@@ -14,8 +14,12 @@ from api.accounts import service as accounts
 from api.db import Database
 from api.edge import DEPENDENCIES, EXCEPTION_HANDLERS, admit, options
 from api.envelope import Envelope
+from api.inspection.orders import serving
 from api.keys import Keyring
 from api.readers.channel.hub import Hub
+from api.readers.intents import abouts
+from api.readers.model import Purpose
+from api.readers.uses import confirming
 from api.routes import (
     accounts as account_routes,
 )
@@ -51,6 +55,12 @@ from api.routes import (
     uploads,
 )
 from api.settings import Settings
+
+ABOUTS: dict[Purpose, abouts.Check] = {
+    Purpose.serve_order: serving.may_attempt,
+    Purpose.confirm_officer: confirming.may_confirm,
+}
+"""What a card may be read for, asked before anybody puts it in."""
 
 ROUTERS = [
     *ground.ROUTES,
@@ -89,6 +99,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
     """The ASGI application. Without `database` it opens a pool of its own while it runs."""
     config.use(settings)
     events.react(reactions.REACTIONS)
+    abouts.ask(ABOUTS)
     accounts.check_settings(settings)
 
     @asynccontextmanager

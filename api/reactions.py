@@ -28,7 +28,7 @@ from api.inspection.visits import service as visits
 from api.jobs import Handler
 from api.notify import service as notify
 from api.readers.intents import service as intents
-from api.readers.readings import forgetting
+from api.readers.readings import forgetting, telling, tickets
 
 JOBS: dict[str, Handler] = {
     uploads.ASSEMBLE: Handler(outside=assembly.assemble, lease=assembly.LEASE),
@@ -59,6 +59,8 @@ JOBS: dict[str, Handler] = {
     following.ORDER: Handler(inside=following.follow_order),
     following.FACTORY: Handler(inside=following.follow_factory),
     intents.CANCEL_OF_SESSION: Handler(inside=intents.cancel_of_session),
+    telling.JOB: Handler(inside=telling.tell),
+    tickets.VOID: Handler(inside=tickets.void),
     forgetting.JOB: Handler(outside=forgetting.forget, lease=forgetting.LEASE),
     "tell.account_bound": Handler(inside=recipients.account_bound),
     "tell.account_binding_refused": Handler(inside=recipients.account_binding_refused),
@@ -88,7 +90,8 @@ _REACTIONS: dict[str, tuple[str, ...]] = {
     ),
     "complaint.subject_confirmed": (complaint_evidence.FOLLOW,),
     "session.ended": ("notify.forget_devices", intents.CANCEL_OF_SESSION),
-    "account.suspended": ("notify.forget_devices",),
+    "account.suspended": ("notify.forget_devices", tickets.VOID),
+    "officer.listed": (tickets.VOID,),
     "account.bound": ("tell.account_bound",),
     "account.binding_refused": ("tell.account_binding_refused",),
     "special_day.edited": ("orders.recount",),

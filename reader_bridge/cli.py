@@ -34,7 +34,7 @@ def software() -> str:
 @click.option(
     "--folder",
     "where",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, readable=False),
     default=folder.default,
     help="Where this PC's configuration and key lie.",
 )

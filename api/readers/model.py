@@ -94,6 +94,9 @@ PASSED_ON_LATE_FOR: Final = timedelta(days=7)
 long weekend, and whoever showed the card cannot be asked to come again."""
 INTENT_KEPT_FOR: Final = timedelta(days=30)
 """So long after its end an intent is kept; the reading that came of it and the audit trail stay."""
+TICKET_KEPT_FOR: Final = timedelta(days=30)
+"""So long at least after its end an offline ticket is kept, and for a device that was away since
+until it is back and has stated what it read; the reading that came of it stays."""
 STATEMENT_KEPT_FOR: Final = timedelta(days=90)
 """So long number, hash and outcome of a statement are. A device sends one again only until its next
 connection; where its chain ends is kept for good, so a second history is found out all the same.

@@ -15,7 +15,6 @@ from litestar.enums import ScopeType
 from litestar.params import JSONBody
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from api import clock
 from api.edge import get, network, post
 from api.permissions import PUBLIC
 from api.readers.channel import challenges, sockets
@@ -55,10 +54,10 @@ REFUSED = (
 
 
 @get("/v1/bridge/challenge", verb=PUBLIC, operation="bridge.challenge")
-async def challenge() -> Challenge:
+async def challenge(request: Web) -> Challenge:
     """คำท้าสำหรับเครื่องที่เชื่อมต่อ WebSocket ไม่ได้ ใช้ได้หนึ่งนาที
     For the first hello of the HTTP fall-back; good for one minute."""
-    return challenges.issue(clock.now())
+    return challenges.issue(await request.app.state.readers.mark())
 
 
 @post(

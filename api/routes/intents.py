@@ -12,9 +12,11 @@ from litestar.response import Stream
 
 from api import limits, logs
 from api.accounts import service as accounts
+from api.accounts.model import NoOfficer
 from api.cursors import CursorInvalid
 from api.db import Database, Tx
 from api.edge import InTx, Page, admit_write, get, post, put
+from api.inspection.orders.problems import OrderNotFound, OrderSealed
 from api.permissions import Session
 from api.readers.channel import photos, streams
 from api.readers.channel.hub import Hub
@@ -33,15 +35,19 @@ from api.readers.problems import (
     ReadingNotFound,
     TooManyWaits,
 )
+from api.readers.uses.problems import OfficerNotComparable, OwnCard
 from api.readers.views import ArmIntent, Intent
 
 Web = Request[Any, Any, Any]
+ABOUT = (NoOfficer, OfficerNotComparable, OrderNotFound, OrderSealed, OwnCard)
+"""Why a card would be read for nothing."""
 
 
 @put(
     "/v1/intents/{intent:uuid}",
     verb="intent.arm",
     problems=[
+        *ABOUT,
         AboutNeeded,
         BridgeNotFound,
         DeskNotFound,
@@ -80,8 +86,9 @@ async def list_intents(
     opt={"uncompressed": True},
 )
 async def follow(request: Web) -> Stream:
-    """ติดตามรายการรออ่านบัตรอย่างต่อเนื่อง (server-sent events)
-    Server-sent events: `intent` with each change of one of the session's intents, `end` when the
+    """ติดตามรายการรออ่านบัตร และบัตรที่อ่านออฟไลน์ซึ่งมาถึง อย่างต่อเนื่อง (server-sent events)
+    Server-sent events: `intent` with each change of one of the session's intents, `reading` with
+    each reading (without what was read) that has come by a ticket of the officer's, `end` when the
     session or its token ends, or (`readers/too-many-screens`) a ninth window of the session
     follows. To be read with fetch, the token in its header; begins with what is open, so that
     nothing is lost between two connections."""

@@ -9,6 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.cursors import CursorInvalid
 from api.edge import InTx, Page, get, post, put
+from api.inspection.orders.problems import OrderNotFound, OrderSealed
 from api.readers.problems import (
     AboutNeeded,
     ChipNeeded,
@@ -51,7 +52,15 @@ async def read_reading(tx: InTx, reading: FromPath[UUID]) -> Reading:
 @put(
     "/v1/readings/{reading:uuid}",
     verb="reading.see_document",
-    problems=[AboutNeeded, ChipNeeded, DeskNotFound, ReadingExists, ReadingNotFound],
+    problems=[
+        AboutNeeded,
+        ChipNeeded,
+        DeskNotFound,
+        OrderNotFound,
+        OrderSealed,
+        ReadingExists,
+        ReadingNotFound,
+    ],
     status_code=200,
 )
 async def see_document(tx: InTx, reading: FromPath[UUID], data: JSONBody[SeeDocument]) -> Reading:
@@ -81,6 +90,8 @@ async def match_face(tx: InTx, reading: FromPath[UUID], data: JSONBody[MatchFace
         DeskNotFound,
         DeskWithoutReader,
         FieldsNotAllowed,
+        OrderNotFound,
+        OrderSealed,
         PurposeNotOffline,
         TicketsTooMany,
     ],

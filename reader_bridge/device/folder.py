@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,8 @@ import msgspec
 from msgspec import Meta
 
 CONFIGURATION = "bridge.toml"
+SERVICES = (Path("/var/lib/reader-bridge"), Path("/var/lib/superapp-reader-bridge"))
+"""Where a service keeps it on Linux, and root: whoever is neither looks in a place of their own."""
 PROXY = r"^(https?://([^\s/@]*@)?[^\s/@]+/?)?$"
 
 
@@ -37,6 +40,21 @@ def closed(path: Path, error: OSError) -> Unusable:
         "enrolled this PC",
         f"{path}: {error.strerror or error}",
     )
+
+
+class OfTheService(Unusable):
+    """The folder is another account's: the service runs in it, or whoever enrolled this PC. `do`:
+    what helps."""
+
+    def __init__(self, folder: Path) -> None:
+        self.do = f"sudo reader-bridge --folder {shlex.quote(str(folder))} …"
+        if sys.platform == "win32":
+            self.do = "เปิดพร้อมต์คำสั่งในฐานะผู้ดูแลระบบ (a prompt as administrator)"
+        super().__init__(
+            f"โฟลเดอร์ของเครื่องนี้เป็นของบัญชีอื่น กรุณาสั่งใหม่ด้วย {self.do} หรือแจ้งผู้ดูแลเครื่อง",
+            f"the folder is another account's: run {self.do}, or ask who looks after this PC",
+            folder,
+        )
 
 
 class Configuration(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -137,11 +155,16 @@ def load(folder: Path) -> Configuration:
         text = path.read_text(encoding="utf-8-sig")
         return msgspec.toml.decode(text, type=Configuration)
     except FileNotFoundError as error:
+        for service in SERVICES:
+            if service != folder and os.path.isdir(service):  # noqa: PTH112 - never raises
+                raise OfTheService(service) from None
         raise Unusable(
             "เครื่องนี้ยังไม่ได้ลงทะเบียน กรุณาใช้คำสั่ง reader-bridge enrol --server URL",
             "not enrolled: run `reader-bridge enrol --server URL`",
             f"{path}: {error.strerror}",
         ) from None
+    except PermissionError:
+        raise OfTheService(folder) from None
     except OSError as error:
         raise closed(path, error) from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

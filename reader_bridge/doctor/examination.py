@@ -10,7 +10,7 @@ from typing import Final
 
 from reader_bridge.device import folder
 from reader_bridge.device.alone import runs
-from reader_bridge.device.folder import Configuration, Unusable
+from reader_bridge.device.folder import Configuration, OfTheService, Unusable
 from reader_bridge.doctor.finding import Finding, good, warn, wrong
 from reader_bridge.doctor.network import network
 from reader_bridge.doctor.readers import at_the_readers
@@ -29,6 +29,8 @@ def diagnose(where: Path, software: str, port: Port | None = None) -> Iterator[F
     configuration = None
     try:
         configuration = folder.load(where)
+    except OfTheService as error:
+        yield wrong("โฟลเดอร์", "folder", str(error), error.do)
     except Unusable as error:
         yield wrong(
             "การลงทะเบียน", "enrolment", str(error), "reader-bridge enrol --server https://…"

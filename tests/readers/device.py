@@ -161,7 +161,8 @@ async def person(db: Database, world: World, key: str) -> Session:
     claims = tokens.read(who.token, clock.now())
     async with db.read() as tx:
         office = await tx.value("select office from account where id = $1", claims.sub)
-    return Session(claims.sub, claims.sid, frozenset({Role.inspector}), office)
+        reach = await tx.values("select province from office_province where office = $1", office)
+    return Session(claims.sub, claims.sid, frozenset({Role.inspector}), office, tuple(reach))
 
 
 async def at_desk(db: Database, world: World, key: str = "inspector") -> Desk:

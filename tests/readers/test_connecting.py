@@ -19,7 +19,7 @@ from api.readers.bridges import connecting
 from api.readers.problems import BridgeEnded, BridgeForked, BridgeUnknown, KeyTaken
 from reader_bridge.messages import GENESIS, Kind, Rotated, sign
 from tests.readers.bridge import SERVER, FakeBridge, public
-from tests.world import World, now
+from tests.world import World
 
 ANOTHER = bytes(31) + b"x"
 
@@ -130,7 +130,7 @@ async def test_nobody_connects_as_a_device_whose_key_they_do_not_have(
     ):
         with pytest.raises(BridgeUnknown):
             async with db.begin() as tx:
-                await connecting.connect(tx, wrong, challenge, SERVER, now())
+                await connecting.connect(tx, wrong, challenge, SERVER, 0)
     assert await state(db, victim) == "active"
 
 
@@ -189,10 +189,9 @@ async def test_of_two_pcs_with_one_key_that_start_together_one_is_found_out(
     hellos = [bridge.connect(db, boot=ids.new()) for _ in range(4)]
     came = await asyncio.gather(*hellos, return_exceptions=True)
     assert sum(not isinstance(each, BaseException) for each in came) == 1
-    assert {type(each) for each in came if isinstance(each, BaseException)} <= {
-        BridgeForked,
-        BridgeEnded,
-    }
+    for _ in range(2):  # what they said may have been true, and they come again
+        with pytest.raises((BridgeForked, BridgeEnded)):
+            await bridge.connect(db, boot=ids.new())
     assert await state(db, bridge) == "frozen"
 
 

@@ -14,9 +14,9 @@ import msgspec
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from api import clock
 from api.db import Database
 from api.permissions import Worker
+from api.readers.bridges.device_queries import Mark
 from api.readers.channel import challenges, hub
 from api.settings import Settings
 from reader_bridge import messages
@@ -166,14 +166,20 @@ async def test_a_challenge_is_good_at_any_server_and_for_one_minute(
 ) -> None:
     desk = await caller(db, world, one)
     await desk.say(two)
-    now = clock.now()
+    now = await one.hub.mark()
+
+    def after(seconds: float) -> Mark:
+        return Mark(now.moves, now.at + timedelta(seconds=seconds))
+
     given = challenges.issue(now).challenge
-    assert challenges.stands(given, now + timedelta(seconds=59))
-    assert not challenges.stands(given, now + timedelta(seconds=61))
-    assert challenges.stands(given, now - timedelta(seconds=1.9))  # by another server's clock
-    assert not challenges.stands(given, now - timedelta(seconds=30))
-    for wrong in (bytes(32), given[:-1] + bytes([given[-1] ^ 1]), bytes([1]) + given[1:], b""):
-        desk.challenge = wrong
+    assert challenges.asked(given) == now.moves > 0
+    assert challenges.stands(given, after(59))
+    assert not challenges.stands(given, after(61))
+    assert challenges.stands(given, after(-4))  # a standby has taken over
+    assert not challenges.stands(given, after(-30))
+    further = given[:6] + (now.moves + 1).to_bytes(6, "big") + given[12:]
+    bent = given[:-1] + bytes([given[-1] ^ 1])
+    for wrong in (bytes(32), bent, bytes([given[0] ^ 1]) + given[1:], further, b""):
         assert not challenges.stands(wrong, now)
     desk.challenge = bytes(32)
     refused = await desk.post(one)

@@ -12,6 +12,7 @@ from api import clock, ids
 from api.db import Database
 from api.jobs import Job
 from api.permissions import Worker
+from api.readers.bridges import connecting
 from api.readers.model import INTENT_KEPT_FOR, STATEMENT_KEPT_FOR, Purpose
 from api.readers.problems import BridgeForked
 from api.readers.readings import forgetting
@@ -120,3 +121,74 @@ async def test_an_auditor_sees_what_an_intent_was_for_after_it_is_forgotten(
         cursor = page.json()["next"]
     assert [a["what"] for a in found] == ["intent.armed", "intent.cancelled"]
     assert {(a["purpose"], a["desk"]) for a in found} == {(body["purpose"], body["desk"])}
+
+
+# --- tickets --------------------------------------------------------------------------------------
+
+
+LONG_AGO = timedelta(days=200)
+
+
+async def tickets(desk: Desk) -> set[Any]:
+    return set(
+        await desk.value("select array_agg(id) from offline_ticket where bridge = $1", desk.id)
+        or ()
+    )
+
+
+async def says_hello(desk: Desk, sequence: int | None = None) -> None:
+    """The device connects; its own chain may be further than the server's."""
+    challenge = os.urandom(32)
+    said = {} if sequence is None else {"sequence": sequence, "head": os.urandom(32)}
+    async with desk.db.begin(Worker("test")) as tx:
+        hello = desk.hello(challenge, **said)
+        await connecting.connect(tx, hello, challenge, ids.new(), 0)
+
+
+async def test_tickets_that_are_over_are_forgotten_and_their_readings_are_not(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    with clock.travel(-LONG_AGO):
+        read, unused, void = await desk.ticket(), await desk.ticket(), await desk.ticket()
+        reading = (await desk.read(read, read_at=clock.now(), inserted_at=clock.now())).reading
+        async with db.begin(Worker("test")) as tx:
+            await tx.run("update offline_ticket set void_at = $2 where id = $1", void.id, tx.now)
+    fresh = await desk.ticket()
+    assert reading is not None and await tickets(desk) == {read.id, unused.id, void.id, fresh.id}
+    await says_hello(desk)
+    await forgetting.forget(db, JOB)
+    assert await tickets(desk) == {fresh.id}
+    assert await desk.value("select ticket from reading where id = $1", reading) == read.id
+
+
+async def test_the_tickets_of_a_pc_that_was_away_for_months_are_there_when_it_is_back(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    with clock.travel(-LONG_AGO):
+        await says_hello(desk)
+        ticket, spare = await desk.ticket(), await desk.ticket()
+        then = clock.now()
+    await forgetting.forget(db, JOB)
+    await says_hello(desk, sequence=1)  # and is cut off before it could say more
+    await forgetting.forget(db, JOB)
+    assert await tickets(desk) == {ticket.id, spare.id}
+    assert (await desk.read(ticket, read_at=then, inserted_at=then)).refused is None
+    await forgetting.forget(db, JOB)
+    assert await tickets(desk) == set()
+    assert await desk.incidents() == []
+
+
+async def test_no_ticket_stays_for_ever_for_a_device_that_has_ended(
+    world: World, db: Database
+) -> None:
+    desk = await at_desk(db, world)
+    with clock.travel(-LONG_AGO):
+        await desk.ticket()
+    async with db.begin(Worker("test")) as tx:
+        await tx.run(
+            "update bridge set state = 'revoked', ended_at = $2 where id = $1", desk.id, tx.now
+        )
+    await forgetting.forget(db, JOB)
+    assert await tickets(desk) == set()

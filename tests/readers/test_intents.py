@@ -22,6 +22,7 @@ from api.readers.views import ArmIntent
 from reader_bridge.fields import Fault
 from reader_bridge.messages import Progress
 from reader_bridge.texts import FAULT
+from tests.inspection.orders import signed
 from tests.readers.bridges import Bridge, Running, arm, screen
 from tests.world import Person, World, do_jobs
 
@@ -194,9 +195,8 @@ async def test_a_purpose_reads_no_more_than_it_may(world: World, bridge: Bridge)
         for entry in entries:
             found = await arm(None, world, world.inspector, bridge, **entry)
             assert (found.status_code, found.json().get("code")) == (422, code), entry
-    found = await arm(
-        None, world, world.inspector, bridge, purpose="serve_order", about=str(ids.new())
-    )
+    wanted = {"purpose": "serve_order", "about": (await signed(world))["id"]}
+    found = await arm(None, world, world.inspector, bridge, **wanted)
     assert found.json()["fields"] == ["cid", "expires", "name_th"]
 
 

@@ -49,7 +49,7 @@ async def put_back(db: Database, device: UUID, to: State) -> None:
     async with db.begin(Worker("test")) as tx:
         await tx.run(
             "update bridge set sequence = $2, head = $3, starts = 0, boot = null,"
-            " moved_at = null where id = $1",
+            " moved = 0 where id = $1",
             *(device, to.sequence, to.head),
         )
 

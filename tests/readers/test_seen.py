@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import msgspec
 import pytest
 
@@ -20,6 +22,7 @@ from api.readers.problems import (
 )
 from api.readers.readings import service, using
 from api.readers.views import MatchFace, SeeDocument, SeenDocument
+from tests.inspection.orders import signed
 from tests.readers.device import at_desk, person
 from tests.world import World
 
@@ -107,12 +110,13 @@ async def test_a_document_is_seen_for_a_record_and_stays_with_who_saw_it(
     with pytest.raises(AboutNeeded):
         async with db.begin(desk.actor) as tx:
             await service.see_document(tx, id, seen)
-    seen.about = ids.new()
+    seen.about = UUID((await signed(world))["id"])
     async with db.begin(desk.actor) as tx:
         await service.see_document(tx, id, seen)
     with pytest.raises(ReadingNotFound):  # the same words under the same id, by a colleague
         async with db.begin(await person(db, world, "inspector-2")) as tx:
             await service.see_document(tx, id, seen)
+    seen.purpose, seen.about = Purpose.identify_complainant, None
     with pytest.raises(DeskNotFound):
         async with db.begin(await person(db, world, "inspector-elsewhere")) as tx:
             await service.see_document(tx, ids.new(), seen)

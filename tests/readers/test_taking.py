@@ -320,9 +320,7 @@ async def test_bytes_that_are_no_statement_count_for_nothing(desk: Desk, body: b
         ("arm", "update session set ended_at = now(), end_reason = 'signed_out' where id = $2"),
         ("arm", "update account set status = 'suspended' where id = $3"),
         ("arm", "update intent set expires_at = armed_at where id = $1"),
-        ("ticket", "update offline_ticket set void_at = now() where id = $1"),
         ("ticket", "update offline_ticket set used_at = now() where id = $1"),
-        ("ticket", "update account set status = 'suspended' where id = $3"),
     ],
 )
 async def test_what_ends_while_it_is_judged_takes_no_reading(

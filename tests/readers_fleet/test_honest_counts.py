@@ -416,3 +416,40 @@ async def test_a_line_that_says_what_parts_the_cells_is_no_heading(
     done = await imported(db, tmp_path, f"sep=;\r\nserial;unit\r\n{code}-0001;ก, ข\r\n", code)
     assert (done.added, done.rejected) == (1, 0)
     assert (await reader(world, f"{code}-0001"))["unit"] == "ก, ข"
+
+
+async def test_a_list_of_letters_grants_no_fewer_readers_than_have_serials(
+    world: World, db: Database, tmp_path: Path
+) -> None:
+    """As at the desk: the readers are there, so the figure is wrong; the line stays as it was."""
+    code = await agency(world)
+    head = "document,unit,quantity,allocated,date\n"
+    await imported(db, tmp_path, f"{head}ทส 1,ก,10,8,1/10/2560\n", code, kind="requests")
+    page = await world.ministry.get("/v1/reader-requests", params={"agency": code})
+    (line,) = page.json()["items"]
+    numbers = serials(code, 5)
+    await granted(world, line, numbers, allocated=8)
+    await moved(world, numbers[0], "return")  # which counts no more
+    wrong = f"{head}ทส 1,ก,12,3,1/10/2560\nทส 1,ข,2,2,1/10/2560\n"
+    for preview in (True, False, False):  # and not the same file again
+        done = await imported(db, tmp_path, wrong, code, kind="requests", preview=preview)
+        (fault,) = done.faults
+        assert (fault.line, fault.kept, fault.column) == (2, False, "allocated")
+        assert (fault.reason, fault.value) == ("fewer_than_serials", "3")
+        assert "4" in fault.th and "4" in fault.en
+    after = (await world.ministry.get(f"/v1/reader-requests/{line['id']}")).json()
+    assert (after["quantity"], after["allocated"]) == (10, 8)
+    right = f"{head}ทส 1,ก,12,4,1/10/2560\n"
+    assert (await imported(db, tmp_path, right, code, kind="requests")).changed == 1
+    after = (await world.ministry.get(f"/v1/reader-requests/{line['id']}")).json()
+    assert (after["quantity"], after["allocated"]) == (12, 4)
+
+
+async def test_a_reader_that_is_registered_for_no_office_is_seen_at_no_other(
+    world: World, db: Database
+) -> None:
+    code = await agency(world)
+    (number,) = serials(code, 1)
+    await granted(world, await asked(world, code, 1), [number])
+    await seen(db, number, "pio-11")
+    assert "seen_elsewhere" not in await differences(world, code)

@@ -118,6 +118,13 @@ async def attempt(tx: Tx, order: UUID, id: UUID, wanted: ServeOrder) -> Attempt:
     return reading.attempt_view(found)
 
 
+async def may_attempt(tx: Tx, order: UUID) -> None:
+    """Whether the caller could record an attempt now. Raises `OrderNotFound`, `OrderSealed`."""
+    row = await reading.row(tx, order, "order.serve")
+    if ("attempt", row.state) not in MOVES:
+        raise OrderSealed(state=row.state)
+
+
 async def counts_now(tx: Tx, order: UUID) -> None:
     """The clock `order.service` ran out: five working days have passed since it was posted."""
     row = await reading.row(tx, order, "order.serve")

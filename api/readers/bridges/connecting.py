@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
 from uuid import UUID
@@ -25,8 +25,6 @@ from reader_bridge.messages import Hello, Kind, NotSigned, Rotated, Rotation, Si
 T = TypeVar("T")
 _TIMES: Final = 5
 """So often a hello is judged anew because the device moved meanwhile."""
-CLOCKS: Final = timedelta(seconds=2)
-"""So far the clocks of two servers may be apart."""
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,11 +46,9 @@ class _Claimed(msgspec.Struct):
     device: UUID
 
 
-async def connect(
-    tx: Tx, signed: Signed, challenge: bytes, server: UUID, asked: datetime
-) -> Device:
-    """The device whose `Hello` this is; `server` names the process that it is connected to, and the
-    challenge was given at `asked`.
+async def connect(tx: Tx, signed: Signed, challenge: bytes, server: UUID, asked: int) -> Device:
+    """The device whose `Hello` this is; `server` names the process that it is connected to, and
+    devices had moved on `asked` times (`Mark.moves`) when the challenge was given.
 
     From here on the transaction acts for the device. Raises `BridgeUnknown` (also for another
     audience or challenge), `BridgeEnded`, `BridgeElsewhere` for a hello that has come too late, and
@@ -69,7 +65,7 @@ async def connect(
         if row.state != BridgeState.active:
             raise BridgeEnded(state=row.state)
         if wrong := _wrong(row, hello):
-            if row.moved_at is not None and asked <= row.moved_at + CLOCKS:
+            if row.moved > asked:
                 raise BridgeElsewhere()  # it may have been true when it was said
             raise forked(row.id, *wrong)
         if _was_put_back(row, hello) and not await _go_on(tx, row, hello):

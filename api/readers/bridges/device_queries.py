@@ -26,7 +26,19 @@ class DeviceRow(msgspec.Struct):
     boot: UUID | None
     sequence: int
     head: bytes
-    moved_at: datetime | None
+    moved: int
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A moment, the same for all servers: `moves` counts how often devices have moved on until
+    then, `at` is PostgreSQL's time."""
+
+    moves: int
+    at: datetime
+
+
+async def mark(tx: Tx) -> Mark:
+    return await tx.one(Mark, "select last_value, clock_timestamp() from bridge_moves")
 
 
 async def device(tx: Tx, id: UUID) -> DeviceRow | None:
@@ -34,7 +46,7 @@ async def device(tx: Tx, id: UUID) -> DeviceRow | None:
         DeviceRow,
         """
         select b.id, b.office, o.name_th as office_name, b.name, b.state, b.public_key, b.starts,
-            b.boot, b.sequence, b.head, b.moved_at
+            b.boot, b.sequence, b.head, b.moved
         from bridge b join office o on o.id = b.office
         where b.id = $1
         """,
@@ -48,8 +60,8 @@ async def connected(tx: Tx, was: DeviceRow, hello: Hello, server: UUID) -> bool:
         await tx.run(
             """
             update bridge set starts = $7, boot = $8, software = $9, platform = $10,
-                key_protection = $11, last_seen_at = $12, connected_to = $13,
-                moved_at = case when starts < $7 then $12 else moved_at end
+                key_protection = $11, last_seen_at = $12, connected_to = $13, stated = $14,
+                moved = case when starts < $7 then nextval('bridge_moves') else moved end
             where id = $1 and state = 'active' and public_key = $2 and starts = $3
                 and boot is not distinct from $4 and sequence = $5 and head = $6
             """,
@@ -66,6 +78,7 @@ async def connected(tx: Tx, was: DeviceRow, hello: Hello, server: UUID) -> bool:
             hello.key_protection,
             tx.now,
             server,
+            hello.sequence,
         )
     )
 
@@ -75,7 +88,7 @@ async def go_on(tx: Tx, was: DeviceRow, sequence: int, head: bytes) -> bool:
     return bool(
         await tx.run(
             """
-            update bridge set sequence = $4, head = $5, moved_at = $6
+            update bridge set sequence = $4, head = $5, moved = nextval('bridge_moves')
             where id = $1 and sequence = $2 and head = $3 and state = 'active'
             """,
             was.id,
@@ -83,7 +96,6 @@ async def go_on(tx: Tx, was: DeviceRow, sequence: int, head: bytes) -> bool:
             was.head,
             sequence,
             head,
-            tx.now,
         )
     )
 
@@ -106,7 +118,7 @@ async def set_key(tx: Tx, id: UUID, old: bytes, new: bytes, key_protection: str)
         await tx.run(
             """
             update bridge set public_key = $3, key_protection = $4, key_since = $5,
-                moved_at = $5, version = version + 1
+                moved = nextval('bridge_moves'), version = version + 1
             where id = $1 and public_key = $2 and state = 'active'
             """,
             id,

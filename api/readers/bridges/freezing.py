@@ -72,7 +72,7 @@ async def close(tx: Tx, bridge: UUID) -> None:
     )
     await tx.run(
         """
-        update offline_ticket set void_at = $2
+        update offline_ticket set void_at = $2, void_why = 'device:ended'
         where bridge = $1 and used_at is null and void_at is null
         """,
         bridge,

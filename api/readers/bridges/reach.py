@@ -14,9 +14,23 @@ _NONE: Final = UUID(int=0)
 """The office of those who have none: nothing is there."""
 
 _ROLES: Final = permissions.PERMISSIONS["intent.arm"]
-EVERYWHERE: Final = [role for role, reach in _ROLES.items() if reach is Reach.all]
-AT_HOME: Final = [role for role, reach in _ROLES.items() if reach is Reach.office]
+EVERYWHERE: Final = [role.value for role, reach in _ROLES.items() if reach is Reach.all]
+AT_HOME: Final = [role.value for role, reach in _ROLES.items() if reach is Reach.office]
 """The roles that may have cards read at every office, and those that may at their own."""
+STILL: Final = f"""
+    (a.status = 'active' and exists (select from account_role g
+        where g.account = a.id and g.ended_at is null
+            and (g.role = any (array{EVERYWHERE}::text[])
+                or g.role = any (array{AT_HOME}::text[]) and a.office = b.office)))
+"""
+"""SQL: account `a` may still have cards read at device `b`."""
+GONE: Final = f"""
+    (case when {STILL} then null
+        when a.status = 'active' and exists (select from account_role g
+            where g.account = a.id and g.ended_at is null) then 'officer:moved'
+        else 'officer:left' end)
+"""
+"""SQL: why account `a` may not, as a reading's flag says it; null where it may."""
 
 
 def office(actor: Actor, verb: str) -> UUID | None:

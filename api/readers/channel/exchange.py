@@ -18,7 +18,6 @@ from uuid import UUID
 
 import msgspec
 
-from api import clock
 from api.permissions import NOBODY
 from api.problems import Overloaded
 from api.readers.bridges import connecting
@@ -79,14 +78,15 @@ async def exchange(
     """
     hello = _claimed(asked.hello)
     challenge = hello.challenge
-    if not challenges.stands(challenge, clock.now()):
+    if not challenges.stands(challenge, await hub.mark()):
         raise ChallengeOver()
     if hub.full(network):
         raise Overloaded()
     with hub.stranger(network):
         async with hub.doors, hub.db.begin(NOBODY) as tx:
-            given = challenges.given(challenge)
-            device = await connecting.connect(tx, asked.hello, challenge, hub.server, given)
+            device = await connecting.connect(
+                tx, asked.hello, challenge, hub.server, challenges.asked(challenge)
+            )
     hub.came_by_http(device.id)
     talk = told.talk(hub, device.id, challenge)
     talk.turn = turn = object()
@@ -103,7 +103,7 @@ async def exchange(
         out += await _news(hub, talk, asked.wait_s if len(out) == 1 else 0, gone, turn)
     except Over as over:
         out.append(Ended(over.code))
-    return Exchanged(challenge=challenges.issue(clock.now()), messages=out)
+    return Exchanged(challenge=challenges.issue(await hub.mark()), messages=out)
 
 
 async def _news(

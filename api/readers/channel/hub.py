@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -22,8 +23,9 @@ import asyncpg
 from api import clock, ids
 from api.accounts import authentication
 from api.db import Database, Tx, Unreachable
-from api.permissions import Worker
-from api.readers.bridges import connecting
+from api.permissions import NOBODY, Worker
+from api.readers.bridges import connecting, device_queries
+from api.readers.bridges.device_queries import Mark
 from api.readers.channel import queries
 from api.readers.channel.photos import Photo, Photos
 from api.readers.channel.wire import LARGEST, Wire
@@ -43,6 +45,8 @@ OF_ONE_NETWORK: Final = 500
 SCREENS: Final = 8
 """So many streams a session may have at one server; of more the oldest ends. A line that flaps
 leaves some behind that nobody reads: they must not keep the officer out."""
+MARK_S: Final = 1.0
+"""So long a server goes by what it last heard of how far devices are, whoever knocks."""
 DOORS: Final = 2
 """So many are looked up at once who are not known yet: they never use up what known ones need."""
 
@@ -77,6 +81,7 @@ class Hub:
         self._moved: dict[UUID, int] = {}
         self._since: datetime | None = None
         self._untold: set[UUID] = set()
+        self._mark: tuple[float, Mark] | None = None
 
     # -- running ---------------------------------------------------------------------------------
 
@@ -132,6 +137,27 @@ class Hub:
             if not self._strangers[network]:
                 del self._strangers[network]
 
+    async def mark(self) -> Mark:
+        """The moment that challenges are given at, by PostgreSQL: servers' clocks may be wrong.
+
+        Of `moves` it may know a second too few: then a hello that is wrong is asked for once more.
+        """
+        if (now := self._marked()) is None:
+            async with self.doors:
+                if (now := self._marked()) is None:
+                    began = time.monotonic()
+                    async with self.db.read(NOBODY) as tx:
+                        now = await device_queries.mark(tx)
+                    self._mark = (began, now)
+        return now
+
+    def _marked(self) -> Mark | None:
+        if self._mark is None:
+            return None
+        began, mark = self._mark
+        age = time.monotonic() - began
+        return Mark(mark.moves, mark.at + timedelta(seconds=age)) if age < MARK_S else None
+
     # -- who is here -----------------------------------------------------------------------------
 
     def enter(self, bridge: UUID, socket: Socket) -> None:
@@ -152,18 +178,20 @@ class Hub:
             older.end("elsewhere")
 
     @contextmanager
-    def waiting(self, of: UUID) -> Iterator[asyncio.Event]:
-        """An event that is set when something of a bridge, or of a session, has moved."""
+    def waiting(self, *of: UUID) -> Iterator[asyncio.Event]:
+        """An event that is set when something of a bridge, a session or an account has moved."""
         event = asyncio.Event()
-        self._waiting.setdefault(of, set()).add(event)
+        for one in of:
+            self._waiting.setdefault(one, set()).add(event)
         self._needed.set()
         try:
             yield event
         finally:
-            events = self._waiting.get(of, set())
-            events.discard(event)
-            if not events:
-                self._waiting.pop(of, None)
+            for one in of:
+                events = self._waiting.get(one, set())
+                events.discard(event)
+                if not events:
+                    self._waiting.pop(one, None)
 
     @contextmanager
     def screen(self, session: UUID, moved: asyncio.Event) -> Iterator[Callable[[], bool]]:
@@ -270,6 +298,8 @@ class Hub:
         self._moved = {row.id: row.version for row in moved}
         for bridge in await queries.with_new_tickets(tx, here, since):
             self.wake_here(bridge)
+        for account in await queries.with_arrivals(tx, others, since):
+            self.wake_here(account)
         for session in await queries.ended(tx, others):
             authentication.forget(session)
             self.wake_here(session)

@@ -102,5 +102,25 @@ async def session(tx: Tx, intent: UUID, bridge: UUID) -> UUID | None:
     return found
 
 
+async def holder(tx: Tx, reading: UUID) -> UUID | None:
+    """Whose account a reading by ticket is; None for one that a session waited for."""
+    found: UUID | None = await tx.value(
+        "select account from reading where id = $1 and session is null", reading
+    )
+    return found
+
+
+async def with_arrivals(tx: Tx, accounts: list[UUID], since: datetime) -> list[UUID]:
+    """Those of `accounts` whose readings by ticket have come since."""
+    return await tx.values(
+        """
+        select distinct account from reading
+        where account = any($1::uuid[]) and session is null and received_at > $2
+        """,
+        accounts,
+        since,
+    )
+
+
 async def waiting(tx: Tx, reading: UUID) -> Waiting | None:
     return await tx.maybe_one(Waiting, "select intent, session from reading where id = $1", reading)

@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from uuid import UUID
 
-from api import clock
 from api.permissions import NOBODY
 from api.problems import Overloaded
 from api.readers.bridges import connecting
@@ -102,7 +101,7 @@ class Connection:
     async def introduce(self) -> Device | None:
         """Who it is, within `GREET_S`; None where it is sent away."""
         try:
-            challenge, given = secrets.token_bytes(32), clock.now()
+            challenge, given = secrets.token_bytes(32), await self._hub.mark()
             self.post(challenges.told(challenge, given))
             try:
                 async with asyncio.timeout(GREET_S):
@@ -115,7 +114,7 @@ class Connection:
                 raise Over("unknown")
             async with self._hub.doors, self._hub.db.begin(NOBODY) as tx:
                 device = await connecting.connect(
-                    tx, said.hello, challenge, self._hub.server, given
+                    tx, said.hello, challenge, self._hub.server, given.moves
                 )
             self.talk = Talk(self._hub, device.id, challenge)
             return device

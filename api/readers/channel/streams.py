@@ -18,7 +18,8 @@ from api.readers.channel.hub import DISTURBED, OVERLAP, Hub
 from api.readers.intents import service as intents
 from api.readers.model import IntentState
 from api.readers.problems import TooManyScreens, TooManyWaits
-from api.readers.views import Intent
+from api.readers.readings import service as readings
+from api.readers.views import Intent, Reading
 
 log = logging.getLogger("superapp.readers")
 BEAT_S: Final = 15.0
@@ -32,19 +33,22 @@ _encode: Final = msgspec.json.encode
 
 
 async def events(hub: Hub, session: Session, again: Again) -> AsyncIterator[bytes]:
-    """Server-sent events (WHATWG HTML §9.2): `intent` with an `Intent`, `end` with a code.
+    """Server-sent events (WHATWG HTML §9.2): `intent` with an `Intent`, `reading` with a `Reading`
+    that came by a ticket of the officer's, `end` with a code.
 
-    It begins with every intent that is open or ended in the last ten minutes. It holds neither a
+    It begins with every intent that is open, and what ended or came in the last ten minutes. It
+    holds neither a
     transaction nor a connection, and ends with the session, its token, or the server, and for a
     session's newer ones (`TooManyScreens`).
     """
     told: dict[UUID, tuple[int, str]] = {}
+    arrived: set[UUID] = set()
     since: datetime | None = None
     look = True
     ends: float | None = None
     yield b"retry: 2000\n\n"
     with (
-        hub.waiting(session.session) as moved,
+        hub.waiting(session.session, session.account) as moved,
         hub.screen(session.session, moved) as is_open,
     ):
         while not hub.stopping:
@@ -54,11 +58,15 @@ async def events(hub: Hub, session: Session, again: Again) -> AsyncIterator[byte
                 session = await again()
                 if look:
                     moved.clear()
-                    found, at = await _moved(hub, session, since)
+                    found, came, at = await _moved(hub, session, since)
                     since, look = at - OVERLAP, False
                     for intent in found:
                         if told.get(intent.id) != _mark(intent):
-                            yield _event(intent)
+                            yield _event("intent", f"{intent.id}.{intent.version}", intent)
+                    for reading in came:
+                        if reading.id not in arrived:
+                            yield _event("reading", f"{reading.id}", reading)
+                    arrived = {reading.id for reading in came}
                     told = {intent.id: _mark(intent) for intent in found}
                     ends = _next_end(found, at)
             except Problem as problem:
@@ -105,9 +113,9 @@ async def read(hub: Hub, session: Session, id: UUID, after: int | None, wait_s: 
 
 async def _moved(
     hub: Hub, session: Session, since: datetime | None
-) -> tuple[list[Intent], datetime]:
+) -> tuple[list[Intent], list[Reading], datetime]:
     async with hub.db.read(session) as tx:
-        return await intents.moved(tx, since), tx.now
+        return await intents.moved(tx, since), await readings.arrived(tx, since), tx.now
 
 
 def _mark(intent: Intent) -> tuple[int, str]:
@@ -121,6 +129,5 @@ def _next_end(found: list[Intent], at: datetime) -> float | None:
     return time.monotonic() + max(0.0, min(left)) + 0.01 if left else None
 
 
-def _event(intent: Intent) -> bytes:
-    head = f"id: {intent.id}.{intent.version}\nevent: intent\ndata: ".encode()
-    return head + _encode(intent) + b"\n\n"
+def _event(name: str, id: str, said: Intent | Reading) -> bytes:
+    return f"id: {id}\nevent: {name}\ndata: ".encode() + _encode(said) + b"\n\n"

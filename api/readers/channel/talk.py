@@ -167,8 +167,11 @@ class Talk:
                 lambda tx: accept.take(tx, self.bridge, said.signed, said.payload),
                 Bridge(self.bridge),
             )
-        if isinstance(receipt, Receipt) and (intent := about(said.signed)) is not None:
-            self.hub.moved(self.bridge, await self._session(intent))
+        if isinstance(receipt, Receipt):
+            if (intent := about(said.signed)) is not None:
+                self.hub.moved(self.bridge, await self._session(intent))
+            elif receipt.reading is not None:
+                self.hub.moved(None, await self._holder(receipt.reading))
         await self._slow_down(isinstance(receipt, Receipt) and receipt.refused is not None)
         return receipt
 
@@ -178,6 +181,11 @@ class Talk:
             return told[intent]
         async with self.hub.slots, self.hub.db.read(Bridge(self.bridge)) as tx:
             return await queries.session(tx, intent, self.bridge)
+
+    async def _holder(self, reading: UUID) -> UUID | None:
+        """Whose ticket a reading came by."""
+        async with self.hub.slots, self.hub.db.read(Bridge(self.bridge)) as tx:
+            return await queries.holder(tx, reading)
 
     async def _slow_down(self, left: bool) -> None:
         if not left:

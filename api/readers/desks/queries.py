@@ -91,7 +91,7 @@ async def end(tx: Tx, id: UUID) -> None:
             update intent set state = 'cancelled', moved_at = $2, version = version + 1
             where desk = $1 and state = 'armed'
         ), tickets as (
-            update offline_ticket set void_at = $2
+            update offline_ticket set void_at = $2, void_why = 'desk:ended'
             where desk = $1 and used_at is null and void_at is null
         )
         update desk set ended_at = $2, version = version + 1 where id = $1

@@ -21,7 +21,7 @@ class Before(msgspec.Struct):
 
 
 class Asking(msgspec.Struct):
-    """A line of a letter as it stands."""
+    """A line of a letter as it stands; `serials`: its readers that have not come back."""
 
     id: UUID
     agency: str
@@ -32,6 +32,7 @@ class Asking(msgspec.Struct):
     asked_on: date
     state: str
     listed: bytes | None
+    serials: int
 
 
 Letter = tuple[UUID, str, str, str, UUID | None, date, int, int, bytes]
@@ -130,8 +131,10 @@ async def asked(tx: Tx, documents: Sequence[str]) -> list[Asking]:
     return await tx.all(
         Asking,
         """
-        select id, agency, document, unit, quantity, allocated, asked_on, state, listed
-        from reader_request where document = any($1::text[])
+        select r.id, r.agency, r.document, r.unit, r.quantity, r.allocated, r.asked_on, r.state,
+            r.listed, (select count(*) from reader_asset a
+                where a.request = r.id and a.state <> 'returned') as serials
+        from reader_request r where r.document = any($1::text[])
         """,
         list(documents),
     )

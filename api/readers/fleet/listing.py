@@ -152,3 +152,15 @@ def _two_letters(row: Row) -> Rejected:
 
 def rejected(row: Row, field: str, reason: str, th: str, en: str, value: str) -> Rejected:
     return Rejected(row.line, False, field, reason, th, en, value[:80])
+
+
+def fewer_than_serials(row: Row, serials: int) -> Rejected:
+    """As `TooManySerials` at the desk: the readers are there, so the figure is wrong."""
+    return rejected(
+        row,
+        "allocated",
+        "fewer_than_serials",
+        f"จำนวนที่จัดสรรน้อยกว่าเครื่องที่มีหมายเลขแล้ว {serials} เครื่อง บรรทัดนี้คงตามเดิม",
+        f"fewer than the {serials} readers that have serial numbers; the line stays as it was",
+        str(row.allocated),
+    )

@@ -241,7 +241,7 @@ async def differences(
             select 'seen_elsewhere', a.serial_key, a.serial, a.agency,
                 a.unit, a.office, a.state, a.request, s.told, s.last_seen_at, s.office
             from sighting s join reader_asset a on a.serial_key = s.serial_key
-            where 'seen_elsewhere' = any($1) and a.office is distinct from s.office
+            where 'seen_elsewhere' = any($1) and a.office <> s.office -- null: of any
                 and {_LAST}
             union all
             select 'seen_twice', s.serial_key, min(s.serial), null, null, null, null, null,

@@ -170,6 +170,9 @@ async def take_requests(
             faults.append(rejected(row, "document", "withdrawn", th, en, row.document))
             continue
         day, quantity, allocated = listing.new_of(row.says, before.listed)
+        if allocated and row.allocated is not None and row.allocated < before.serials:
+            faults.append(listing.fewer_than_serials(row, before.serials))
+            continue
         after = (
             row.day if day else before.asked_on,
             row.quantity if quantity else before.quantity,

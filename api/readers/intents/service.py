@@ -18,7 +18,7 @@ from api.jobs import Job
 from api.permissions import Session
 from api.readers.bridges import reach
 from api.readers.bridges.queries import IN_REACH
-from api.readers.intents import queries
+from api.readers.intents import abouts, queries
 from api.readers.intents.queries import Moved, Open, Place, Row
 from api.readers.model import (
     INTENT_FOR,
@@ -58,8 +58,8 @@ async def arm(tx: Tx, id: UUID, entry: ArmIntent) -> Intent:
     """Waits for a card. The same again is the same intent, however it has ended meanwhile.
 
     Raises `IntentExists`, `IntentNotFound` (somebody else's id), `DeskNotFound`,
-    `DeskWithoutReader`, `BridgeNotFound`, `AboutNeeded`, `FieldsNotAllowed`, `ReaderBusy` and
-    `TooFast`: each intent leaves rows behind for good.
+    `DeskWithoutReader`, `BridgeNotFound`, `AboutNeeded`, `FieldsNotAllowed`, `ReaderBusy`, what the
+    use for `about` would raise now, and `TooFast`: each intent leaves rows behind for good.
     """
     actor = session_of(tx)
     purpose, about, fields = _wanted(entry)
@@ -71,6 +71,7 @@ async def arm(tx: Tx, id: UUID, entry: ArmIntent) -> Intent:
     most = settings.current().armings_a_minute
     bucket = f"intent-arm:{actor.account}"
     await limits.take(tx, bucket, capacity=most, per_second=most / 60)
+    await abouts.check(tx, purpose, about)
     place = await _place(tx, entry, office)
     assert place.bridge is not None
     await queries.free(tx, place.bridge, place.reader, tx.now)

@@ -44,7 +44,7 @@ from api.readers.problems import (
     ReaderElsewhere,
     SessionOver,
 )
-from api.readers.readings import queries
+from api.readers.readings import queries, telling
 from api.readers.readings.problems import TicketElsewhere, TicketUsed
 from api.readers.readings.queries import Basis, NewReading
 from api.sealed import Cell
@@ -143,6 +143,8 @@ async def _decide(
     if purpose == Purpose.map_desk:
         assert new.desk is not None
         await desks.mapped(tx, new.desk, new.reader, new.account)
+    if new.label == "offline":
+        await telling.arrived(tx, new.account)
     facts = {"purpose": purpose, "label": new.label, "bridge": device, "desk": new.desk}
     await events.record(tx, "reading.taken", "reading", new.id, facts=facts)
     return Receipt(said.sequence, signed.sha256, new.id)
@@ -182,14 +184,15 @@ def _judge(tx: Tx, basis: Basis, said: Statement) -> tuple[Purpose, Policy]:
         raise PayloadWrong()
     if said.ticket is not None:
         assert basis.since is not None and basis.until is not None
-        early, late = basis.since - CLOCK_SKEW, basis.until + CLOCK_SKEW
-        if basis.void or not early <= said.read_at <= late:
+        early = basis.since - CLOCK_SKEW
+        late = min(basis.until, basis.void_at or basis.until) + CLOCK_SKEW
+        if basis.used or not early <= said.read_at <= late:
             raise TicketUsed()
     elif basis.intent_state != IntentState.armed:
         raise IntentOver(state=basis.intent_state)
     elif basis.until is None or basis.until <= tx.now:
         raise IntentOver(state=IntentState.expired)
-    if not basis.live:
+    if said.intent is not None and not basis.live:
         raise SessionOver()
     if not basis.stays:
         raise DeskWithoutReader(reason="unmapped")
@@ -262,7 +265,7 @@ async def _new(
         label="online" if said.intent else "offline",
         purpose=purpose,
         about=basis.about,
-        flags=flags_of(tx, said, text, basis.fields),
+        flags=flags_of(tx, said, text, basis.fields) + ([basis.gone] if basis.gone else []),
         session=basis.session,
         account=basis.account,
         office=basis.office,

@@ -1,7 +1,8 @@
 """What is forgotten of the counters' traffic, so that its tables do not grow for ever.
 
 Readings stay: who read a card, where, when and for what, is the auditor's. What goes is how a card
-was waited for, and what the server answered to a statement, once nobody can ask for it again.
+was waited for, the leave to read one offline, and what the server answered to a statement, once
+nobody can ask for it again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from api.jobs import Job
 from api.permissions import Worker
 from api.readers.intents import service as intents
 from api.readers.model import STATEMENT_KEPT_FOR
+from api.readers.readings import tickets
 
 JOB: Final = "readers.forget"
 LEASE: Final = timedelta(minutes=30)
@@ -25,7 +27,11 @@ async def forget(db: Database, job: Job) -> None:
     more = True
     while more:
         async with db.begin(Worker(job.name)) as tx:
-            gone = [await intents.forget(tx, AT_ONCE), await _statements(tx)]
+            gone = [
+                await intents.forget(tx, AT_ONCE),
+                await tickets.forget(tx, AT_ONCE),
+                await _statements(tx),
+            ]
         more = AT_ONCE in gone
 
 

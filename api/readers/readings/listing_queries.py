@@ -45,3 +45,18 @@ async def mine(
         limit,
     )
     return await tx.all(Row, ROW + "where id = any ($1) order by received_at desc, id desc", page)
+
+
+async def arrived(tx: Tx, account: UUID, since: datetime) -> list[Row]:
+    """What came by the account's tickets since then, the oldest first."""
+    return await tx.all(
+        Row,
+        ROW
+        + """
+        where account = $1 and session is null and erased_at is null and received_at > $2
+            and label = 'offline'
+        order by received_at, id limit 200
+        """,
+        account,
+        since,
+    )

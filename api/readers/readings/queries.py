@@ -8,15 +8,16 @@ from uuid import UUID
 import msgspec
 
 from api.db import Tx
-from api.readers.bridges.reach import AT_HOME, EVERYWHERE
+from api.readers.bridges.reach import GONE, STILL
 from api.readers.model import BridgeState, IntentState, Label, Purpose
 from api.sealed import NewKey
 
 
 class Basis(msgspec.Struct):
     """What a statement is judged by: the device, and the intent or ticket that it names, if that
-    is the device's. `live`: the officer's session (a ticket's: their account) still counts, and
-    their role at this office; `stays`: the reader is still on the desk where it is waited for."""
+    is the device's. `live`: the session still counts, and its officer's role at this office;
+    `stays`: the reader is still on the desk where it is waited for. Of a ticket, `void_at` and
+    `gone`: since when, and why, its right has ended."""
 
     state: BridgeState
     public_key: bytes
@@ -26,7 +27,9 @@ class Basis(msgspec.Struct):
     intent: UUID | None
     intent_state: IntentState | None
     ticket: UUID | None
-    void: bool
+    used: bool
+    void_at: datetime | None
+    gone: str | None
     purpose: Purpose | None
     about: UUID | None
     fields: list[str] | None
@@ -47,20 +50,18 @@ async def basis(
 ) -> Basis | None:
     return await tx.maybe_one(
         Basis,
-        """
+        f"""
         select b.state, b.public_key, b.sequence, b.head, r.id as reader,
             i.id as intent, i.state as intent_state, t.id as ticket,
-            coalesce(t.used_at, t.void_at) is not null,
+            t.used_at is not null as used, t.void_at,
+            case when t.id is not null then coalesce(t.void_why, {GONE}) end as gone,
             coalesce(i.purpose, t.purpose), coalesce(i.about, t.about),
             coalesce(i.fields, t.fields), coalesce(i.nonce, t.nonce), coalesce(i.reader, t.reader),
             t.id is not null or i.reader is null or i.reader is not distinct from d.reader
-                or coalesce(b.boot <> $7, false) and d.reader is null and d.ended_at is null,
+                or coalesce(b.boot <> $5, false) and d.reader is null and d.ended_at is null,
             coalesce(i.desk, t.desk), i.session, coalesce(i.account, t.account), b.office,
             coalesce(i.armed_at, t.issued_at), coalesce(i.expires_at, t.expires_at),
-            coalesce(a.status = 'active' and (i.id is null or s.ended_at is null), false)
-                and exists (select from account_role g
-                    where g.account = a.id and g.ended_at is null and (g.role = any ($5::text[])
-                        or g.role = any ($6::text[]) and a.office = b.office))
+            coalesce(s.ended_at is null and {STILL}, false) as live
         from bridge b
             left join intent i on i.id = $2 and i.bridge = b.id
             left join offline_ticket t on t.id = $3 and t.bridge = b.id
@@ -69,13 +70,11 @@ async def basis(
             left join session s on s.id = i.session
             left join account a on a.id = coalesce(i.account, t.account)
         where b.id = $1
-        """,
+        """,  # noqa: S608 - of our own words
         bridge,
         intent,
         ticket,
         reader,
-        EVERYWHERE,
-        AT_HOME,
         boot,
     )
 
@@ -140,7 +139,8 @@ async def take(
         _Took,
         """
         with b as (
-            update bridge set sequence = $14, head = $25, last_seen_at = $27, moved_at = $27
+            update bridge set sequence = $14, head = $25, last_seen_at = $27,
+                moved = nextval('bridge_moves')
             where id = $10 and sequence = $14 - 1 and head = $26 and state = 'active'
             returning id
         ), i as (
@@ -152,10 +152,8 @@ async def take(
                 and a.id = i.account and a.status = 'active'
             returning i.id
         ), t as (
-            update offline_ticket t set used_at = $27
-            from b, account a
-            where t.id = $13 and t.bridge = b.id and t.used_at is null and t.void_at is null
-                and t.nonce = $24 and a.id = t.account and a.status = 'active'
+            update offline_ticket t set used_at = $27 from b
+            where t.id = $13 and t.bridge = b.id and t.used_at is null and t.nonce = $24
             returning t.id
         ), u as (
             select id from i union all select id from t
@@ -226,7 +224,8 @@ async def refuse(
         await tx.run(
             """
             with b as (
-                update bridge set sequence = $2, head = $3, last_seen_at = $6, moved_at = $6
+                update bridge set sequence = $2, head = $3, last_seen_at = $6,
+                    moved = nextval('bridge_moves')
                 where id = $1 and sequence = $2 - 1 and head = $4 and state = 'active'
                 returning id
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from api import cursors, events, permissions, sealed
 from api.db import Tx
 from api.permissions import Session
 from api.readers.desks import reading as desks
+from api.readers.intents import abouts
+from api.readers.intents import service as intents
 from api.readers.model import LEVEL_TH, POLICIES, Confirmed, Level, passed_on_for
 from api.readers.problems import (
     AboutNeeded,
@@ -57,6 +60,13 @@ async def mine(tx: Tx, cursor: str | None, limit: int) -> tuple[list[Reading], s
     return [_plain(row) for row in rows], after
 
 
+async def arrived(tx: Tx, since: datetime | None) -> list[Reading]:
+    """What came by the caller's tickets since, or in the last minutes: what a stream tells."""
+    assert isinstance(tx.actor, Session)
+    since = since or tx.now - intents.SHOWN_FOR
+    return [_plain(row) for row in await listing_queries.arrived(tx, tx.actor.account, since)]
+
+
 async def match_face(tx: Tx, id: UUID, wanted: MatchFace) -> Reading:
     """The officer's own act: they compared the person with the photograph, and say what they saw.
 
@@ -90,7 +100,7 @@ async def see_document(tx: Tx, id: UUID, wanted: SeeDocument) -> Reading:
     """No chip could be read: the officer says which document they saw. No copy is taken.
 
     Under the sender's id: the same again is the same. Raises `ReadingExists`, `AboutNeeded`,
-    `ChipNeeded`, `DeskNotFound`.
+    `ChipNeeded`, `DeskNotFound`, and what the use for `about` would raise now.
     """
     assert isinstance(tx.actor, Session)
     permissions.reaches(tx.actor, "reading.see_document")
@@ -110,6 +120,7 @@ async def see_document(tx: Tx, id: UUID, wanted: SeeDocument) -> Reading:
         raise ChipNeeded()
     if policy.about is not None and wanted.about is None:
         raise AboutNeeded(kind=policy.about)
+    await abouts.check(tx, wanted.purpose, wanted.about)
     desk = await desks.one(tx, wanted.desk, "reading.see_document")
     key = sealed.make_key()
 

@@ -11,11 +11,13 @@ import msgspec
 
 from api import events, ids
 from api.db import Tx
+from api.jobs import Job
 from api.permissions import Session
-from api.readers.bridges.reach import AT_HOME, EVERYWHERE
+from api.readers.bridges.reach import GONE, STILL
 from api.readers.desks import reading as desks
+from api.readers.intents import abouts
 from api.readers.intents import service as intents
-from api.readers.model import POLICIES, TICKET_FOR, TICKETS_AT_ONCE, Purpose
+from api.readers.model import POLICIES, TICKET_FOR, TICKET_KEPT_FOR, TICKETS_AT_ONCE, Purpose
 from api.readers.problems import (
     AboutNeeded,
     DeskWithoutReader,
@@ -26,6 +28,7 @@ from api.readers.views import IssueTickets, OfflineTicket
 from reader_bridge.fields import Field
 from reader_bridge.messages import Ticket
 
+VOID: Final = "tickets.void"
 SHOWN: Final = 60
 """Letters of a name that a PC shows: fifty tickets must fit into one message."""
 
@@ -50,7 +53,7 @@ async def issue(tx: Tx, wanted: IssueTickets) -> list[OfflineTicket]:
     """Tickets of the caller's for the device at `desk`.
 
     Raises `DeskNotFound`, `DeskWithoutReader`, `PurposeNotOffline`, `AboutNeeded`,
-    `FieldsNotAllowed`, `TicketsTooMany`.
+    `FieldsNotAllowed`, `TicketsTooMany`, and what the use for `about` would raise now.
     """
     assert isinstance(tx.actor, Session)
     desk = await desks.one(tx, wanted.desk, "offline_ticket.issue")
@@ -62,6 +65,7 @@ async def issue(tx: Tx, wanted: IssueTickets) -> list[OfflineTicket]:
     if policy.about is not None and wanted.about is None:
         raise AboutNeeded(kind=policy.about)
     fields = intents.allowed(wanted.purpose, wanted.fields)
+    await abouts.check(tx, wanted.purpose, wanted.about)
     await tx.lock([desk.bridge])
     unused = await tx.value(
         """
@@ -103,26 +107,22 @@ async def unused(tx: Tx, bridge: UUID) -> tuple[Ticket, ...]:
     be refused when the reading comes."""
     rows = await tx.all(
         Row,
-        """
+        f"""
         select t.id, t.nonce, t.purpose, t.fields, left(coalesce(o.name, ''), $3), t.issued_at,
             t.expires_at, r.name, r.serial, left(d.name, $3), t.about
         from offline_ticket t
             join bridge b on b.id = t.bridge
             join bridge_reader r on r.id = t.reader
             join desk d on d.id = t.desk
-            join account a on a.id = t.account and a.status = 'active'
+            join account a on a.id = t.account
             left join officer o on o.account = t.account and o.ended_at is null
         where t.bridge = $1 and t.used_at is null and t.void_at is null and t.expires_at > $2
-            and exists (select from account_role g
-                where g.account = a.id and g.ended_at is null and (g.role = any ($4::text[])
-                    or g.role = any ($5::text[]) and a.office = b.office))
+            and {STILL}
         order by t.issued_at, t.id
-        """,
+        """,  # noqa: S608 - of our own words
         bridge,
         tx.now,
         SHOWN,
-        EVERYWHERE,
-        AT_HOME,
     )
     return tuple(
         Ticket(
@@ -139,6 +139,37 @@ async def unused(tx: Tx, bridge: UUID) -> tuple[Ticket, ...]:
             about=row.about,
         )
         for row in rows
+    )
+
+
+async def forget(tx: Tx, at_most: int) -> int:
+    """Those that are over for long, and that no statement can name any more: their device has
+    ended, or was there since and has stated all that it has. Returns how many."""
+    return await tx.run(
+        """
+        delete from offline_ticket where id in (
+            select t.id from offline_ticket t join bridge b on b.id = t.bridge
+            where t.issued_at < $1 and t.expires_at < $1 and (b.state <> 'active'
+                or b.last_seen_at > t.expires_at + interval '1 day' and b.stated <= b.sequence)
+            order by t.issued_at limit $2 for update of t skip locked)
+        """,
+        tx.now - TICKET_KEPT_FOR,
+        at_most,
+    )
+
+
+async def void(tx: Tx, job: Job) -> None:
+    """From the moment on in which an officer was moved, left or was suspended, no card may be read
+    by their tickets for desks that they may not work at any more. What was read before counts."""
+    await tx.run(
+        f"""
+        update offline_ticket t set void_at = e.at, void_why = {GONE}
+        from event e, account a, bridge b
+        where e.id = $1 and a.id in (e.record, (select account from officer where id = e.record))
+            and t.account = a.id and b.id = t.bridge and t.used_at is null and t.void_at is null
+            and not {STILL}
+        """,  # noqa: S608 - of our own words
+        UUID(job.args["event"]),
     )
 
 

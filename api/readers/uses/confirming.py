@@ -27,18 +27,11 @@ async def confirm(tx: Tx, officer: UUID, reading: UUID) -> Officer:
     Raises `NoOfficer`, `OwnCard`, `OfficerNotComparable`, `ReadingNotEnough`, `WrongCid`, what
     `using.use` does, and `OfficerDiffers`, which uses the reading up.
     """
-    reached = permissions.reaches(tx.actor, CONFIRM)
-    assert isinstance(tx.actor, Session)
-    line = await by_card.held_line(tx, officer)
-    if line is None or (Reach.all not in reached and line.office != tx.actor.office):
-        raise NoOfficer()
+    line = await _line(tx, officer)
     before = await using.own(tx, reading)
     if (before.used_for, before.used_by) == (USED_FOR, officer):
         return line
-    if line.account == tx.actor.account:
-        raise OwnCard()
-    if line.ended_at is not None:
-        raise OfficerNotComparable(reason="ended")
+    _check(tx, line)
     use = partial(using.use, reading=reading, purpose=Purpose.confirm_officer, about=officer)
     card = evidence.of_person(await use(tx, used_for=USED_FOR, by=officer))
     same = await by_card.same_person(tx, officer, card.cid)
@@ -49,6 +42,29 @@ async def confirm(tx: Tx, officer: UUID, reading: UUID) -> Officer:
     found = await by_card.confirm_line(tx, officer)
     await events.record(tx, "officer.confirmed", "officer", officer, facts={"reading": reading})
     return found
+
+
+async def may_confirm(tx: Tx, officer: UUID) -> None:
+    """Whether a card could confirm the line now. Raises `NoOfficer`, `OwnCard`,
+    `OfficerNotComparable`."""
+    _check(tx, await _line(tx, officer))
+
+
+async def _line(tx: Tx, officer: UUID) -> Officer:
+    reached = permissions.reaches(tx.actor, CONFIRM)
+    assert isinstance(tx.actor, Session)
+    line = await by_card.held_line(tx, officer)
+    if line is None or (Reach.all not in reached and line.office != tx.actor.office):
+        raise NoOfficer()
+    return line
+
+
+def _check(tx: Tx, line: Officer) -> None:
+    assert isinstance(tx.actor, Session)
+    if line.account == tx.actor.account:
+        raise OwnCard()
+    if line.ended_at is not None:
+        raise OfficerNotComparable(reason="ended")
 
 
 async def _differed(tx: Tx, officer: UUID, reading: UUID) -> None:

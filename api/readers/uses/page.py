@@ -15,6 +15,7 @@ from api.readers.model import (
     POLICIES,
     STATEMENT_KEPT_FOR,
     TICKET_FOR,
+    TICKET_KEPT_FOR,
     Level,
     Purpose,
 )
@@ -99,6 +100,15 @@ USES: Final[tuple[tuple[str, str], ...]] = (
         "A reading that came offline says so; when it was read is that device's word.",
     ),
     (
+        "บัตรที่อ่านออฟไลน์โดยชอบยังเก็บไว้ แม้ก่อนส่งถึงแม่ข่ายเจ้าหน้าที่ย้าย (`officer:moved`) พ้นหน้าที่หรือถูกระงับ "
+        "(`officer:left`) หรือโต๊ะถูกยกเลิก (`desk:ended`) และมีป้ายบอก ใช้ได้เฉพาะเจ้าหน้าที่คนนั้นเท่าที่ยังมีสิทธิ "
+        "บัตรที่อ่านหลังสิทธิสิ้นสุดไม่รับ",
+        "A card that was read offline in good right is kept, and says so, though its officer was "
+        "moved (`officer:moved`), left or was suspended (`officer:left`), or its desk ended "
+        "(`desk:ended`) before it arrived; that officer alone can use it, as far as they still "
+        "may. What was read after the right had ended is refused.",
+    ),
+    (
         "คำสั่งที่พิสูจน์ด้วยบัตรไม่นับว่าแจ้งก่อนเวลาที่อ่านบัตร (พ.ร.บ.วิธีปฏิบัติราชการทางปกครอง พ.ศ. 2539 มาตรา 42)",
         "An order that a card proves the service of counts as served no earlier than the card was "
         "read (Administrative Procedure Act B.E. 2539, s.42).",
@@ -179,6 +189,8 @@ def page() -> str:
         f"| รูปถ่ายในหน่วยความจำ · The photograph, in memory alone | {_span(photos.SHOWN_FOR)} |",
         f"| ตั๋วออฟไลน์ · An offline ticket | {_span(TICKET_FOR)} |",
         f"| ประวัติการรอเสียบบัตร · How a card was waited for | {_span(INTENT_KEPT_FOR)} |",
+        "| ตั๋วออฟไลน์ที่สิ้นสุดแล้ว อย่างน้อย · An offline ticket that is over, at least"
+        f" | {_span(TICKET_KEPT_FOR)} |",
         "| ลำดับและแฮชของคำแถลงของเครื่อง · Number and hash of a device's statement"
         f" | {_span(STATEMENT_KEPT_FOR)} |",
         f"| รหัสของเจ้าของบัญชี · An account holder's code | {_span(CODE_FOR)} |",
