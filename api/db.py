@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -69,6 +69,12 @@ class Tx:
         self.now: datetime = clock.now()
         self.request_id = request_id
 
+    def by(self, actor: Actor) -> Tx:
+        """The same transaction, for what `actor` does in it."""
+        found = Tx(self._connection, actor, self.request_id)
+        found.now = self.now
+        return found
+
     @property
     def told(self) -> dict[str, str]:
         """What the server at the other end was asked once, for as long as this connection lives."""
@@ -95,6 +101,22 @@ class Tx:
         except asyncpg.IntegrityConstraintViolationError as error:
             raise _problem(error) from error
         return [kind(*row) for row in rows]
+
+    async def each(self, kind: type[T], sql: str, of: Sequence[Sequence[Any]]) -> list[T]:
+        """The rows of one statement, run for each arguments in `of` in their order: one round trip
+        for all. An error of one is an error of all."""
+        try:
+            rows = await self._connection.fetchmany(sql, of)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise _problem(error) from error
+        return [kind(*row) for row in rows]
+
+    async def run_each(self, sql: str, of: Sequence[Sequence[Any]]) -> None:
+        """As `each`, for what gives no rows."""
+        try:
+            await self._connection.executemany(sql, of)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise _problem(error) from error
 
     async def value(self, sql: str, *args: Any) -> Any:
         """The first column of the first row, or None."""
@@ -186,10 +208,8 @@ class _Transaction:
                         await self._connection.execute("rollback", timeout=GIVE_UP_S)
         finally:
             await self._db.take_back(self._connection)
-        if isinstance(error, Problem) and error.survivors:
-            async with self._db.begin(*self._of) as tx:
-                for act in error.survivors:
-                    await act(tx)
+        if isinstance(error, Problem):
+            await self._db.survive(error, *self._of)
 
 
 def _lock_key(record: UUID) -> int:
@@ -259,6 +279,13 @@ class Database:
         What a Problem wants to survive is committed in a transaction of its own right after.
         """
         return _Transaction(self, actor, request_id)
+
+    async def survive(self, problem: Problem, actor: Actor, request_id: str = "") -> None:
+        """Commits what a problem wants to survive."""
+        if problem.survivors:
+            async with self.begin(actor, request_id) as tx:
+                for act in problem.survivors:
+                    await act(tx)
 
     @asynccontextmanager
     async def read(self, actor: Actor = NOBODY, request_id: str = "") -> AsyncIterator[Tx]:

@@ -18,8 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 from api.db import Tx
 
 ROOT = Path(__file__).resolve().parent.parent
-KINDED = {"one", "maybe_one", "all"}
-PLAIN = {"value", "values", "run"}
+KINDED = {"one", "maybe_one", "all", "each"}
+PLAIN = {"value", "values", "run", "run_each"}
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _columns(messages: dict[bytes, bytes]) -> list[Column]:
 def counted() -> Iterator[list[str]]:
     """The SQL of each statement that any `Tx` runs inside, in its order."""
     found: list[str] = []
-    methods = {name: getattr(Tx, name) for name in ("all", "maybe_one", "value", "values", "run")}
+    methods = {name: getattr(Tx, name) for name in sorted((KINDED | PLAIN) - {"one"})}
 
     def noting(name: str) -> Any:
         method, at = methods[name], 1 if name in KINDED else 0
