@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from api import children, ids, keys
 from api.accounts import seed as accounts
 from api.db import Database, Tx
-from api.permissions import Bridge, Worker
-from api.readers.readings import accept
+from api.permissions import Worker
+from api.readers.readings.together import Together
 from bench import frame
 from bench.counters import OFFICER, Device, put_up
 from bench.frame import Frame, cpu, median, spread
@@ -305,18 +305,13 @@ def _stated(
 
 
 async def _take(db: Database, desks: Sequence[Desk], stated: Sequence[Stated]) -> float:
-    """As a connection does it: each in a transaction of its own. Returns seconds."""
+    """By the door that connections use. Returns seconds."""
     waiting = iter(zip(desks, stated, strict=True))
+    together = Together(db, asyncio.Semaphore(AT_ONCE))
 
     async def some() -> None:
         for desk, one in waiting:
-            device = desk.device.id
-            receipt = await db.retrying(
-                lambda tx, device=device, one=one: accept.take(  # type: ignore[misc]
-                    tx, device, one.signed, one.payload
-                ),
-                Bridge(device),
-            )
+            receipt = await together.take(desk.device.id, one.signed, one.payload)
             if not isinstance(receipt, Receipt) or receipt.refused or receipt.replayed:
                 raise RuntimeError(f"not taken: {receipt}")
 

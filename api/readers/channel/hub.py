@@ -30,6 +30,7 @@ from api.readers.channel import queries
 from api.readers.channel.photos import Photo, Photos
 from api.readers.channel.wire import LARGEST, Wire
 from api.readers.intents import service as intents
+from api.readers.readings.together import Together
 
 log = logging.getLogger("superapp.readers")
 POLL_S: Final = 2.0
@@ -71,6 +72,7 @@ class Hub:
         self._strangers: Counter[str] = Counter()
         self.photos = Photos()
         self.slots = asyncio.Semaphore(at_once)
+        self.statements = Together(db, self.slots)
         self.doors = asyncio.Semaphore(DOORS)
         self.stopping = False
         self.wire = Wire(url, self._heard) if listen else None
@@ -96,6 +98,7 @@ class Hub:
             for task in (*loops, *self._tasks):
                 task.cancel()
             await asyncio.gather(*loops, *self._tasks, return_exceptions=True)
+            await self.statements.close()
 
     def _loops(self) -> Iterable[object]:
         return (self._poll, self._presence, *([self.wire.run] if self.wire else []))

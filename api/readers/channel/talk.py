@@ -20,7 +20,7 @@ from api.readers.channel.hub import Hub
 from api.readers.intents import service as intents
 from api.readers.intents.queries import Open
 from api.readers.problems import BridgeEnded, BridgeForked, BridgeUnknown
-from api.readers.readings import accept, tickets
+from api.readers.readings import tickets
 from reader_bridge.messages import (
     Arm,
     Cancel,
@@ -162,11 +162,7 @@ class Talk:
         return NotTaken(BridgeUnknown.code)
 
     async def _state(self, said: Stated) -> Receipt | Missing:
-        async with self.hub.slots:
-            receipt = await self.hub.db.retrying(
-                lambda tx: accept.take(tx, self.bridge, said.signed, said.payload),
-                Bridge(self.bridge),
-            )
+        receipt = await self.hub.statements.take(self.bridge, said.signed, said.payload)
         if isinstance(receipt, Receipt):
             if (intent := about(said.signed)) is not None:
                 self.hub.moved(self.bridge, await self._session(intent))

@@ -7,6 +7,8 @@ device must not be stuck on it.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -16,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from api import clock, events, ids, keys, sealed, settings
 from api.db import Tx
+from api.events import Happened
+from api.permissions import Bridge
 from api.problems import Overloaded, Problem
 from api.readers.bridges import freezing
 from api.readers.desks import service as desks
@@ -60,38 +64,95 @@ _YEARS: Final = range(1900, 5000)
 """What a wrong clock may show, in whichever era."""
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """A statement that a device wants to be taken: what it says, and the bytes that say it."""
+
+    device: UUID
+    said: Statement
+    signed: Signed
+    payload: messages.Sealed | None
+
+
+Outcome = Receipt | Missing | Problem
+"""The receipt of a statement (sent again, it gets its receipt again), which one must come first, or
+why it counts for nothing: `BridgeUnknown` (no such device, or not its signature), `BridgeEnded`,
+`BridgeForked` for a second history under one key, of which survives that the device is frozen, and
+`Overloaded`."""
+
+
+def asked(device: UUID, signed: Signed, payload: messages.Sealed | None) -> Asked:
+    """Raises `BridgeUnknown` for what is no statement."""
+    try:
+        return Asked(device, _statement.decode(signed.body), signed, payload)
+    except (msgspec.MsgspecError, RecursionError):
+        raise BridgeUnknown() from None
+
+
 async def take(
     tx: Tx, device: UUID, signed: Signed, payload: messages.Sealed | None
 ) -> Receipt | Missing:
-    """The receipt of a statement of `device`, or which one must come first. Sent again, it gets its
-    receipt again.
+    """As `take_all` for one; raises what it is refused for."""
+    (found,) = await take_all(tx, [asked(device, signed, payload)])
+    if isinstance(found, Problem):
+        raise found
+    return found
 
-    Raises `BridgeUnknown` (no such device, or not its signature), `BridgeEnded`, and `BridgeForked`
-    for a second history under one key, which freezes the device.
-    """
-    try:
-        said = _statement.decode(signed.body)
-    except (msgspec.MsgspecError, RecursionError):
-        raise BridgeUnknown() from None
+
+async def take_all(tx: Tx, several: Sequence[Asked]) -> list[Outcome]:
+    """What becomes of each statement, of which each is another device's. Each is judged alone, and
+    nothing of one moves another. An exception is one of all: then nothing of this transaction may
+    stay."""
+    left = {one.device: one for one in several}
+    done: dict[UUID, Outcome] = {}
     for _ in range(_RACES):
-        basis = await queries.basis(tx, device, said.intent, said.ticket, said.reader, said.boot)
+        bases = await queries.bases(tx, {device: one.said for device, one in left.items()})
+        taking: list[tuple[Asked, NewReading]] = []
+        for device, one in left.items():
+            await asyncio.sleep(
+                0
+            )  # the process has others to serve; this one is half a millisecond
+            found = await _decide(tx.by(Bridge(device)), one, bases.get(device))
+            if isinstance(found, NewReading):
+                taking.append((one, found))
+            elif found is not None:
+                done[device] = found
+        done |= await _take(tx, taking)
+        left = {device: one for device, one in left.items() if device not in done}
+        if not left:
+            break
+    # Those whose chain was moved under us, each time.
+    return [done.get(one.device) or Overloaded() for one in several]
+
+
+async def _decide(tx: Tx, one: Asked, basis: Basis | None) -> Outcome | NewReading | None:
+    """What is to be taken, or what became of it without that. None where the chain was moved
+    meanwhile, and all is to be asked again."""
+    said, signed = one.said, one.signed
+    try:
         if basis is None:
             raise BridgeUnknown()
         _check_signature(basis, signed)
         if basis.state != BridgeState.active:
             raise BridgeEnded(state=basis.state)
-        if said.device != device or said.audience != settings.current().base_url:
+        if said.device != one.device or said.audience != settings.current().base_url:
             raise BridgeUnknown()
         if said.sequence <= basis.sequence:
-            return await _again(tx, device, said, signed)
+            return await _again(tx, one)
         if said.sequence > basis.sequence + 1:
             return Missing(basis.sequence + 1)
         if said.previous != basis.head:
-            raise _forked(device, "fork", said)
-        receipt = await _decide(tx, device, basis, said, signed, payload)
-        if receipt is not None:
-            return receipt
-    raise Overloaded()  # the chain was moved under us, each time
+            raise _forked(one, "fork")
+    except Problem as problem:
+        return problem
+    try:
+        purpose, policy = _judge(tx, basis, said)
+        if purpose == Purpose.map_desk:
+            assert basis.desk is not None and basis.reader is not None
+            await desks.check_free(tx, basis.desk, basis.reader, basis.account)
+        text = _opened(basis, one)
+        return await _new(tx, basis, one, text, purpose, policy)
+    except Problem as problem:
+        return await _refuse(tx, one, problem)
 
 
 def _check_signature(basis: Basis, signed: Signed) -> None:
@@ -102,63 +163,54 @@ def _check_signature(basis: Basis, signed: Signed) -> None:
         raise BridgeUnknown() from None
 
 
-async def _again(tx: Tx, device: UUID, said: Statement, signed: Signed) -> Receipt:
-    before = await queries.statement(tx, device, said.sequence)
-    if before is None or before.hash != signed.sha256:
-        raise _forked(device, "replay", said)
-    return Receipt(said.sequence, before.hash, before.reading, before.refused, replayed=True)
+async def _again(tx: Tx, one: Asked) -> Receipt:
+    before = await queries.statement(tx, one.device, one.said.sequence)
+    if before is None or before.hash != one.signed.sha256:
+        raise _forked(one, "replay")
+    return Receipt(one.said.sequence, before.hash, before.reading, before.refused, replayed=True)
 
 
-def _forked(device: UUID, kind: Incident, said: Statement) -> Problem:
-    facts = {"sequence": str(said.sequence), "boot": str(said.boot)}
+def _forked(one: Asked, kind: Incident) -> Problem:
+    facts = {"sequence": str(one.said.sequence), "boot": str(one.said.boot)}
     return BridgeForked(kind=kind).surviving(
-        lambda later: freezing.freeze(later, device, kind, facts)
+        lambda later: freezing.freeze(later, one.device, kind, facts)
     )
 
 
-async def _decide(
-    tx: Tx,
-    device: UUID,
-    basis: Basis,
-    said: Statement,
-    signed: Signed,
-    payload: messages.Sealed | None,
-) -> Receipt | None:
-    """None where the chain was moved meanwhile, and all is to be asked again."""
-    try:
-        purpose, policy = _judge(tx, basis, said)
-        if purpose == Purpose.map_desk:
-            assert basis.desk is not None and basis.reader is not None
-            await desks.check_free(tx, basis.desk, basis.reader, basis.account)
-        text = _opened(basis, said, device, payload)
-        new = await _new(tx, device, basis, said, signed, text, purpose, policy)
-    except Problem as problem:
-        return await _refuse(tx, device, said, signed, problem)
-    chained, taken = await queries.take(tx, new, said.nonce, signed.sha256, said.previous)
+async def _take(tx: Tx, taking: Sequence[tuple[Asked, NewReading]]) -> dict[UUID, Outcome]:
+    """What became of each, but for those whose chain was moved meanwhile."""
+    done: dict[UUID, Outcome] = {}
+    happened = []
+    took = await queries.take(tx, [new for _, new in taking]) if taking else []
+    for (one, new), found in zip(taking, took, strict=True):
+        device, sequence, digest = one.device, one.said.sequence, new.digest
+        if found.taken:
+            by = tx.by(Bridge(device))
+            if new.purpose == Purpose.map_desk:
+                assert new.desk is not None
+                await desks.mapped(by, new.desk, new.reader, new.account)
+            if new.label == "offline":
+                await telling.arrived(by, new.account)
+            facts = {"purpose": new.purpose, "label": new.label, "bridge": device, "desk": new.desk}
+            happened.append(Happened(Bridge(device), "reading.taken", "reading", new.id, facts))
+            done[device] = Receipt(sequence, digest, new.id)
+        elif found.chained:  # ended between our question and our answer
+            await queries.note_refused(tx, device, sequence, digest, IntentOver.code)
+            done[device] = Receipt(sequence, digest, refused=IntentOver.code)
+    await events.record_each(tx, happened)
+    return done
+
+
+async def _refuse(tx: Tx, one: Asked, problem: Problem) -> Receipt | None:
+    said, digest = one.said, one.signed.sha256
+    chained = await queries.refuse(
+        tx, one.device, said.sequence, digest, said.previous, problem.code
+    )
     if not chained:
-        return None
-    if not taken:  # ended between our question and our answer
-        await queries.note_refused(tx, device, said.sequence, signed.sha256, IntentOver.code)
-        return Receipt(said.sequence, signed.sha256, refused=IntentOver.code)
-    if purpose == Purpose.map_desk:
-        assert new.desk is not None
-        await desks.mapped(tx, new.desk, new.reader, new.account)
-    if new.label == "offline":
-        await telling.arrived(tx, new.account)
-    facts = {"purpose": purpose, "label": new.label, "bridge": device, "desk": new.desk}
-    await events.record(tx, "reading.taken", "reading", new.id, facts=facts)
-    return Receipt(said.sequence, signed.sha256, new.id)
-
-
-async def _refuse(
-    tx: Tx, device: UUID, said: Statement, signed: Signed, problem: Problem
-) -> Receipt | None:
-    digest = signed.sha256
-    if not await queries.refuse(tx, device, said.sequence, digest, said.previous, problem.code):
         return None
     if isinstance(problem, NonceWrong | PayloadWrong):
         facts = {"sequence": str(said.sequence), "code": problem.code}
-        await freezing.note(tx, device, "foreign", facts)
+        await freezing.note(tx, one.device, "foreign", facts)
     if said.intent is not None and _hopeless(problem):
         await intents.move(tx, said.intent, IntentState.cancelled, tx.now)
     return Receipt(said.sequence, digest, refused=problem.code)
@@ -199,10 +251,9 @@ def _judge(tx: Tx, basis: Basis, said: Statement) -> tuple[Purpose, Policy]:
     return basis.purpose, POLICIES[basis.purpose]
 
 
-def _opened(
-    basis: Basis, said: Statement, device: UUID, payload: messages.Sealed | None
-) -> CardText | None:
+def _opened(basis: Basis, one: Asked) -> CardText | None:
     """What was read; None where nothing was to be read. Raises `PayloadWrong`."""
+    said, payload = one.said, one.payload
     if basis.purpose == Purpose.map_desk:
         if payload is not None or said.payload_sha256 or said.chip_serial:
             raise PayloadWrong()
@@ -215,7 +266,7 @@ def _opened(
     if key is None:
         raise PayloadWrong()
     try:
-        text = _text.decode(messages.unseal(key, payload, "text", of, device))
+        text = _text.decode(messages.unseal(key, payload, "text", of, one.device))
     except (NotOpened, msgspec.MsgspecError, RecursionError):
         raise PayloadWrong() from None
     given = {f for f in Field if getattr(text, f) is not None}
@@ -249,15 +300,9 @@ def _has_expired(text: CardText, at: datetime) -> bool:
 
 
 async def _new(
-    tx: Tx,
-    device: UUID,
-    basis: Basis,
-    said: Statement,
-    signed: Signed,
-    text: CardText | None,
-    purpose: Purpose,
-    policy: Policy,
+    tx: Tx, basis: Basis, one: Asked, text: CardText | None, purpose: Purpose, policy: Policy
 ) -> NewReading:
+    said = one.said
     assert basis.account is not None and basis.reader is not None and basis.fields is not None
     id = ids.new()
     new = NewReading(
@@ -270,7 +315,7 @@ async def _new(
         account=basis.account,
         office=basis.office,
         desk=basis.desk,
-        bridge=device,
+        bridge=one.device,
         reader=basis.reader,
         intent=basis.intent,
         ticket=basis.ticket,
@@ -287,6 +332,9 @@ async def _new(
         passing=None,
         passing_until=None,
         keep_until=tx.now + policy.keep,
+        nonce=said.nonce,
+        digest=one.signed.sha256,
+        previous=said.previous,
     )
     if text is None:
         return new
@@ -295,7 +343,7 @@ async def _new(
     async def seal(column: str, value: bytes) -> bytes:
         return await sealed.seal_bytes(tx, key.id, Cell("reading", column, id), value)
 
-    new.statement = await seal("statement", _encode(signed))
+    new.statement = await seal("statement", _encode(one.signed))
     new.passing = await seal("passing", _encode(text))
     new.passing_until = tx.now + passed_on_for(new.label)
     since = min(said.read_at, tx.now) - KNOWN_AGAIN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from api.db import Tx
 from api.readers.bridges.reach import GONE, STILL
 from api.readers.model import BridgeState, IntentState, Label, Purpose
 from api.sealed import NewKey
+from reader_bridge.messages import Statement
 
 
 class Basis(msgspec.Struct):
@@ -19,6 +21,7 @@ class Basis(msgspec.Struct):
     `stays`: the reader is still on the desk where it is waited for. Of a ticket, `void_at` and
     `gone`: since when, and why, its right has ended."""
 
+    device: UUID
     state: BridgeState
     public_key: bytes
     sequence: int
@@ -45,13 +48,12 @@ class Basis(msgspec.Struct):
     live: bool
 
 
-async def basis(
-    tx: Tx, bridge: UUID, intent: UUID | None, ticket: UUID | None, reader: str, boot: UUID
-) -> Basis | None:
-    return await tx.maybe_one(
+async def bases(tx: Tx, stated: Mapping[UUID, Statement]) -> dict[UUID, Basis]:
+    """By device, for what each has stated; none of one that is not known."""
+    found = await tx.each(
         Basis,
         f"""
-        select b.state, b.public_key, b.sequence, b.head, r.id as reader,
+        select b.id, b.state, b.public_key, b.sequence, b.head, r.id as reader,
             i.id as intent, i.state as intent_state, t.id as ticket,
             t.used_at is not null as used, t.void_at,
             case when t.id is not null then coalesce(t.void_why, {GONE}) end as gone,
@@ -71,12 +73,12 @@ async def basis(
             left join account a on a.id = coalesce(i.account, t.account)
         where b.id = $1
         """,  # noqa: S608 - of our own words
-        bridge,
-        intent,
-        ticket,
-        reader,
-        boot,
+        [
+            (bridge, said.intent, said.ticket, said.reader, said.boot)
+            for bridge, said in stated.items()
+        ],
     )
+    return {basis.device: basis for basis in found}
 
 
 class Stated(msgspec.Struct):
@@ -97,7 +99,8 @@ async def statement(tx: Tx, bridge: UUID, sequence: int) -> Stated | None:
 
 
 class NewReading(msgspec.Struct, kw_only=True):
-    """A reading that came from a device, with what is sealed; the columns of `reading`."""
+    """A reading that came from a device, with what is sealed: the columns of `reading`, and what
+    its statement must find to be taken: the chain at `previous`, and who waits, by `nonce`."""
 
     id: UUID
     label: Label
@@ -125,18 +128,24 @@ class NewReading(msgspec.Struct, kw_only=True):
     passing: bytes | None
     passing_until: datetime | None
     keep_until: datetime
+    nonce: bytes
+    digest: bytes
+    previous: bytes
 
 
-async def take(
-    tx: Tx, new: NewReading, nonce: bytes, digest: bytes, previous: bytes
-) -> tuple[bool, bool]:
-    """The compare-and-set over sequence, nonce and a live session, and all that follows from it.
+class Took(msgspec.Struct):
+    """`chained`: the chain was where the statement says. With that alone the device has moved on,
+    and the caller notes why the reading was not taken."""
 
-    Returns whether the chain was where the statement says, and whether the reading was taken. With
-    the first true alone the device has moved on, and the caller notes why it was refused.
-    """
-    row = await tx.one(
-        _Took,
+    chained: bool
+    taken: bool
+
+
+async def take(tx: Tx, news: Sequence[NewReading]) -> list[Took]:
+    """The compare-and-set over sequence, nonce and a live session, and all that follows from it:
+    of each reading alone, in their order."""
+    return await tx.each(
+        Took,
         """
         with b as (
             update bridge set sequence = $14, head = $25, last_seen_at = $27,
@@ -175,45 +184,44 @@ async def take(
         )
         select exists (select from b), exists (select from r)
         """,
-        new.id,
-        new.label,
-        new.purpose,
-        new.about,
-        new.flags,
-        new.session,
-        new.account,
-        new.office,
-        new.desk,
-        new.bridge,
-        new.reader,
-        new.intent,
-        new.ticket,
-        new.sequence,
-        new.inserted_at,
-        new.read_at,
-        new.key and new.key.id,
-        new.cid_index,
-        new.chip_index,
-        new.cid,
-        new.statement,
-        new.passing,
-        new.passing_until,
-        nonce,
-        digest,
-        previous,
-        tx.now,
-        new.key and new.key.kid,
-        new.key and new.key.wrapped,
-        new.keep_until,
-        new.cid_before,
-        new.chip_before,
+        [
+            (
+                new.id,
+                new.label,
+                new.purpose,
+                new.about,
+                new.flags,
+                new.session,
+                new.account,
+                new.office,
+                new.desk,
+                new.bridge,
+                new.reader,
+                new.intent,
+                new.ticket,
+                new.sequence,
+                new.inserted_at,
+                new.read_at,
+                new.key and new.key.id,
+                new.cid_index,
+                new.chip_index,
+                new.cid,
+                new.statement,
+                new.passing,
+                new.passing_until,
+                new.nonce,
+                new.digest,
+                new.previous,
+                tx.now,
+                new.key and new.key.kid,
+                new.key and new.key.wrapped,
+                new.keep_until,
+                new.cid_before,
+                new.chip_before,
+            )
+            for new in news
+        ],
     )
-    return row.chained, row.taken
-
-
-class _Took(msgspec.Struct):
-    chained: bool
-    taken: bool
 
 
 async def refuse(
