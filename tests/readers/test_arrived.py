@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -12,9 +13,10 @@ import pytest
 import pytest_asyncio
 
 from api import clock
-from api.db import Database
+from api.db import Database, Tx
 from api.permissions import Worker
 from api.readers.model import PASSED_ON_LATE_FOR
+from api.readers.readings import accept, telling
 from api.settings import Settings
 from reader_bridge.messages import Arm, Receipt, Tickets
 from tests.readers.bridges import CARD, Bridge, Running, Screen, arm, running, screen
@@ -165,3 +167,29 @@ async def back(at: Running, bridge: Bridge, officer: Person) -> Receipt:
     found = await bridge.until(Receipt)
     assert isinstance(found, Receipt) and found.refused is None, found
     return found
+
+
+async def test_two_transactions_that_tell_the_same_officers_do_not_wait_for_each_other_in_a_ring(
+    db: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage PCs of several offices come back to several servers at once."""
+    people = ("inspector", "inspector-2")
+    pairs = []
+    for keys in (people, tuple(reversed(people))):
+        desks = [await at_desk(db, world, key) for key in keys]
+        said = [desk.state(await desk.ticket()) for desk in desks]
+        pairs.append([accept.asked(d.id, *s) for d, s in zip(desks, said, strict=True)])
+    real = telling.arrived
+
+    async def slowly(tx: Tx, account: UUID) -> None:
+        await real(tx, account)
+        await asyncio.sleep(0.3)
+
+    monkeypatch.setattr(telling, "arrived", slowly)
+
+    async def take(pair: list[accept.Asked]) -> list[Any]:
+        async with db.begin(Worker("test")) as tx:
+            return await accept.take_all(tx, pair)
+
+    found = await asyncio.gather(*(take(pair) for pair in pairs))
+    assert all(isinstance(one, Receipt) and one.reading for pair in found for one in pair)

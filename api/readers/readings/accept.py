@@ -180,7 +180,7 @@ def _forked(one: Asked, kind: Incident) -> Problem:
 async def _take(tx: Tx, taking: Sequence[tuple[Asked, NewReading]]) -> dict[UUID, Outcome]:
     """What became of each, but for those whose chain was moved meanwhile."""
     done: dict[UUID, Outcome] = {}
-    happened = []
+    happened, told = [], set[UUID]()
     took = await queries.take(tx, [new for _, new in taking]) if taking else []
     for (one, new), found in zip(taking, took, strict=True):
         device, sequence, digest = one.device, one.said.sequence, new.digest
@@ -190,13 +190,15 @@ async def _take(tx: Tx, taking: Sequence[tuple[Asked, NewReading]]) -> dict[UUID
                 assert new.desk is not None
                 await desks.mapped(by, new.desk, new.reader, new.account)
             if new.label == "offline":
-                await telling.arrived(by, new.account)
+                told.add(new.account)
             facts = {"purpose": new.purpose, "label": new.label, "bridge": device, "desk": new.desk}
             happened.append(Happened(Bridge(device), "reading.taken", "reading", new.id, facts))
             done[device] = Receipt(sequence, digest, new.id)
         elif found.chained:  # ended between our question and our answer
             await queries.note_refused(tx, device, sequence, digest, IntentOver.code)
             done[device] = Receipt(sequence, digest, refused=IntentOver.code)
+    for account in sorted(told):  # so that of two transactions none waits for the other
+        await telling.arrived(tx, account)
     await events.record_each(tx, happened)
     return done
 
