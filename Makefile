@@ -7,7 +7,7 @@ CARDS := $(shell { [ "$$(uname)" != Linux ] || { pkg-config --exists libpcsclite
 	&& command -v swig; }; } >/dev/null 2>&1 && echo .venv/.bridge || echo no-cards)
 export PORT
 
-.PHONY: help up demo test test-long check fix bench docs openapi lock clean peers no-cards
+.PHONY: help up demo test test-long test-at check fix bench docs openapi lock clean peers no-cards
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,13 +19,19 @@ demo: .venv/.installed ## play one inspection day against a throw-away server
 	@exec $(BIN)/python -m demo
 
 # Tests start many processes, which would each compile the code where none may keep it.
-test test-long: export PYTHONDONTWRITEBYTECODE :=
+test test-long test-at: export PYTHONDONTWRITEBYTECODE :=
 
 test: .venv/.developer peers $(CARDS) ## run every test but the long trials
 	$(BIN)/python -m pytest -q -n auto $(ARGS)
 
 test-long: .venv/.developer peers $(CARDS) ## run the long trials: kill -9, thousands of histories
 	$(BIN)/python -m pytest -q -m long $(ARGS)
+
+test-at: .venv/.developer peers $(CARDS) ## run the tests at another time: make test-at AT='2028-02-28 16:50' (UTC)
+	@at=$$(date -u -d '$(AT)' +%s) && folder=$$(mktemp -d) && chmod 755 $$folder && \
+	cc -O2 -shared -fPIC -o $$folder/clock_shift.so tests/clock_shift.c && \
+	SHIFT_S=$$((at - $$(date +%s))) LD_PRELOAD=$$folder/clock_shift.so \
+	$(BIN)/python -m pytest -q -n auto $(ARGS)
 
 check: .venv/.developer ## lint, formatting, types, imports, what is written from the code
 	$(BIN)/ruff check .
