@@ -492,21 +492,24 @@ async def test_a_special_holiday_declared_late_postpones_what_has_not_counted(
     world: World, db: Database
 ) -> None:
     order = await signed(world)
-    posted = datetime(2027, 8, 2, 10, tzinfo=BANGKOK)  # a Monday
-    with clock.travel(posted - now()):
+    monday = clock.bangkok_date(now()) + timedelta(days=1)
+    while monday.weekday() or not all(
+        workdays.is_working(monday + timedelta(days=n), {}) for n in range(5)
+    ):
+        monday += timedelta(days=1)
+    path = f"/v1/special-days/{monday + timedelta(days=2)}"
+    with clock.travel(datetime.combine(monday, time(10), BANGKOK) - now()):
         await world.sign_in_again("inspector")
         before = (await serve(world, order, service("posted", at=clock.now()))).json()
     await world.sign_in_again("inspector")
     day = {"working": False, "name_th": "วันหยุดพิเศษตัวอย่าง"}
-    put = await world.administrator.put("/v1/special-days/2027-08-04", content=encode(day))
+    put = await world.administrator.put(path, content=encode(day))
     assert put.status_code == 200, put.text
     await world.work()
     after = (await read(world, order))["attempts"][0]
     moved = datetime.fromisoformat(after["counts_at"]) - datetime.fromisoformat(before["counts_at"])
     assert moved >= timedelta(days=1)
-    back = await world.administrator.put(
-        "/v1/special-days/2027-08-04", content=encode(day | {"working": True})
-    )
+    back = await world.administrator.put(path, content=encode(day | {"working": True}))
     assert back.status_code == 200
     await world.work()
     assert (await read(world, order))["attempts"][0]["counts_at"] == after["counts_at"]
