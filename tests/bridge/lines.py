@@ -19,6 +19,7 @@ from reader_bridge.chain.journal import Journal
 from reader_bridge.device import folder
 from reader_bridge.device.folder import Configuration
 from reader_bridge.device.keys import Device
+from reader_bridge.line.keeping import keep_up
 from reader_bridge.line.link import Link
 from reader_bridge.line.rotation import Rotation
 from reader_bridge.messages import (
@@ -123,7 +124,7 @@ class Pc:
     def line(self, device: Device, kept: Journal) -> Link:
         made = stating(device, kept)
         link = Link(self.configuration, Agent(made), Rotation(self.where, made), "test")
-        link.pause = lambda: 0.01  # type: ignore[method-assign]
+        link.retries.pause = lambda: 0.01  # type: ignore[method-assign]
         return link
 
     def state(self) -> int:
@@ -156,7 +157,7 @@ async def pc(where: Path) -> AsyncIterator[Pc]:
 
 @asynccontextmanager
 async def up(link: Link) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(link.run())
+    task = asyncio.create_task(keep_up(link))
     try:
         yield task
     finally:

@@ -20,7 +20,7 @@ from api.settings import Settings
 from reader_bridge import attending, service
 from reader_bridge.chain.journal import Journal
 from reader_bridge.device import folder, keys
-from reader_bridge.line import by_http, by_socket, link, rotation
+from reader_bridge.line import by_http, by_socket, retries, rotation
 from reader_bridge.line.endings import Over
 from tests.bridge.papers import statement
 from tests.bridge.scripted import ScriptedReaders
@@ -49,7 +49,7 @@ async def way(server: Running) -> AsyncIterator[Between]:
 @pytest.fixture(autouse=True)
 def _unhurried_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of seconds become some of hundredths."""
-    monkeypatch.setattr(link, "FIRST_RETRY_S", 0.02)
+    monkeypatch.setattr(retries, "FIRST_RETRY_S", 0.02)
     monkeypatch.setattr(by_http, "IDLE_WAIT_S", 1)
     monkeypatch.setattr(by_socket, "LOOK_S", 0.1)
     monkeypatch.setattr(by_socket, "ROTATES_S", 0.3)
@@ -142,7 +142,7 @@ async def test_by_http_a_websocket_is_tried_again_after_a_while(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(link, "HTTP_FOR_S", 1.5)
+    monkeypatch.setattr(retries, "HTTP_FOR_S", 1.5)
     way.mode = "refuses"
     await desk(server, world, conf, tmp_path, way)
     async with serving(tmp_path, ScriptedReaders(READER)):
