@@ -56,7 +56,7 @@ async def hold(link: Link) -> None:
             ssl=link.tls() if address.startswith("wss") else None,
             proxy=link.configuration.proxy or True,
             compression=None,
-            max_size=messages.LARGEST,
+            max_size=messages.LARGEST_ASKED,
             open_timeout=ANSWER_S,
             ping_interval=PING_S,
             ping_timeout=PING_S,

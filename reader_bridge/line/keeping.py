@@ -11,6 +11,7 @@ from reader_bridge.chain.store import Damaged
 from reader_bridge.line import by_http, by_socket
 from reader_bridge.line.endings import Blocked, Busy, Over, Unknown
 from reader_bridge.line.link import Link
+from reader_bridge.server_keys import Foreign
 
 log = logging.getLogger("reader_bridge.line.link")
 STEADY_S: Final = 60.0
@@ -42,6 +43,9 @@ async def keep_up(link: Link) -> None:
             log.warning("no WebSocket passes; going on by HTTP")
             retries.blocked()
             link.note("error", f"WebSocket: {error}")
+        except Foreign as error:
+            log.error("%s", error)
+            link.note("error", str(error))
         except Exception as error:  # whatever a network, a proxy or a disk comes up with
             log.warning("line broken: %s", type(error).__name__)
             link.note("error", f"{type(error).__name__}: {error}")

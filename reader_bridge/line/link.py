@@ -18,13 +18,19 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from reader_bridge import messages
+import msgspec
+
+from reader_bridge import messages, texts
 from reader_bridge.agent import Agent
 from reader_bridge.device.folder import Configuration, Unusable
+from reader_bridge.fields import Fault
 from reader_bridge.line.endings import Busy, Over, Stuck, Unknown
 from reader_bridge.line.retries import Retries
 from reader_bridge.line.rotation import Rotation
 from reader_bridge.messages import (
+    Arm,
+    Asked,
+    Asking,
     Challenge,
     Ended,
     FromBridge,
@@ -32,19 +38,25 @@ from reader_bridge.messages import (
     Hello,
     Kind,
     Missing,
+    NotSigned,
     NotTaken,
     Photographed,
     Progress,
     ReaderSeen,
     ReadersNow,
     Receipt,
+    ServerKeys,
     Signed,
     Stated,
+    Tickets,
     Welcome,
 )
+from reader_bridge.server_keys import Foreign, followed
 
 log = logging.getLogger("reader_bridge.line.link")
 QUEUE: Final = 200
+NONE: Final = Tickets(())
+"""What takes leave away needs no signature."""
 AGAIN: Final = 5
 """So often one statement may be asked for on one connection."""
 
@@ -64,6 +76,8 @@ class Link:
         self._out: deque[FromBridge] = deque(maxlen=QUEUE)
         self._readers_due = False
         self._sent = 0
+        self._hello = b""
+        self._shown: ServerKeys | None = None
         self._asked_again: dict[int, int] = {}
         agent.say, agent.stated = self.say, self.fresh.set
 
@@ -101,18 +115,20 @@ class Link:
             readers=list(self.readers())[:64],
             progress=list(progress)[-messages.MOST_PROGRESS :],
         )
-        return messages.sign(signer.private, Kind.hello, said)
+        signed = messages.sign(signer.private, Kind.hello, said)
+        self._hello = signed.sha256
+        return signed
 
     def begun(self, welcome: FromServer, by: str) -> None:
-        """Raises as `heard` does, and as the journal."""
+        """Raises as `heard` does, and as the journal. What waits is neither told nor forgotten to
+        anybody who is not our server."""
         if not isinstance(welcome, Welcome):
             self.heard(welcome)
             raise Stuck("no welcome")
+        self._know(welcome.keys)
         self.rotation.welcomed()
         if not self.journal.settle_until(welcome.sequence, welcome.head):
             raise _parted("it does not have what this device has stated")
-        self.journal.remember_key(welcome.key)
-        self.agent.stating.key = welcome.key
         self._sent = welcome.sequence
         self.retries.welcomed(welcome.spread_s, by_socket=by == "WebSocket")
         self._asked_again.clear()
@@ -143,7 +159,7 @@ class Link:
         return [one.stated for one in found]
 
     def heard(self, message: FromServer) -> None:
-        """Raises `Over`, `Unknown`, `Stuck`, and as the journal does."""
+        """Raises `Over`, `Unknown`, `Stuck`, `Foreign`, and as the journal does."""
         match message:
             case Receipt(sequence=sequence, sha256=sha256):
                 if not self.journal.settle(sequence, sha256):
@@ -161,11 +177,41 @@ class Link:
                 raise Over(_ended(code))
             case NotTaken(code=code):
                 log.warning("not taken: %s", code)
-            case Welcome(key=key):  # every answer by HTTP begins with one
-                self.agent.stating.key = key
-                self.journal.remember_key(key)
+            case Welcome(keys=keys):  # every answer by HTTP begins with one
+                self._know(keys)
+            case Asked():
+                self._asked(message)
+            case Arm() | Tickets() if message != NONE:
+                raise not_asked()
             case _:
                 self.agent.heard(message)
+
+    def _know(self, shown: ServerKeys) -> None:
+        """Looks whether it is our server: at each change, for its keys are long the same. A device
+        of before the pin sends what it has, and reads nothing. Raises `Foreign`."""
+        stating = self.agent.stating
+        if stating.pin is None:
+            log.error("%s", texts.fault(Fault.server_not_pinned))
+        elif shown != self._shown:
+            stating.pin = followed(stating.pin, shown, stating.identity.audience)
+            self.journal.remember(stating.pin)
+            self._shown = shown
+
+    def _asked(self, asked: Asked) -> None:
+        """Raises `Foreign` where it was not our server that asked, or not now."""
+        pin = self.agent.stating.pin
+        try:
+            if pin is None:  # the officer's screen is told why nothing is read
+                said = msgspec.json.decode(asked.body, type=Asking)
+            else:
+                signed = Signed(asked.body, asked.signature)
+                said = messages.opened(pin.public, Kind.asked, signed, Asking)
+        except (NotSigned, msgspec.MsgspecError, RecursionError):
+            raise not_asked() from None
+        if said.hello != self._hello:
+            raise not_asked()
+        if pin is not None or isinstance(said.message, Arm):
+            self.agent.heard(said.message)
 
     def _send_again(self, sequence: int) -> None:
         first = self.journal.waiting(limit=1)
@@ -186,6 +232,14 @@ class Link:
         """For `reader-bridge status`; never what was read, and never worth a fault."""
         with suppress(Unusable):
             self.journal.note(name, value)
+
+
+def not_asked() -> Foreign:
+    return Foreign(
+        "มีผู้ขออ่านบัตรโดยไม่มีลายเซ็นของแม่ข่าย จึงไม่อ่าน กรุณาแจ้งผู้ดูแลระบบ (a card was asked for, or leave to "
+        "read one given, without the server's signature over this connection: nothing is read; "
+        "somebody stands in between, tell whoever runs the server)"
+    )
 
 
 def _parted(how: str) -> Over:

@@ -36,7 +36,7 @@ from reader_bridge.messages import (
     Statement,
     Welcome,
 )
-from tests.bridge.papers import SEALING, journal, statement, stating
+from tests.bridge.papers import KEYS, journal, statement, stating
 
 Talks = Callable[["Server", ServerConnection], Awaitable[None]]
 
@@ -48,6 +48,8 @@ class Server:
     def __init__(self) -> None:
         self.key: bytes = b""
         self.sequence, self.head = 0, GENESIS
+        self.keys = KEYS
+        self.hello = b""
         self.taken: list[Statement] = []
         self.heard: list[FromBridge] = []
         self.hellos: list[Hello] = []
@@ -69,8 +71,9 @@ class Server:
         assert hello.challenge == challenge
         assert hello.sequence >= self.sequence, "it would be frozen"
         self.hellos.append(hello)
+        self.hello = said.hello.sha256
         at = datetime.now(UTC)
-        await self.say(socket, Welcome(self.sequence, self.head, SEALING, at))
+        await self.say(socket, Welcome(self.sequence, self.head, self.keys, at))
         return True
 
     async def say(self, socket: ServerConnection, message: Any) -> None:

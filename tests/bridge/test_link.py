@@ -32,7 +32,7 @@ from reader_bridge.messages import (
     Welcome,
 )
 from tests.bridge.lines import Server, pc, up
-from tests.bridge.papers import SEALING, statement
+from tests.bridge.papers import KEYS, shown, statement
 
 
 async def test_statements_go_out_in_order_and_are_settled_by_their_receipts(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ async def test_a_server_whose_chain_is_not_ours_is_gone_on_with_by_nobody(tmp_pa
         async def other(server: Server, socket: ServerConnection) -> None:
             await server.say(socket, Challenge(bytes(32), "x", datetime.now(UTC)))
             await socket.recv()
-            await server.say(socket, Welcome(1, b"x" * 32, SEALING, datetime.now(UTC)))
+            await server.say(socket, Welcome(1, b"x" * 32, KEYS, datetime.now(UTC)))
 
         at.server.talks = other
         with pytest.raises(Over):
@@ -334,7 +334,7 @@ async def test_a_wrong_clock_is_noted_and_stops_nothing(tmp_path: Path) -> None:
             at_server = datetime(2020, 1, 1, tzinfo=UTC)
             await server.say(socket, Challenge(bytes(32), "x", at_server))
             await socket.recv()
-            await server.say(socket, Welcome(0, GENESIS, SEALING, at_server))
+            await server.say(socket, Welcome(0, GENESIS, KEYS, at_server))
             await socket.wait_closed()
 
         at.server.talks = later
@@ -354,14 +354,14 @@ async def test_where_no_websocket_ever_passes_the_line_is_not_left_every_ten_min
 
         async def by_ws(line: Link) -> None:
             if left.pop(0) == "passes":
-                line.begun(Welcome(0, GENESIS, SEALING, datetime.now(UTC)), "WebSocket")
+                line.begun(Welcome(0, GENESIS, KEYS, datetime.now(UTC)), "WebSocket")
                 return
             line.retries.unanswered += 1
             raise Blocked if line.retries.unanswered >= by_socket.UNANSWERED else TimeoutError
 
         async def by_requests(line: Link) -> None:
             assert left.pop(0) == "http"
-            line.begun(Welcome(0, GENESIS, SEALING, datetime.now(UTC)), "HTTP")
+            line.begun(Welcome(0, GENESIS, KEYS, datetime.now(UTC)), "HTTP")
             kept.append(round((line.retries.http_until - time.monotonic()) / 60))
             line.retries.http_until = 0.0  # as if that time had gone by
 
@@ -433,10 +433,11 @@ async def test_nothing_is_sealed_to_a_key_that_the_server_has_changed(
 ) -> None:
     async with pc(tmp_path) as at:
         changed = SealingKey("changed", X25519PrivateKey.generate().public_key().public_bytes_raw())
-        welcome = Welcome(0, GENESIS, changed, datetime.now(UTC))
+        later = shown(sealing=changed, since=datetime.now(UTC))
+        welcome = Welcome(0, GENESIS, later, datetime.now(UTC))
         if by == "a new line":
             at.link.begun(welcome, "test")
         else:
             at.link.heard(welcome)
-        assert at.link.agent.stating.key == changed
-        assert at.journal.sealing_key() == changed  # also for a reading without the server
+        for pin in (at.link.agent.stating.pin, at.journal.pin()):  # also without the server
+            assert pin is not None and pin.key == changed

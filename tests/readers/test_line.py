@@ -13,7 +13,6 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from api import ids
 from api.db import Database
 from api.readers.channel import challenges
 from api.settings import Settings
@@ -28,7 +27,7 @@ from tests.pcsc.people import person
 from tests.pcsc.virtual_card import VirtualCard
 from tests.readers.between import Between, between
 from tests.readers.bridges import Running, running
-from tests.readers.pc import At, enrolled, mapped, serving, until
+from tests.readers.pc import enrolled, mapped, noted, read_once, serving
 from tests.world import World
 
 READER = "Sample Reader A 00 00"
@@ -67,20 +66,6 @@ async def desk(
     return found
 
 
-def notes(where: Path) -> dict[str, str]:
-    _, kept = rotation.opened(where)
-    try:
-        return kept.notes()
-    finally:
-        kept.close()
-
-
-async def noted(where: Path, true: Any, seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not true(notes(where)):
-            await asyncio.sleep(0.05)
-
-
 async def device_row(db: Database, device: UUID | None) -> Any:
     class Row(msgspec.Struct):
         state: str
@@ -91,20 +76,6 @@ async def device_row(db: Database, device: UUID | None) -> Any:
         return await tx.one(
             Row, "select state, sequence, public_key from bridge where id = $1", device
         )
-
-
-async def read_once(
-    server: Running, world: World, device: UUID, port: ScriptedReaders, number: int, desk: UUID
-) -> dict[str, Any]:
-    officer, intent = At(server, world.inspector), ids.new()
-    body = {"desk": desk, "purpose": "identify_complainant"}
-    await officer.request("PUT", f"/v1/intents/{intent}", body)
-    await until(officer, intent, step="waiting")
-    port.insert(READER, VirtualCard(person(number)))
-    found = await until(officer, intent, state="delivered")
-    port.remove(READER)
-    reading: dict[str, Any] = await officer.request("GET", f"/v1/readings/{found['reading']}")
-    return reading
 
 
 @pytest.mark.parametrize("mode", ["refuses", "swallows"])
