@@ -107,9 +107,6 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     def public(self) -> Ed25519PublicKey:
         return self.private().public_key()
 
-    def public_bytes(self) -> bytes:
-        return self.public().public_bytes_raw()
-
 
 class _File(msgspec.Struct, kw_only=True):
     version: int
@@ -269,15 +266,11 @@ class Keyring:
         """Every public key that still verifies: tokens, receipts, documents."""
         return KeySet(
             [
-                PublicKey(kid=key.kid, x=_b64(key.public_bytes()))
+                PublicKey(kid=key.kid, x=_b64(key.public().public_bytes_raw()))
                 for purpose in PUBLISHED
                 for key in self.usable(purpose)
             ]
         )
-
-    def line(self, purpose: Purpose) -> list[Key]:
-        """Every usable key, the oldest first, the active one last."""
-        return list(reversed(self.usable(purpose)))
 
     # -- sealed to this installation by those who cannot open it ---------------------------------
 
@@ -304,7 +297,8 @@ class Keyring:
         with FileLock(self.path):
             self._read()
             old = self.active(purpose)
-            new = _fresh(purpose, State.active, after=old.created)
+            at = max(clock.now(), old.created + timedelta(microseconds=1))  # clocks are put back
+            new = _fresh(purpose, State.active, at)
             kept = [
                 msgspec.structs.replace(k, state=State.verify_only) if k is old else k
                 for k in self._keys.values()
@@ -395,11 +389,8 @@ def _in_turn(keys: Sequence[Key], purpose: Purpose) -> list[Key]:
     return sorted(found, key=lambda k: (k.state is not State.active, -k.created.timestamp()))
 
 
-def _fresh(purpose: Purpose, state: State, after: datetime | None = None) -> Key:
-    """Later than `after`, though a clock was put back: whoever has seen a key takes none older."""
-    now = clock.now()
-    if after is not None:
-        now = max(now, after + timedelta(microseconds=1))
+def _fresh(purpose: Purpose, state: State, at: datetime | None = None) -> Key:
+    now = at or clock.now()
     return Key(
         kid=f"{purpose}-{now:%Y%m%d}-{secrets.token_hex(4)}",
         purpose=purpose,

@@ -72,8 +72,9 @@ def list_keys() -> None:
     with terminal.explained():
         for key in _keyring().list():
             line = f"{key.kid:<28} {key.purpose:<8} {key.state:<12} {key.created:%Y-%m-%d}"
-            known_by = key.purpose is Purpose.identity
-            click.echo(f"{line}  {fingerprint(key.public_bytes())}" if known_by else line)
+            if key.purpose is Purpose.identity:
+                line += f"  {fingerprint(key.public().public_bytes_raw())}"
+            click.echo(line)
 
 
 @keyring.command()

@@ -219,6 +219,12 @@ def _wait(http: httpx.Client, begun: Begun, pause: Callable[[float], None]) -> G
 
 
 def _said(answer: httpx.Response) -> bytes:
+    if answer.status_code != 200 and _error(answer, "reason") == "server":
+        raise Refused(
+            "กุญแจแม่ข่ายที่เครื่องนี้ได้รับไม่ใช่ของแม่ข่าย อาจมีผู้ดักกลางทาง ลองอีกครั้ง หากยังเป็นอยู่ให้แจ้งผู้ดูแลระบบ "
+            "(the server's key that this PC was shown is not the server's: somebody stands in "
+            "between, or it has changed just now; try once more, else tell whoever runs the server)"
+        )
     if answer.status_code != 200:
         raise Refused(_sentence(answer))
     return answer.content
@@ -231,9 +237,9 @@ def _read(content: bytes, shape: type[T]) -> T:
         raise Refused(_NOT_OURS) from None
 
 
-def _error(answer: httpx.Response) -> str:
+def _error(answer: httpx.Response, name: str = "error") -> str:
     try:
-        return str(answer.json().get("error", ""))
+        return str(answer.json().get(name, ""))
     except (ValueError, AttributeError):
         return ""
 

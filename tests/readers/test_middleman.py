@@ -357,7 +357,7 @@ async def test_an_enrolment_through_a_middleman_comes_to_nothing(
                 enrolled(server, world.head, tmp_path, conf.base_url, by=man.url), 10
             )
     if whose == "his server":  # the device's own words give him away at once
-        assert isinstance(failed.value, Refused)
+        assert isinstance(failed.value, Refused) and "ผู้ดักกลางทาง" in str(failed.value)
     else:
         assert "readers/fingerprint-wrong" in str(failed.value)
     assert not (tmp_path / folder.CONFIGURATION).exists()

@@ -103,7 +103,7 @@ def test_a_keyring_of_before_identities_gets_one_and_keeps_it(ring: Keyring) -> 
     ring.path.write_text(json.dumps(held))
     made = keys.use(Keyring.open(ring.path)).active(Purpose.identity)
     assert Keyring.open(ring.path).active(Purpose.identity) == made
-    assert pin().identity == made.public_bytes()
+    assert pin().identity == made.public().public_bytes_raw()
 
 
 def test_an_identity_is_never_forgotten_and_is_not_among_the_keys_of_documents(
@@ -126,7 +126,7 @@ def test_the_keyrings_list_shows_the_fingerprint_that_pcs_show_and_identities_ca
     listed = CliRunner().invoke(main, ["keys", "list"]).output
     shown = [key for key in Keyring.open(ring.path).list() if key.purpose is Purpose.identity]
     assert len(shown) == 2
-    assert all(fingerprint(key.public_bytes()) in listed for key in shown)
+    assert all(fingerprint(key.public().public_bytes_raw()) in listed for key in shown)
 
 
 async def test_who_was_shown_another_identity_or_one_of_before_is_not_enrolled(

@@ -30,7 +30,7 @@ from reader_bridge.server_keys import MOST
 def shown() -> ServerKeys:
     """This server's identity, what is sealed to, and how the identity came from those before."""
     ring = keys.ring()
-    line = tuple(key.kid for key in ring.line(Purpose.identity))
+    line = tuple(key.kid for key in reversed(ring.usable(Purpose.identity)))  # the active one last
     return _shown(line[-MOST - 1 :], ring.active(Purpose.reading).kid, settings.current().base_url)
 
 
@@ -50,7 +50,9 @@ def _shown(line: tuple[str, ...], reading: str, audience: str) -> ServerKeys:
     held = [_held(kid) for kid in line]
     successions: list[Signed] = []
     for old, new in pairwise(held):
-        heir = Succession(audience=audience, identity=new.public_bytes(), since=new.created)
+        heir = Succession(
+            audience=audience, identity=new.public().public_bytes_raw(), since=new.created
+        )
         successions.append(sign(old.private(), Kind.succession, heir))
     opener = ring.opener(reading)
     assert opener is not None  # the active one is usable
@@ -61,7 +63,7 @@ def _shown(line: tuple[str, ...], reading: str, audience: str) -> ServerKeys:
         since=_held(reading).created,
     )
     said = sign(held[-1].private(), Kind.sealing_key, sealing)
-    return ServerKeys(held[-1].public_bytes(), said, tuple(successions))
+    return ServerKeys(held[-1].public().public_bytes_raw(), said, tuple(successions))
 
 
 def _held(kid: str) -> keys.Key:
