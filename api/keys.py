@@ -1,7 +1,7 @@
 """One keyring, outside the data base: what seals personal data and what signs for this server.
 
 The file is JSON, mode 0600, and the server refuses to start when anyone else may read it.
-Six purposes:
+Seven purposes:
 
     wrap      AES-256 keys that wrap each person's data key (`api.sealed`)
     index     HMAC-SHA256 keys of blind indexes and of every stored hash of a secret
@@ -9,6 +9,7 @@ Six purposes:
     receipt   Ed25519 keys that sign receipts
     document  Ed25519 keys that sign documents, their PDFs and what becomes of them
     reading   X25519 keys to which card readers seal what they have read
+    identity  Ed25519 keys by which card readers know this server
 
 A purpose has one `active` key, which makes new values, and any number of `verify-only` keys, which
 still open or check old ones. A `retired` key has lost its secret: what only it could open is gone,
@@ -27,7 +28,7 @@ import secrets
 import sys
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -37,7 +38,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import clock
 from api.filelock import FileLock
@@ -53,11 +53,14 @@ class Purpose(StrEnum):
     receipt = "receipt"
     document = "document"
     reading = "reading"
+    identity = "identity"
 
 
-FOR_EVER: Final = (Purpose.receipt, Purpose.document)
+PUBLISHED: Final = (Purpose.token, Purpose.receipt, Purpose.document)
+"""Whose public keys anybody may fetch."""
+FOR_EVER: Final = (Purpose.receipt, Purpose.document, Purpose.identity)
 """What these signed must go on verifying, so their keys are never retired."""
-LATER: Final = (Purpose.document, Purpose.reading)
+LATER: Final = (Purpose.document, Purpose.reading, Purpose.identity)
 """Not in keyrings of earlier releases, which get their first key when they are opened."""
 
 
@@ -263,8 +266,8 @@ class Keyring:
         """Every public key that still verifies: tokens, receipts, documents."""
         return KeySet(
             [
-                PublicKey(kid=key.kid, x=_b64(_public_bytes(key)))
-                for purpose in (Purpose.token, *FOR_EVER)
+                PublicKey(kid=key.kid, x=_b64(key.public().public_bytes_raw()))
+                for purpose in PUBLISHED
                 for key in self.usable(purpose)
             ]
         )
@@ -294,7 +297,8 @@ class Keyring:
         with FileLock(self.path):
             self._read()
             old = self.active(purpose)
-            new = _fresh(purpose, State.active)
+            at = max(clock.now(), old.created + timedelta(microseconds=1))  # clocks are put back
+            new = _fresh(purpose, State.active, at)
             kept = [
                 msgspec.structs.replace(k, state=State.verify_only) if k is old else k
                 for k in self._keys.values()
@@ -385,8 +389,8 @@ def _in_turn(keys: Sequence[Key], purpose: Purpose) -> list[Key]:
     return sorted(found, key=lambda k: (k.state is not State.active, -k.created.timestamp()))
 
 
-def _fresh(purpose: Purpose, state: State) -> Key:
-    now = clock.now()
+def _fresh(purpose: Purpose, state: State, at: datetime | None = None) -> Key:
+    now = at or clock.now()
     return Key(
         kid=f"{purpose}-{now:%Y%m%d}-{secrets.token_hex(4)}",
         purpose=purpose,
@@ -408,10 +412,6 @@ def _lacking(held: list[Key]) -> list[Purpose]:
     """Purposes that a whole keyring of an earlier release did not know."""
     known = {key.purpose for key in held}
     return [p for p in LATER if p not in known] if known >= set(Purpose) - set(LATER) else []
-
-
-def _public_bytes(key: Key) -> bytes:
-    return key.public().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 def _write(path: Path, keys: list[Key], *, replace: bool) -> None:

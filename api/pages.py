@@ -54,9 +54,11 @@ small{color:#5a6875}li{margin:.6rem 0}
 <li>ผู้มีสิทธิอนุมัติเข้าสู่ระบบในแอปของเจ้าหน้าที่ แล้วพิมพ์รหัส 8 ตัวที่หน้าจอเครื่องนั้นแสดง<br>
 <small>Whoever may approve signs in to the officers' app and types the code on that PC's
 screen.</small>
-<li>ตรวจว่าเป็นเครื่องที่อยู่ตรงหน้าจริง แล้วพิมพ์ 8 ตัวแรกของลายนิ้วมือของกุญแจ<br>
-<small>They see that it is the PC in front of them, and type the first 8 characters of its
-fingerprint.</small>
+<li>ตรวจว่าเป็นเครื่องที่อยู่ตรงหน้าจริง แล้วพิมพ์ 12 ตัวแรกของลายนิ้วมือตามหน้าจอเครื่องนั้น
+ถ้าพิมพ์ถูกแล้วระบบว่าไม่ตรง แปลว่ามีผู้ดักกลางทาง อย่าอนุมัติ กรุณาแจ้งผู้ดูแลระบบ<br>
+<small>They see that it is the PC in front of them, and type the first 12 characters of the
+fingerprint on its screen. Typed right and refused, somebody stands between that PC and the server:
+tell whoever runs it.</small>
 <li>อย่าอนุมัติรหัสที่ผู้อื่นส่งมาให้<br>
 <small>Never approve a code that somebody sent you.</small>
 </ol>

@@ -13,6 +13,7 @@ from api.embedded import default_home
 from api.evidence import claims
 from api.keys import Keyring, Purpose
 from api.permissions import Worker
+from reader_bridge.envelopes import fingerprint
 
 
 @click.group("keys")
@@ -66,18 +67,23 @@ def verify_records() -> None:
 
 @keyring.command("list")
 def list_keys() -> None:
-    """Show the keys by id, purpose and state; never a secret."""
+    """Show the keys by id, purpose and state; never a secret. Of an identity also the fingerprint
+    that desk PCs show of their server (`reader-bridge status`)."""
     with terminal.explained():
         for key in _keyring().list():
-            click.echo(f"{key.kid:<28} {key.purpose:<8} {key.state:<12} {key.created:%Y-%m-%d}")
+            line = f"{key.kid:<28} {key.purpose:<8} {key.state:<12} {key.created:%Y-%m-%d}"
+            if key.purpose is Purpose.identity:
+                line += f"  {fingerprint(key.public().public_bytes_raw())}"
+            click.echo(line)
 
 
 @keyring.command()
-@click.argument("purpose", type=click.Choice(["wrap", "index", "token", "receipt", "document"]))
+@click.argument("purpose", type=click.Choice([purpose.value for purpose in Purpose]))
 def rotate(purpose: str) -> None:
     """Make a new active key; the one before still opens and verifies. Servers notice by themselves.
 
-    After `wrap`, run `superapp keys rewrap`; after `index`, new entries use the new key.
+    After `wrap`, run `superapp keys rewrap`; after `index`, new entries use the new key; after
+    `identity`, back the keyring up at once: desk PCs follow, and do not go back.
     """
     with terminal.explained():
         click.echo(_keyring().rotate(Purpose(purpose)).kid)

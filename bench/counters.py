@@ -24,12 +24,14 @@ from api import children, ids
 from api.accounts import seed as accounts
 from api.db import Database, Tx
 from api.permissions import Worker
+from api.readers.bridges import identity
 from bench.frame import Frame
 from bench.http import Phone
 from reader_bridge.chain.journal import Journal
 from reader_bridge.device import folder, keys
 from reader_bridge.device.folder import Configuration
 from reader_bridge.messages import GENESIS
+from reader_bridge.server_keys import pinned
 from tests.pcsc.rig import CHECKOUT, Service
 
 OFFICER = "inspector"
@@ -112,7 +114,9 @@ class Pc:
             audience=bench.conf.base_url,
         )
         folder.save(where, said)
-        Journal(where, key, new=True).close()
+        shown, kept = identity.shown(), Journal(where, key, new=True)
+        kept.remember(pinned(shown.identity, shown, bench.conf.base_url))
+        kept.close()
         self = cls(device, where)
         with self._log.open("wb") as log:
             process = children.spawn(

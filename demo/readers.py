@@ -61,9 +61,9 @@ class Counter:
     def enrol(self) -> None:
         story, head = self.story, self.story.person("head")
         story.step(
-            "พีซีหน้าเคาน์เตอร์ขอลงทะเบียน แสดงรหัสสั้นกับลายนิ้วมือของกุญแจ หัวหน้าเห็นว่าเป็นเครื่องใดแล้วอนุมัติ",
-            "A desk PC asks to enrol and shows a short code and its key's fingerprint; the head "
-            "sees what it is, and approves",
+            "พีซีหน้าเคาน์เตอร์ขอลงทะเบียน แสดงรหัสสั้นกับลายนิ้วมือของกุญแจทั้งสองฝ่าย หัวหน้าเห็นว่าเป็นเครื่องใดแล้วอนุมัติ",
+            "A desk PC asks to enrol and shows a short code and a fingerprint over its key and the "
+            "server's; the head sees what it is, and approves",
         )
         asking = self._start("enrol", "--server", story.url, "--name", NAME, "--key-in-file")
         code = self._hear(asking, r"\(code\)\s+(\S+)")

@@ -79,6 +79,9 @@ class Agent:
                 pass
 
     def _arm(self, arm: Arm) -> None:
+        if self.stating.pin is None:
+            self.say(Progress(arm.intent, "armed", Fault.server_not_pinned))
+            return
         if not within(arm.purpose, arm.fields, photo=arm.photo):
             log.error("asked for more than %s may read", arm.purpose)
             self.say(Progress(arm.intent, "armed", Fault.asked_too_much))

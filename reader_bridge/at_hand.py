@@ -119,6 +119,8 @@ def offline_read(where: Path, reader: str | None, number: int | None, only_list:
                 raise click.ClickException(_none_left(journal.ticket_count(), now))
             if only_list:
                 return
+            if journal.pin() is None:
+                raise CardFault(Fault.server_not_pinned)
             fit = _chosen(found, number, reader)
             identity = Identity(configuration.device, configuration.audience, uuid4())
             stating = Stating(identity, device, journal)

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from reader_bridge import at_hand, service
+from reader_bridge import at_hand, service, texts
 from reader_bridge.chain.journal import FILE
 from reader_bridge.console import plain_output, told
 from reader_bridge.device import folder, keys
@@ -20,7 +20,9 @@ from reader_bridge.device.alone import alone, runs
 from reader_bridge.doctor.examination import diagnose
 from reader_bridge.enrolment import Begun
 from reader_bridge.enrolment import enrol as do_enrol
+from reader_bridge.fields import Fault
 from reader_bridge.line import rotation
+from reader_bridge.messages import fingerprint
 
 
 def software() -> str:
@@ -97,17 +99,25 @@ def run(where: Path, verbose: bool) -> None:
 @main.command()
 @click.pass_obj
 def status(where: Path) -> None:
-    """What this PC is, and whether it is connected. Exit code 1 when it is not."""
+    """What this PC is, and whether it is connected. Exit code 1 when it is not.
+
+    The server's key is what `superapp keys list` shows there of its active identity, or was when
+    this PC last heard of it. Where another one answers, the last fault says so; then no card is
+    read and nothing is sent.
+    """
     with told():
         configuration = folder.load(where)
         device, journal = rotation.opened(where)
         notes, (sequence, _), waiting = journal.notes(), journal.end(), journal.count()
+        pin = journal.pin()
         journal.close()
     connected = notes.get("connected") if runs(where) else None
     click.echo(f"เครื่อง (device)         {configuration.name} · {configuration.device}")
     click.echo(f"สำนักงาน (office)       {configuration.office}")
     click.echo(f"แม่ข่าย (server)         {configuration.server}")
-    click.echo(f"กุญแจ (key)            {device.protection}")
+    known = texts.fault(Fault.server_not_pinned) if pin is None else pin.fingerprint
+    click.echo(f"กุญแจแม่ข่าย (its key)    {known}")
+    click.echo(f"กุญแจ (key)            {fingerprint(device.public)} · {device.protection}")
     click.echo(f"บริการ (service)         {'ทำงาน (runs)' if runs(where) else 'หยุด (stopped)'}")
     click.echo(f"เชื่อมต่อ (connected)      {connected or '–'}")
     click.echo(f"คำแถลง (statements)    {sequence}, รอส่ง (waiting) {waiting}")

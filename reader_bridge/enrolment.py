@@ -22,9 +22,16 @@ from reader_bridge.device import folder, keys
 from reader_bridge.device.alone import alone
 from reader_bridge.device.folder import Configuration, Unusable
 from reader_bridge.line import rotation
-from reader_bridge.messages import Enrolment, Kind, SealingKey
+from reader_bridge.messages import Enrolment, Kind, ServerKeys
+from reader_bridge.server_keys import Foreign, Pin, enrolment_fingerprint, pinned
 
 T = TypeVar("T")
+_USER_CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}")
+"""As our server writes it: a code that could be spelled in many ways would leave whoever stands in
+between many fingerprints to choose from."""
+
+
+_NOT_OURS = "ผู้ตอบไม่ใช่แม่ข่ายของระบบนี้ (it is not our server that answers: a proxy, a sign-in page?)"
 
 
 class Refused(Exception):
@@ -32,7 +39,7 @@ class Refused(Exception):
 
 
 class Begun(msgspec.Struct, kw_only=True):
-    """What the PC shows (RFC 8628 §3.2)."""
+    """What the PC shows (RFC 8628 §3.2); `fingerprint` is its own reckoning."""
 
     device_code: str
     user_code: str
@@ -47,7 +54,7 @@ class Granted(msgspec.Struct, kw_only=True):
     audience: str
     office: str
     name: str
-    key: SealingKey
+    keys: ServerKeys
 
 
 def enrol(
@@ -82,7 +89,7 @@ def enrol(
             )
         device = keys.make(where, "enrolling", in_file=in_file)
         try:
-            granted = _ask(
+            granted, pin = _ask(
                 where, device, server, name, audience, software, show, ca_file, proxy, pause
             )
         except BaseException:
@@ -91,7 +98,7 @@ def enrol(
         device = keys.promote(where, "enrolling")
         keys.forget(where, "next")
         journal = Journal(where, device, new=True)
-        journal.remember_key(granted.key)
+        journal.remember(pin)
         journal.close()
         found = Configuration(
             server=server,
@@ -117,7 +124,7 @@ def _ask(
     ca_file: str,
     proxy: str,
     pause: Callable[[float], None],
-) -> Granted:
+) -> tuple[Granted, Pin]:
     try:
         tls = ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
@@ -127,9 +134,14 @@ def _ask(
             f"{ca_file}: {error.strerror or error}",
         ) from None
     with httpx.Client(base_url=server, verify=tls, proxy=proxy or None, timeout=20) as http:
+        # The device's key is told to nobody before whoever answers has shown the server's.
+        audience = audience or server
+        shown = _read(_said(http.get("/v1/bridge/identity")), ServerKeys)
+        pin = _pinned(shown.identity, shown, audience)
         body = Enrolment(
-            audience=audience or server,
+            audience=audience,
             public_key=device.public,
+            server=pin.identity,
             name=(name or socket.gethostname() or "PC")[:200],
             platform=f"{platform.system()} {platform.release()}"[:200] or "?",
             software=software,
@@ -140,13 +152,24 @@ def _ask(
         begun = _read(
             _said(http.post("/v1/bridges/enrolments", content=messages.encode(signed))), Begun
         )
-        if begun.fingerprint.split() != messages.fingerprint(device.public).split():
+        if not _USER_CODE.fullmatch(begun.user_code):
+            raise Refused(_NOT_OURS)
+        fingerprint = enrolment_fingerprint(device.public, pin.identity, begun.user_code)
+        if begun.fingerprint.split() != fingerprint.split():
             raise Refused(
-                "ลายนิ้วมือกุญแจที่แม่ข่ายตอบไม่ตรงกับเครื่องนี้ อาจมีผู้แทรกกลาง "
-                "(the server answers for another key than ours: somebody may stand in between)"
+                "ลายนิ้วมือที่แม่ข่ายตอบไม่ตรงกับเครื่องนี้ อาจมีผู้แทรกกลาง "
+                "(the server answers for other keys than we see: somebody may stand in between)"
             )
-        show(begun)
-        return _wait(http, begun, pause)
+        show(msgspec.structs.replace(begun, fingerprint=fingerprint))
+        granted = _wait(http, begun, pause)
+        return granted, _pinned(pin.identity, granted.keys, audience)
+
+
+def _pinned(identity: bytes, shown: ServerKeys, audience: str) -> Pin:
+    try:
+        return pinned(identity, shown, audience)
+    except Foreign as error:
+        raise Refused(str(error)) from None
 
 
 def _address(server: str) -> str:
@@ -196,6 +219,12 @@ def _wait(http: httpx.Client, begun: Begun, pause: Callable[[float], None]) -> G
 
 
 def _said(answer: httpx.Response) -> bytes:
+    if answer.status_code != 200 and _error(answer, "reason") == "server":
+        raise Refused(
+            "กุญแจแม่ข่ายที่เครื่องนี้ได้รับไม่ใช่ของแม่ข่าย อาจมีผู้ดักกลางทาง ลองอีกครั้ง หากยังเป็นอยู่ให้แจ้งผู้ดูแลระบบ "
+            "(the server's key that this PC was shown is not the server's: somebody stands in "
+            "between, or it has changed just now; try once more, else tell whoever runs the server)"
+        )
     if answer.status_code != 200:
         raise Refused(_sentence(answer))
     return answer.content
@@ -205,14 +234,12 @@ def _read(content: bytes, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(content, type=shape)
     except msgspec.MsgspecError:
-        raise Refused(
-            "ผู้ตอบไม่ใช่แม่ข่ายของระบบนี้ (it is not our server that answers: a proxy, a sign-in page?)"
-        ) from None
+        raise Refused(_NOT_OURS) from None
 
 
-def _error(answer: httpx.Response) -> str:
+def _error(answer: httpx.Response, name: str = "error") -> str:
     try:
-        return str(answer.json().get("error", ""))
+        return str(answer.json().get(name, ""))
     except (ValueError, AttributeError):
         return ""
 

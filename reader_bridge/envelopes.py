@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal, TypeVar
 from uuid import UUID
@@ -20,6 +21,7 @@ from msgspec import Meta
 VERSION: Final = 1
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Moment = Annotated[datetime, Meta(tz=True)]
 T = TypeVar("T")
 
 
@@ -31,6 +33,9 @@ class Kind(StrEnum):
     statement = "statement"
     photo = "photo"
     rotation = "rotation"
+    succession = "succession"
+    sealing_key = "sealing-key"
+    asked = "asked"
 
 
 class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,8 +77,13 @@ def _context(kind: Kind) -> bytes:
 
 def fingerprint(public_key: bytes) -> str:
     """What two people compare: 20 of the key's SHA-256's hexadecimal digits, in groups of four."""
-    digits = hashlib.sha256(public_key).hexdigest()[:20].upper()
-    return " ".join(digits[i : i + 4] for i in range(0, 20, 4))
+    return digits(hashlib.sha256(public_key).digest())
+
+
+def digits(sha256: bytes) -> str:
+    """The first 80 bits, as they are shown."""
+    text = sha256.hex()[:20].upper()
+    return " ".join(text[i : i + 4] for i in range(0, 20, 4))
 
 
 # --- sealing to the server ----------------------------------------------------------------------

@@ -107,5 +107,6 @@ class Fault(StrEnum):
     two_cards = "two-cards"  # where one was to show which reader it is
     timed_out = "timed-out"
     cancelled = "cancelled"
+    server_not_pinned = "server-not-pinned"
     asked_too_much = "asked-too-much"  # more than the purpose may read: nothing is read
     failed = "failed"

@@ -23,6 +23,7 @@ from msgspec import Meta
 from reader_bridge.envelopes import VERSION as VERSION
 from reader_bridge.envelopes import Hash as Hash
 from reader_bridge.envelopes import Kind as Kind
+from reader_bridge.envelopes import Moment as Moment
 from reader_bridge.envelopes import Name as Name
 from reader_bridge.envelopes import NotOpened as NotOpened
 from reader_bridge.envelopes import NotSigned as NotSigned
@@ -37,10 +38,15 @@ from reader_bridge.envelopes import sign as sign
 from reader_bridge.envelopes import signature as signature
 from reader_bridge.envelopes import unseal as unseal
 from reader_bridge.fields import Fault, Field
+from reader_bridge.server_keys import Sealing as Sealing
+from reader_bridge.server_keys import ServerKeys as ServerKeys
+from reader_bridge.server_keys import Succession as Succession
 
 SUBPROTOCOL: Final = "superapp-bridge.1"
 LARGEST: Final = 64 * 1024
 """Of one message, bytes. A photograph is 5,118 bytes before it is sealed."""
+LARGEST_ASKED: Final = 128 * 1024
+"""Of one message from the server: as many tickets as there may be, signed."""
 FIRST_LARGEST: Final = 16 * 1024
 """Of a message before the bridge is known."""
 MOST_PROGRESS: Final = 16
@@ -53,7 +59,6 @@ MAP_DESK: Final = "map_desk"
 SKEW: Final = timedelta(minutes=5)
 """So far the clock of a PC may be from the server's."""
 
-Moment = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 
@@ -64,10 +69,12 @@ Protection = Literal["os-key-store", "file"]
 
 
 class Enrolment(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Asks to become a device; signed with the key that it presents."""
+    """Asks to become a device; signed with the key that it presents. `server`: the identity that
+    the server has shown it."""
 
     audience: Name
     public_key: Hash
+    server: Hash
     name: Name
     platform: Name
     software: Name
@@ -173,11 +180,12 @@ class Challenge(msgspec.Struct, frozen=True, tag="challenge"):
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     """Known and in service. `sequence` and `head` are where the server's copy of the chain ends:
     the bridge sends what it has after that. `spread_s`: should the server go, its PCs come back
-    within this; more for a server that holds more of them."""
+    within this; more for a server that holds more of them. A bridge goes no further before `keys`
+    have shown that it is the server of its enrolment."""
 
     sequence: Count
     head: Hash
-    key: SealingKey
+    keys: ServerKeys
     at: Moment
     office: str = ""
     name: str = ""
@@ -272,7 +280,25 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     code: str
 
 
-FromServer = Challenge | Welcome | Arm | Cancel | Tickets | Receipt | Missing | NotTaken | Ended
+class Asked(msgspec.Struct, frozen=True, tag="asked"):
+    """What lets a PC read: `Asking`, signed with the server's identity."""
+
+    body: Annotated[bytes, Meta(max_length=LARGEST_ASKED)]
+    signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
+
+
+class Asking(msgspec.Struct, frozen=True):
+    """`hello`: the SHA-256 of the body of the hello that it answers: nobody can say it again to
+    another device, or on another day."""
+
+    hello: Hash
+    message: Arm | Tickets
+
+
+FromServer = (
+    Challenge | Welcome | Asked | Arm | Cancel | Tickets | Receipt | Missing | NotTaken | Ended
+)
+"""`Arm`, and `Tickets` that are any, count inside `Asked` alone."""
 
 # --- from the bridge ----------------------------------------------------------------------------
 
@@ -337,7 +363,7 @@ def from_bridge(text: bytes | str, limit: int = LARGEST) -> FromBridge:
 
 def from_server(text: bytes | str) -> FromServer:
     """Raises `NotUnderstood`."""
-    found: FromServer = _decoded(_from_server, text, LARGEST)
+    found: FromServer = _decoded(_from_server, text, LARGEST_ASKED)
     return found
 
 

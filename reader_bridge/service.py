@@ -21,6 +21,7 @@ from reader_bridge.device import folder
 from reader_bridge.device.alone import alone, runs
 from reader_bridge.device.folder import Configuration, Unusable
 from reader_bridge.line import rotation
+from reader_bridge.line.keeping import keep_up
 from reader_bridge.line.link import Link
 from reader_bridge.line.rotation import Rotation
 from reader_bridge.pcsc.cards import Cards
@@ -98,7 +99,8 @@ async def serve(where: Path, software: str, port: Port, stopping: asyncio.Event)
         watcher.start()
         await asyncio.to_thread(watcher.first_look, FIRST_LOOK_S)
         tasks = [
-            asyncio.create_task(work) for work in (line.run(), _outlives(watcher), stopping.wait())
+            asyncio.create_task(work)
+            for work in (keep_up(line), _outlives(watcher), stopping.wait())
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -133,7 +135,7 @@ async def rotate(where: Path, software: str) -> str:
         finally:
             journal.close()
     async with device(where, software) as line:
-        serving = asyncio.create_task(line.run())
+        serving = asyncio.create_task(keep_up(line))
         try:
             return await _asked(line.journal, serving)
         finally:

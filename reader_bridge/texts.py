@@ -60,6 +60,11 @@ FAULT: Final[dict[Fault, tuple[str, str]]] = {
         "asked for more than the purpose may read, or this program is too old; no card is read, "
         "tell whoever looks after this PC",
     ),
+    Fault.server_not_pinned: (
+        "เครื่องนี้ลงทะเบียนก่อนมีการตรวจกุญแจแม่ข่าย จึงไม่อ่านบัตร กรุณาแจ้งผู้ดูแลเครื่องให้ลงทะเบียนใหม่",
+        "this PC was enrolled before servers were known by a key; no card is read, tell whoever "
+        "looks after it to enrol it anew: reader-bridge enrol",
+    ),
     Fault.failed: (
         "อ่านไม่สำเร็จ กรุณาดึงบัตรออกแล้วเสียบใหม่ หากเกิดซ้ำให้แจ้งผู้ดูแลเครื่อง",
         "it failed; take the card out and put it in again, and tell whoever looks after this PC "

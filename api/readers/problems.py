@@ -74,8 +74,10 @@ class EnrolmentWrong(
     th="คำขอลงทะเบียนเครื่องอ่านบัตรไม่ถูกต้อง ({reason})",
     en="The enrolment does not stand ({reason})",
 ):
-    """`reason`: `signature` (not by the key that it presents), `key` (not one that proves anything)
-    or `audience` (made for another server; `audience` is this one's)."""
+    """`reason`: `signature` (not by the key that it presents), `key` (not one that proves
+    anything), `server` (it has seen another identity than this server's: the program is too old, or
+    somebody stands in between) or `audience` (made for another server; `audience` is this one's).
+    """
 
 
 class EnrolmentNotFound(
@@ -111,7 +113,8 @@ class FingerprintWrong(
     th="ลายนิ้วมือของกุญแจไม่ตรงกับที่หน้าจอเครื่องนั้นแสดง (เหลืออีก {left} ครั้ง)",
     en="The fingerprint is not that of the device which asked ({left} tries left)",
 ):
-    """The first twelve hexadecimal digits that the PC shows; the fifth wrong try locks the code."""
+    """The first twelve hexadecimal digits that the PC shows; the fifth wrong try locks the code.
+    Typed as they stand there and wrong all the same: somebody stands between it and the server."""
 
 
 class OfficeOutOfReach(

@@ -20,7 +20,7 @@ from api.readers.model import (
     Purpose,
 )
 from reader_bridge.fields import CardText, Fault, Field
-from reader_bridge.messages import Protection, SealingKey, Step
+from reader_bridge.messages import Protection, ServerKeys, Step
 
 Said = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 _CID = re.compile("[0-9]{13}")
@@ -31,7 +31,8 @@ Named = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*[^\
 
 
 class EnrolmentBegun(msgspec.Struct, kw_only=True):
-    """RFC 8628 §3.2, with the fingerprint that the PC shows beside the code.
+    """RFC 8628 §3.2, with the fingerprint that the PC shows beside the code: over its key, the
+    server's identity as it saw it, and the code. It reckons and shows its own.
 
     `device_code` is the PC's secret; whoever may approve types `user_code` and the first twelve
     characters of `fingerprint`. Times are seconds.
@@ -51,13 +52,14 @@ class PollEnrolment(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 class EnrolmentGranted(msgspec.Struct, kw_only=True):
     """What the device is from now on: its id, whose server this is (the `audience` of all that it
-    signs), its office and name, and the key to seal to."""
+    signs), its office and name, and the server's keys, which must follow from the identity that it
+    was shown before it asked."""
 
     device: UUID
     audience: str
     office: str
     name: str
-    key: SealingKey
+    keys: ServerKeys
 
 
 class LookAtEnrolment(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -96,8 +98,8 @@ class ApproveEnrolment(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
 
 
 class Bridge(msgspec.Struct, kw_only=True):
-    """A device as officers see it. `fingerprint` is of its key; `connected`: a server heard of it
-    in the last minutes."""
+    """A device as officers see it. `fingerprint` is of its key alone; `connected`: a server heard
+    of it in the last minutes."""
 
     id: UUID
     office: UUID

@@ -17,6 +17,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from api.edge import get, network, post
 from api.permissions import PUBLIC
+from api.readers.bridges import identity
 from api.readers.channel import challenges, sockets
 from api.readers.channel.exchange import Told, exchange
 from api.readers.problems import (
@@ -35,7 +36,7 @@ from api.readers.problems import (
     SessionOver,
 )
 from api.readers.readings.problems import TicketElsewhere, TicketUsed
-from reader_bridge.messages import Challenge, Exchange, Exchanged
+from reader_bridge.messages import Challenge, Exchange, Exchanged, ServerKeys
 
 Web = Request[Any, Any, Any]
 REFUSED = (
@@ -58,6 +59,14 @@ async def challenge(request: Web) -> Challenge:
     """คำท้าสำหรับเครื่องที่เชื่อมต่อ WebSocket ไม่ได้ ใช้ได้หนึ่งนาที
     For the first hello of the HTTP fall-back; good for one minute."""
     return challenges.issue(await request.app.state.readers.mark())
+
+
+@get("/v1/bridge/identity", verb=PUBLIC, operation="bridge.identity")
+async def server_keys() -> ServerKeys:
+    """กุญแจประจำแม่ข่ายและกุญแจที่แม่ข่ายลงนามรับรอง สำหรับเครื่องที่จะลงทะเบียนหรือตรวจสอบ
+    By what this server is known, for whoever is to be enrolled, or looks what is wrong. It proves
+    nothing to whoever has not pinned an identity before (docs/reader-protocol.md)."""
+    return identity.shown()
 
 
 @post(
@@ -102,4 +111,4 @@ class Sockets:
             await self.app(scope, receive, send)
 
 
-ROUTES = [challenge, exchange_messages]
+ROUTES = [challenge, exchange_messages, server_keys]

@@ -21,12 +21,12 @@ from reader_bridge.messages import (
     GENESIS,
     Kind,
     Sealed,
-    SealingKey,
     Signed,
     Stated,
     Ticket,
     signature,
 )
+from reader_bridge.server_keys import Pin
 
 FILE: Final = "journal.sqlite"
 _SCHEMA: Final = """
@@ -162,7 +162,7 @@ class Journal:
         still waits, for the server knows no other key now. The chain stays what it is."""
         with self._store.writing():
             waiting, tickets = self.waiting(limit=1_000_000), self._tickets()
-            key = self.sealing_key()
+            pin = self.pin()
             self._store.become(device)
             for one in waiting:
                 body = one.stated.signed.body
@@ -172,24 +172,24 @@ class Journal:
                     "update outbox set content = ? where sequence = ?", content, one.sequence
                 )
             self._put_tickets(tickets)
-            if key is not None:
-                self.remember_key(key)
+            if pin is not None:
+                self.remember(pin)
 
     # -- what the server gave --------------------------------------------------------------------
 
-    def remember_key(self, key: SealingKey) -> None:
-        """To seal to while the server is out of reach."""
-        if self._sealing_key_is(key):
+    def remember(self, pin: Pin) -> None:
+        """Who the server is, and what to seal to, also while it is out of reach."""
+        if self._pin_is(pin):
             return
         with self._store.writing():
-            sealed = self._store.seal(b"sealing-key", msgspec.msgpack.encode(key))
-            self._store.put("sealing-key", sealed)
+            self._store.put("pin", self._store.seal(b"pin", msgspec.msgpack.encode(pin)))
 
-    def sealing_key(self) -> SealingKey | None:
-        held = self._store.get("sealing-key")
+    def pin(self) -> Pin | None:
+        """None of a device that was enrolled before servers were known by a key."""
+        held = self._store.get("pin")
         if held is None:
             return None
-        return msgspec.msgpack.decode(self._store.unseal(b"sealing-key", held), type=SealingKey)
+        return msgspec.msgpack.decode(self._store.unseal(b"pin", held), type=Pin)
 
     def set_tickets(self, tickets: tuple[Ticket, ...]) -> None:
         """All that may still be used; what a reading has used up here stays used up."""
@@ -218,7 +218,7 @@ class Journal:
     def note(self, name: str, value: str) -> None:
         if self.notes().get(name, "") != value:
             with self._store.writing():
-                self._store.put(f"note:{name}", value[:300].encode())
+                self._store.put(f"note:{name}", value[:600].encode())
 
     def notes(self) -> dict[str, str]:
         rows = self._store.rows("select name, value from state where name like 'note:%'")
@@ -263,9 +263,9 @@ class Journal:
             ],
         )
 
-    def _sealing_key_is(self, key: SealingKey) -> bool:
+    def _pin_is(self, pin: Pin) -> bool:
         try:
-            return self.sealing_key() == key
+            return self.pin() == pin
         except Damaged:  # while the journal changes to another key
             return False
 

@@ -17,7 +17,6 @@ from reader_bridge.messages import (
     Photographed,
     PhotoStatement,
     Sealed,
-    SealingKey,
     Signed,
     Statement,
     Ticket,
@@ -25,6 +24,7 @@ from reader_bridge.messages import (
 )
 from reader_bridge.pcsc.ports import CardFault
 from reader_bridge.pcsc.sightings import Inserted
+from reader_bridge.server_keys import Pin
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -36,11 +36,12 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Stating:
-    """`device` signs, and `key`, the server's, is sealed to; both may change while this runs."""
+    """`device` signs, and what is read is sealed to the server that `pin` knows; both may change
+    while this runs."""
 
     def __init__(self, identity: Identity, device: Device, journal: Journal) -> None:
         self.identity, self.device, self.journal = identity, device, journal
-        self.key: SealingKey | None = journal.sealing_key()
+        self.pin: Pin | None = journal.pin()
 
     def state(
         self,
@@ -56,7 +57,7 @@ class Stating:
         """The statement's number; it is on the disk then. `text` is None where no more was asked
         than which reader it is; `waited`: seconds until the insertion.
 
-        Raises `CardFault` where the server's key is not known, and as `Journal.state` does.
+        Raises `CardFault` where the server is not known, and as `Journal.state` does.
         """
 
         def make(sequence: int, previous: bytes) -> tuple[Signed, Sealed | None]:
@@ -102,6 +103,6 @@ class Stating:
         return Photographed(messages.sign(self.device.private, Kind.photo, said), payload)
 
     def _seal(self, value: bytes, what: What, of: UUID) -> Sealed:
-        if self.key is None:
-            raise CardFault(Fault.failed, "the server has never been reached")
-        return messages.seal(self.key, value, what, of, self.identity.device)
+        if self.pin is None:
+            raise CardFault(Fault.server_not_pinned)
+        return messages.seal(self.pin.key, value, what, of, self.identity.device)

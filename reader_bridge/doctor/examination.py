@@ -14,9 +14,11 @@ from reader_bridge.device.folder import Configuration, OfTheService, Unusable
 from reader_bridge.doctor.finding import Finding, good, warn, wrong
 from reader_bridge.doctor.network import network
 from reader_bridge.doctor.readers import at_the_readers
+from reader_bridge.fields import Fault
 from reader_bridge.line import rotation
 from reader_bridge.pcsc.ports import Port
 from reader_bridge.pcsc.winscard import NoPyscard, Pcsc
+from reader_bridge.texts import fault
 
 LITTLE: Final = 50 * 1024 * 1024
 """Bytes free, below which a disk counts as full."""
@@ -39,14 +41,19 @@ def diagnose(where: Path, software: str, port: Port | None = None) -> Iterator[F
         return
     yield from _folder(where)
     notes: dict[str, str] = {}
+    pin = None
     try:
         device, journal = rotation.opened(where)
-        notes, waiting = journal.notes(), journal.count()
+        notes, waiting, pin = journal.notes(), journal.count(), journal.pin()
         journal.close()
         yield good("กุญแจและบันทึก", "key and journal", f"{device.protection}, {waiting} waiting")
+        if pin is None:
+            yield wrong(
+                "กุญแจแม่ข่าย", "server's key", fault(Fault.server_not_pinned), "reader-bridge enrol"
+            )
     except Unusable as error:
         yield wrong("กุญแจและบันทึก", "key and journal", str(error), "แก้ตามข้อความ (do as it says)")
-    yield from network(configuration)
+    yield from network(configuration, pin)
     yield from _service(where, configuration, notes)
 
 

@@ -13,11 +13,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 
 from reader_bridge import messages
 from reader_bridge.device.folder import Configuration
 from reader_bridge.doctor.finding import Finding, good, warn, wrong
-from reader_bridge.messages import Challenge, NotUnderstood
+from reader_bridge.messages import Challenge, NotUnderstood, ServerKeys
+from reader_bridge.server_keys import Foreign, Pin, followed
 
 ANSWER_S: Final = 10.0
 SKEW: Final = timedelta(minutes=2)
@@ -26,7 +28,8 @@ _SET: Final = (
 )
 
 
-def network(configuration: Configuration) -> Iterator[Finding]:
+def network(configuration: Configuration, pin: Pin | None = None) -> Iterator[Finding]:
+    """`pin`: what an enrolled PC knows of its server."""
     parts = urlsplit(configuration.server)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     proxy = configuration.proxy or _system_proxy(parts.scheme, host)
@@ -39,7 +42,7 @@ def network(configuration: Configuration) -> Iterator[Finding]:
         yield found
         return
     yield good("ชื่อเครื่อง", "name resolution", host_to)
-    yield from _reach(configuration, host_to, port_to, proxy)
+    yield from _reach(configuration, host_to, port_to, proxy, pin)
 
 
 def _name(host: str) -> Finding | None:
@@ -55,7 +58,9 @@ def _name(host: str) -> Finding | None:
     return None
 
 
-def _reach(configuration: Configuration, host: str, port: int, proxy: str) -> Iterator[Finding]:
+def _reach(
+    configuration: Configuration, host: str, port: int, proxy: str, pin: Pin | None
+) -> Iterator[Finding]:
     what = ("แม่ข่าย", "server")
     try:
         tls = ssl.create_default_context(cafile=configuration.ca_file or None)
@@ -69,7 +74,9 @@ def _reach(configuration: Configuration, host: str, port: int, proxy: str) -> It
         return
     try:
         with httpx.Client(verify=tls, proxy=proxy or None, timeout=ANSWER_S) as http:
-            answer = http.get(f"{configuration.server.rstrip('/')}/v1/bridge/challenge")
+            base = f"{configuration.server.rstrip('/')}/v1/bridge"
+            answer = http.get(f"{base}/challenge")
+            shown = http.get(f"{base}/identity") if pin is not None else None
     except httpx.ConnectError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             yield from _certificate(configuration, proxy, str(error))
@@ -89,6 +96,31 @@ def _reach(configuration: Configuration, host: str, port: int, proxy: str) -> It
         yield wrong(*what, f"{type(error).__name__}: {error}", "ลองใหม่ภายหลัง (try later)")
         return
     yield from _answer(answer, datetime.now(UTC))
+    if pin is not None and shown is not None and answer.status_code == 200:
+        yield _server_key(configuration, pin, shown)
+
+
+def _server_key(configuration: Configuration, pin: Pin, answer: httpx.Response) -> Finding:
+    """Whether it is the server that this PC was enrolled with, whoever has the certificate."""
+    what = ("กุญแจแม่ข่าย", "server's key")
+    try:
+        shown = msgspec.json.decode(answer.content, type=ServerKeys)
+        return good(*what, followed(pin, shown, configuration.audience).fingerprint)
+    except msgspec.MsgspecError:
+        return wrong(
+            *what,
+            f"HTTP {answer.status_code} แม่ข่ายไม่แสดงกุญแจ (the server does not show its keys)",
+            "แจ้งผู้ดูแลแม่ข่าย: แม่ข่ายเก่ากว่าโปรแกรมนี้? (tell whoever runs it: older than this program?)",
+        )
+    except Foreign as error:
+        return wrong(
+            *what,
+            str(error),
+            "เทียบกับ superapp keys list ที่แม่ข่าย: ถ้าแม่ข่ายมีกุญแจอื่นจริง ให้ลงทะเบียนใหม่ ถ้าไม่ มีผู้ดักกลางทาง "
+            "อย่าลงทะเบียนใหม่ (have `superapp keys list` looked at: if that shows what is theirs "
+            "here, the server has lost its keys, enrol anew; if not, somebody reads along on the "
+            "way: do not enrol, have TLS inspection switched off for the server)",
+        )
 
 
 def _answer(answer: httpx.Response, now: datetime) -> Iterator[Finding]:
@@ -135,8 +167,9 @@ def _certificate(configuration: Configuration, proxy: str, error: str) -> Iterat
         "ใบรับรอง",
         "TLS",
         error,
-        "ถ้าหน่วยงานตรวจ TLS ให้ใส่ ca_file ใน bridge.toml; ถ้าไม่ อย่าข้าม แจ้งผู้ดูแล "
-        "(where the office inspects TLS set ca_file; else tell who looks after it, never skip it)",
+        "ถ้าหน่วยงานตรวจ TLS ให้ยกเว้นแม่ข่ายนี้ ถ้ากระทรวงมีใบรับรองเองให้ใส่ ca_file; อย่าข้าม แจ้งผู้ดูแล "
+        "(where the office inspects TLS have the server left out of it, for an authority of the "
+        "ministry's own set ca_file; never skip it, tell who looks after it)",
     )
 
 

@@ -12,13 +12,14 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import httpx
 import msgspec
 
 from reader_bridge import messages
 from reader_bridge.line.endings import Busy, Over, Stuck, Unknown
+from reader_bridge.line.link import Link
 from reader_bridge.messages import (
     LARGEST,
     Challenge,
@@ -29,9 +30,6 @@ from reader_bridge.messages import (
     Progress,
     ReadersNow,
 )
-
-if TYPE_CHECKING:
-    from reader_bridge.line.link import Link
 
 log = logging.getLogger("reader_bridge.line.link")
 IDLE_WAIT_S: Final = 20
@@ -63,7 +61,7 @@ async def hold(link: Link) -> None:
     ) as http:
         first, fetched, challenge = True, False, await fetch_challenge(http)
         began, turned = time.monotonic(), False
-        while not turned and (link.agent.busy or time.monotonic() < link.http_until):
+        while not turned and (link.agent.busy or time.monotonic() < link.retries.http_until):
             link.fresh.clear()
             said: list[FromBridge] = [] if first else link.outgoing(MOST)
             if not first and not said and not link.agent.busy and link.rotation.due():
@@ -89,7 +87,7 @@ async def hold(link: Link) -> None:
             for message in heard:
                 link.heard(message)
             if time.monotonic() - began > 60:
-                link.steady()
+                link.retries.steady()
 
 
 async def fetch_challenge(http: httpx.AsyncClient) -> Challenge:

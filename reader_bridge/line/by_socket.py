@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
@@ -17,10 +17,8 @@ from websockets.exceptions import (
 
 from reader_bridge import messages
 from reader_bridge.line.endings import Blocked, Busy, Stuck
+from reader_bridge.line.link import Link
 from reader_bridge.messages import Challenge, FromBridge, FromServer, Greeting, NotUnderstood
-
-if TYPE_CHECKING:
-    from reader_bridge.line.link import Link
 
 log = logging.getLogger("reader_bridge.line.link")
 ANSWER_S: Final = 15.0
@@ -58,7 +56,7 @@ async def hold(link: Link) -> None:
             ssl=link.tls() if address.startswith("wss") else None,
             proxy=link.configuration.proxy or True,
             compression=None,
-            max_size=messages.LARGEST,
+            max_size=messages.LARGEST_ASKED,
             open_timeout=ANSWER_S,
             ping_interval=PING_S,
             ping_timeout=PING_S,
@@ -70,8 +68,8 @@ async def hold(link: Link) -> None:
             raise Busy(f"HTTP {error.response.status_code}") from None
         raise Blocked(f"HTTP {error.response.status_code}") from None
     except TimeoutError:
-        link.unanswered += 1
-        if link.unanswered < UNANSWERED:
+        link.retries.unanswered += 1
+        if link.retries.unanswered < UNANSWERED:
             raise
         raise Blocked("no answer to a WebSocket's handshake") from None
     except (InvalidHandshake, ImportError) as error:  # ImportError: for a SOCKS proxy
@@ -99,7 +97,7 @@ async def _talk(link: Link, socket: ClientConnection) -> None:
     link.begun(welcome, "WebSocket")
     listening = asyncio.create_task(_listen(link, socket))
     speaking = asyncio.create_task(_speak(link, socket, challenge.challenge))
-    steady = asyncio.get_running_loop().call_later(60, link.steady)
+    steady = asyncio.get_running_loop().call_later(60, link.retries.steady)
     try:
         await asyncio.wait((listening, speaking), return_when=asyncio.FIRST_COMPLETED)
         if not listening.done() and isinstance(speaking.exception(), WebSocketException):

@@ -1,33 +1,36 @@
-"""The line to the server: outbound only, over a WebSocket, and by HTTP where no WebSocket passes.
+"""What is said on the line to the server, over a WebSocket and by HTTP alike.
 
-The bridge opens no port. A line that breaks is made again after a random while that grows: after an
-outage the whole fleet comes back spread over minutes, one PC with a loose cable within seconds.
-What was stated goes out in order from the journal, and again until its receipt is here.
+The bridge opens no port. A line that breaks is made again (`keeping`) after a random while that
+grows (`retries`): after an outage the whole fleet comes back spread over minutes, one PC with a
+loose cable within seconds. What was stated goes out in order from the journal, and again until its
+receipt is here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import platform
-import random
 import ssl
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from reader_bridge import messages
+import msgspec
+
+from reader_bridge import messages, texts
 from reader_bridge.agent import Agent
-from reader_bridge.chain.store import Damaged
 from reader_bridge.device.folder import Configuration, Unusable
-from reader_bridge.line import by_http, by_socket
-from reader_bridge.line.endings import Blocked, Busy, Over, Stuck, Unknown
+from reader_bridge.fields import Fault
+from reader_bridge.line.endings import Busy, Over, Stuck, Unknown
+from reader_bridge.line.retries import Retries
 from reader_bridge.line.rotation import Rotation
 from reader_bridge.messages import (
+    Arm,
+    Asked,
+    Asking,
     Challenge,
     Ended,
     FromBridge,
@@ -35,40 +38,31 @@ from reader_bridge.messages import (
     Hello,
     Kind,
     Missing,
+    NotSigned,
     NotTaken,
     Photographed,
     Progress,
     ReaderSeen,
     ReadersNow,
     Receipt,
+    ServerKeys,
     Signed,
     Stated,
+    Tickets,
     Welcome,
 )
+from reader_bridge.server_keys import Foreign, followed
 
 log = logging.getLogger("reader_bridge.line.link")
-FIRST_RETRY_S: Final = 1.0
-LONGEST_RETRY_S: Final = 300.0
-"""The fleet's reconnects are spread over this when an outage was long."""
-STEADY_S: Final = 60.0
-"""So long a line must have held to count as none that breaks at once."""
-SPREAD: Final = 6
-"""A server that goes, or has too much to do, is tried as after so many failures: within 64 s, or in
-what its last welcome said (`spread_s`). Ten thousand others may have lost their line in the same
-moment; a server greets some 200 a second."""
-SELDOM: Final = 16
-"""As after so many failures: within five minutes."""
-HTTP_FOR_S: Final = 600.0
-HTTP_AT_MOST_S: Final = 7200.0
-"""So long the fall-back is kept to before a WebSocket is tried again: at first, and doubled each
-time that none passes up to the second. Where handshakes are dropped no card is read meanwhile."""
 QUEUE: Final = 200
+NONE: Final = Tickets(())
+"""What takes leave away needs no signature."""
 AGAIN: Final = 5
 """So often one statement may be asked for on one connection."""
 
 
 class Link:
-    """Keeps the line up until it is cancelled. `readers` are those that are attached now."""
+    """The device's end of it. `readers` are those that are attached now."""
 
     def __init__(
         self, configuration: Configuration, agent: Agent, rotation: Rotation, software: str
@@ -78,15 +72,13 @@ class Link:
         self.starts = 0
         self.readers: Callable[[], Iterable[ReaderSeen]] = tuple
         self.fresh = asyncio.Event()
-        self.http_until = 0.0
-        self.unanswered = 0
-        self._blocked = 0
+        self.retries = Retries()
         self._out: deque[FromBridge] = deque(maxlen=QUEUE)
         self._readers_due = False
         self._sent = 0
+        self._hello = b""
+        self._shown: ServerKeys | None = None
         self._asked_again: dict[int, int] = {}
-        self._tries = 0
-        self._spread = SPREAD
         agent.say, agent.stated = self.say, self.fresh.set
 
     def say(self, message: FromBridge) -> None:
@@ -96,50 +88,6 @@ class Link:
         else:
             self._out.append(message)
         self.fresh.set()
-
-    async def run(self) -> None:
-        """Raises `Over`, and `Damaged` for a journal that is; everything else is tried again."""
-        while True:
-            began = time.monotonic()
-            try:
-                if began >= self.http_until:
-                    await by_socket.hold(self)
-                else:
-                    await by_http.hold(self)
-            except (Over, Damaged) as error:
-                self.note("ended", str(error))
-                self.note("connected", "")
-                raise
-            except Unknown as error:
-                if not self.rotation.unknown():
-                    # Perhaps the server alone is set up wrong: a fleet must not end of that.
-                    log.error("not known to the server; trying again seldom")
-                    self.note("ended", str(error))
-                    self._tries = SELDOM
-            except Blocked as error:
-                log.warning("no WebSocket passes; going on by HTTP")
-                self.http_until = time.monotonic() + self._keeps_to_http()
-                self.note("error", f"WebSocket: {error}")
-            except Exception as error:  # whatever a network, a proxy or a disk comes up with
-                log.warning("line broken: %s", type(error).__name__)
-                self.note("error", f"{type(error).__name__}: {error}")
-                if isinstance(error, Busy):
-                    self._tries = max(self._tries, self._spread)
-            if time.monotonic() - began > STEADY_S:
-                self._tries = min(self._tries, self._spread)
-            self.note("connected", "")
-            await asyncio.sleep(self.pause())
-
-    def _keeps_to_http(self) -> float:
-        """Seconds from here on."""
-        self._blocked += 1
-        return min(HTTP_AT_MOST_S, HTTP_FOR_S * 2.0 ** min(self._blocked - 1, 10))
-
-    def pause(self) -> float:
-        """Seconds until the next try, at random: up to 1, 2, 4 … 300."""
-        longest = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2**self._tries)
-        self._tries = min(self._tries + 1, SELDOM)
-        return random.uniform(0, longest)  # noqa: S311 - spreads, hides nothing
 
     # -- what both ways of talking need ----------------------------------------------------------
 
@@ -167,23 +115,23 @@ class Link:
             readers=list(self.readers())[:64],
             progress=list(progress)[-messages.MOST_PROGRESS :],
         )
-        return messages.sign(signer.private, Kind.hello, said)
+        signed = messages.sign(signer.private, Kind.hello, said)
+        self._hello = signed.sha256
+        return signed
 
     def begun(self, welcome: FromServer, by: str) -> None:
-        """Raises as `heard` does, and as the journal."""
+        """Raises as `heard` does, and as the journal. What waits is neither told nor forgotten to
+        anybody who is not our server."""
         if not isinstance(welcome, Welcome):
             self.heard(welcome)
             raise Stuck("no welcome")
+        self._know(welcome.keys)
         self.rotation.welcomed()
         if not self.journal.settle_until(welcome.sequence, welcome.head):
             raise _parted("it does not have what this device has stated")
-        self.journal.remember_key(welcome.key)
-        self.agent.stating.key = welcome.key
         self._sent = welcome.sequence
-        self._spread = math.ceil(math.log2(welcome.spread_s))
+        self.retries.welcomed(welcome.spread_s, by_socket=by == "WebSocket")
         self._asked_again.clear()
-        if by == "WebSocket":
-            self.unanswered = self._blocked = 0
         kept = [message for message in self._out if isinstance(message, Photographed)]
         self._out = deque(kept, QUEUE)  # how far an intent was is told anew when it is armed anew
         self.fresh.set()
@@ -191,10 +139,6 @@ class Link:
         self.note("error", "")
         self.note("ended", "")
         log.info("connected by %s", by)
-
-    def steady(self) -> None:
-        """The line has held for a while."""
-        self._tries = 0
 
     def outgoing(self, limit: int = 50) -> list[FromBridge]:
         """What is to be sent now, statements first. Raises as the journal does."""
@@ -215,7 +159,7 @@ class Link:
         return [one.stated for one in found]
 
     def heard(self, message: FromServer) -> None:
-        """Raises `Over`, `Unknown`, `Stuck`, and as the journal does."""
+        """Raises `Over`, `Unknown`, `Stuck`, `Foreign`, and as the journal does."""
         match message:
             case Receipt(sequence=sequence, sha256=sha256):
                 if not self.journal.settle(sequence, sha256):
@@ -233,11 +177,41 @@ class Link:
                 raise Over(_ended(code))
             case NotTaken(code=code):
                 log.warning("not taken: %s", code)
-            case Welcome(key=key):  # every answer by HTTP begins with one
-                self.agent.stating.key = key
-                self.journal.remember_key(key)
+            case Welcome(keys=keys):  # every answer by HTTP begins with one
+                self._know(keys)
+            case Asked():
+                self._asked(message)
+            case Arm() | Tickets() if message != NONE:
+                raise not_asked()
             case _:
                 self.agent.heard(message)
+
+    def _know(self, shown: ServerKeys) -> None:
+        """Looks whether it is our server: at each change, for its keys are long the same. A device
+        of before the pin sends what it has, and reads nothing. Raises `Foreign`."""
+        stating = self.agent.stating
+        if stating.pin is None:
+            log.error("%s", texts.fault(Fault.server_not_pinned))
+        elif shown != self._shown:
+            stating.pin = followed(stating.pin, shown, stating.identity.audience)
+            self.journal.remember(stating.pin)
+            self._shown = shown
+
+    def _asked(self, asked: Asked) -> None:
+        """Raises `Foreign` where it was not our server that asked, or not now."""
+        pin = self.agent.stating.pin
+        try:
+            if pin is None:  # the officer's screen is told why nothing is read
+                said = msgspec.json.decode(asked.body, type=Asking)
+            else:
+                signed = Signed(asked.body, asked.signature)
+                said = messages.opened(pin.public, Kind.asked, signed, Asking)
+        except (NotSigned, msgspec.MsgspecError, RecursionError):
+            raise not_asked() from None
+        if said.hello != self._hello:
+            raise not_asked()
+        if pin is not None or isinstance(said.message, Arm):
+            self.agent.heard(said.message)
 
     def _send_again(self, sequence: int) -> None:
         first = self.journal.waiting(limit=1)
@@ -258,6 +232,14 @@ class Link:
         """For `reader-bridge status`; never what was read, and never worth a fault."""
         with suppress(Unusable):
             self.journal.note(name, value)
+
+
+def not_asked() -> Foreign:
+    return Foreign(
+        "มีผู้ขออ่านบัตรโดยไม่มีลายเซ็นของแม่ข่าย จึงไม่อ่าน กรุณาแจ้งผู้ดูแลระบบ (a card was asked for, or leave to "
+        "read one given, without the server's signature over this connection: nothing is read; "
+        "somebody stands in between, tell whoever runs the server)"
+    )
 
 
 def _parted(how: str) -> Over:

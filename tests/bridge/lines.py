@@ -19,6 +19,7 @@ from reader_bridge.chain.journal import Journal
 from reader_bridge.device import folder
 from reader_bridge.device.folder import Configuration
 from reader_bridge.device.keys import Device
+from reader_bridge.line.keeping import keep_up
 from reader_bridge.line.link import Link
 from reader_bridge.line.rotation import Rotation
 from reader_bridge.messages import (
@@ -35,7 +36,7 @@ from reader_bridge.messages import (
     Statement,
     Welcome,
 )
-from tests.bridge.papers import SEALING, journal, statement, stating
+from tests.bridge.papers import KEYS, journal, statement, stating
 
 Talks = Callable[["Server", ServerConnection], Awaitable[None]]
 
@@ -47,6 +48,8 @@ class Server:
     def __init__(self) -> None:
         self.key: bytes = b""
         self.sequence, self.head = 0, GENESIS
+        self.keys = KEYS
+        self.hello = b""
         self.taken: list[Statement] = []
         self.heard: list[FromBridge] = []
         self.hellos: list[Hello] = []
@@ -68,8 +71,9 @@ class Server:
         assert hello.challenge == challenge
         assert hello.sequence >= self.sequence, "it would be frozen"
         self.hellos.append(hello)
+        self.hello = said.hello.sha256
         at = datetime.now(UTC)
-        await self.say(socket, Welcome(self.sequence, self.head, SEALING, at))
+        await self.say(socket, Welcome(self.sequence, self.head, self.keys, at))
         return True
 
     async def say(self, socket: ServerConnection, message: Any) -> None:
@@ -123,7 +127,7 @@ class Pc:
     def line(self, device: Device, kept: Journal) -> Link:
         made = stating(device, kept)
         link = Link(self.configuration, Agent(made), Rotation(self.where, made), "test")
-        link.pause = lambda: 0.01  # type: ignore[method-assign]
+        link.retries.pause = lambda: 0.01  # type: ignore[method-assign]
         return link
 
     def state(self) -> int:
@@ -156,7 +160,7 @@ async def pc(where: Path) -> AsyncIterator[Pc]:
 
 @asynccontextmanager
 async def up(link: Link) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(link.run())
+    task = asyncio.create_task(keep_up(link))
     try:
         yield task
     finally:

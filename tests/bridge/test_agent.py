@@ -17,7 +17,7 @@ from reader_bridge.chain.journal import Journal, TicketGone
 from reader_bridge.chain.store import NotWritten
 from reader_bridge.device.keys import Device
 from reader_bridge.fields import Fault, Field
-from reader_bridge.messages import Cancel, Photographed, Progress, Tickets
+from reader_bridge.messages import Arm, Cancel, Photographed, Progress, Tickets
 from tests.bridge.agents import A, B, arm, maps, seat
 from tests.bridge.papers import ticket
 from tests.pcsc.faults import after, pull, slow
@@ -387,14 +387,18 @@ async def test_another_program_at_the_reader_is_told_and_costs_no_more_than_an_i
         assert pc.read().cid == person(1).cid
 
 
-async def test_without_the_servers_key_nothing_is_stated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", [arm(), maps()], ids=["a card", "a desk"])
+async def test_a_pc_that_does_not_know_its_server_by_a_key_reads_no_card_and_says_what_to_do(
+    tmp_path: Path, asked: Arm
+) -> None:
     async with seat(tmp_path) as pc:
-        pc.agent.stating.key = None
-        asked = arm()
+        pc.agent.stating.pin = None
         pc.agent.heard(asked)
-        pc.port.insert(A, VirtualCard(person(1)))
-        await pc.step(asked, "take_card_out", Fault.failed)
-        assert pc.journal.end()[0] == 0
+        card = VirtualCard(person(1))
+        pc.port.insert(A, card)
+        await asyncio.sleep(0.3)
+        assert pc.steps(asked) == [("armed", Fault.server_not_pinned)]
+        assert not card.seen and pc.journal.end()[0] == 0
 
 
 async def test_a_ticket_is_used_up_by_its_statement(tmp_path: Path) -> None:

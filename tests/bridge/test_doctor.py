@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from reader_bridge.cli import main
 from reader_bridge.device import folder
@@ -23,11 +24,12 @@ from reader_bridge.doctor import network as doctor_network
 from reader_bridge.doctor import readers as doctor_readers
 from reader_bridge.doctor.finding import Finding
 from reader_bridge.fields import Fault
-from reader_bridge.messages import Challenge, encode
+from reader_bridge.messages import Challenge, encode, fingerprint
 from reader_bridge.pcsc import winscard as pcsc
 from reader_bridge.pcsc.ports import CardFault, Identity
+from reader_bridge.server_keys import Pin
 from tests.bridge.lines import pc
-from tests.bridge.papers import journal
+from tests.bridge.papers import AUDIENCE, KEYS, PIN, journal, shown
 from tests.bridge.scripted import ScriptedReaders
 from tests.pcsc.people import person
 from tests.pcsc.virtual_card import VirtualCard
@@ -142,17 +144,18 @@ def test_a_clock_is_compared_with_the_servers(off: timedelta, state: str) -> Non
 
 
 @contextmanager
-def answering(body: bytes, status: int = 200) -> Iterator[str]:
-    """A server that says the same to everybody."""
+def answering(body: bytes | dict[str, bytes], status: int = 200) -> Iterator[str]:
+    """A server that says the same to everybody, or by the last part of the path."""
     import threading
     from http.server import BaseHTTPRequestHandler, HTTPServer
 
     class Says(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            said = body[self.path.rsplit("/", 1)[-1]] if isinstance(body, dict) else body
             self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(said)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(said)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -179,6 +182,46 @@ def test_a_server_that_answers_as_ours_is_reached() -> None:
     late = Challenge(bytes(32), "https://superapp.example", datetime.now(UTC) - timedelta(days=2))
     with answering(encode(late)) as server:
         assert bad(reaches(server)) == ["clock"]
+
+
+@contextmanager
+def saying(**said: Any) -> Iterator[str]:
+    """A server that says this below /v1/bridge."""
+    challenge = Challenge(bytes(32), AUDIENCE, datetime.now(UTC))
+    with answering({"challenge": encode(challenge), **said}) as server:
+        yield server
+
+
+def known_by(server: str, pin: Pin) -> Finding:
+    found = doctor_network.network(folder.Configuration(server=server, audience=AUDIENCE), pin)
+    return of(list(found), "server's key")
+
+
+def test_the_servers_key_is_looked_at_and_a_stranger_is_named_with_what_to_do() -> None:
+    with saying(identity=encode(KEYS)) as server:
+        found = known_by(server, PIN)
+        assert (found.state, found.found) == ("good", PIN.fingerprint)
+    stranger = shown(Ed25519PrivateKey.generate())
+    with saying(identity=encode(stranger)) as server:
+        found = known_by(server, PIN)
+        assert found.state == "wrong" and "superapp keys list" in found.do
+        for identity in (PIN.identity, stranger.identity):
+            assert fingerprint(identity) in found.found
+    with saying(identity=b"<html>") as server:
+        assert known_by(server, PIN).state == "wrong"
+
+
+async def test_a_pc_enrolled_before_servers_were_known_by_a_key_is_told_to_enrol_anew(
+    tmp_path: Path,
+) -> None:
+    async with pc(tmp_path) as at:
+        told = CliRunner().invoke(main, ["--folder", str(tmp_path), "status"]).output
+        assert PIN.fingerprint in told
+        at.journal._store.run("delete from state where name = 'pin'")
+        found = of(await diagnosed(tmp_path), "server's key")
+        assert found.state == "wrong" and "reader-bridge enrol" in found.do
+        told = CliRunner().invoke(main, ["--folder", str(tmp_path), "status"]).output
+        assert "reader-bridge enrol" in told and PIN.fingerprint not in told
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"<html>sign in</html>", 200), (b"", 503)])

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from reader_bridge import cli, messages
 from reader_bridge.messages import Kind, Signed
+from reader_bridge.server_keys import pinned
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 PROTOCOL = (DOCS / "reader-protocol.md").read_text(encoding="utf-8")
@@ -54,6 +55,36 @@ def test_the_examples_signatures_stand_and_tell_the_bodies_that_are_shown() -> N
         seen += 1
         assert said["type"] == "photo" or json.loads(bytes(opened)) in shown
     assert seen == len(SIGNED)
+
+
+def test_what_the_server_says_of_itself_and_asks_stands_and_is_shown_as_it_is_signed() -> None:
+    new, old = (
+        base64.b64decode(found)
+        for found in re.findall(r"`([A-Za-z0-9+/]{43}=)`", PROTOCOL.split("## The line")[0])[1:]
+    )
+    told = [messages.from_server(text) for what, text in EXAMPLES if what == "from the server"]
+    welcome = next(one for one in told if isinstance(one, messages.Welcome))
+    asked = next(one for one in told if isinstance(one, messages.Asked))
+    identity = Ed25519PublicKey.from_public_bytes(new)
+    opened = {
+        "Sealing": messages.opened(
+            identity, Kind.sealing_key, welcome.keys.sealing, messages.Sealing
+        ),
+        "Succession": messages.opened(
+            Ed25519PublicKey.from_public_bytes(old),
+            Kind.succession,
+            welcome.keys.successions[0],
+            messages.Succession,
+        ),
+        "Asking": messages.opened(
+            identity, Kind.asked, Signed(asked.body, asked.signature), messages.Asking
+        ),
+    }
+    for what, said in opened.items():
+        (shown,) = [json.loads(text) for name, text in EXAMPLES if name == what]
+        assert json.loads(messages.encode(said)) == shown
+    known = pinned(old, welcome.keys, "https://superapp.example")
+    assert known.identity == new == welcome.keys.identity
 
 
 def test_every_message_there_is_has_an_example() -> None:

@@ -20,7 +20,8 @@ from reader_bridge.device.alone import alone
 from reader_bridge.device.folder import Unusable
 from reader_bridge.enrolment import Refused
 from reader_bridge.messages import Enrolment, Kind, Signed
-from tests.bridge.papers import SEALING, journal, statement
+from reader_bridge.server_keys import enrolment_fingerprint
+from tests.bridge.papers import KEYS, PIN, journal, shown, statement
 
 SERVER = "https://superapp.example"
 GRANTED = {"device": str(UUID(int=5)), "audience": SERVER, "office": "สำนักงานตัวอย่าง", "name": "พีซี"}
@@ -30,15 +31,22 @@ class Desk:
     """What the server says to each of its two questions."""
 
     def __init__(self) -> None:
-        self.fingerprint: Callable[[bytes], str] = messages.fingerprint
+        self.keys = shown(audience=SERVER)
+        self.code = "ABCD-EFGH"
+        self.fingerprint: Callable[[bytes], str] = self.true
         self.first: httpx.Response | None = None
         self.answers: list[httpx.Response] = [
             httpx.Response(400, json={"error": "authorization_pending"}),
-            httpx.Response(200, content=msgspec.json.encode(GRANTED | {"key": SEALING})),
+            httpx.Response(200, content=msgspec.json.encode(GRANTED | {"keys": self.keys})),
         ]
         self.asked = 0
 
+    def true(self, key: bytes) -> str:
+        return enrolment_fingerprint(key, KEYS.identity, self.code)
+
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/identity"):
+            return httpx.Response(200, content=msgspec.json.encode(self.keys))
         if request.url.path.endswith("/token"):
             self.asked += 1
             return self.answers.pop(0)
@@ -50,7 +58,7 @@ class Desk:
         messages.opened(public, Kind.enrolment, signed, Enrolment)
         begun = {
             "device_code": "d",
-            "user_code": "ABCD-EFGH",
+            "user_code": self.code,
             "fingerprint": self.fingerprint(key),
             "verification_uri": f"{SERVER}/bridges",
             "expires_in": 600,
@@ -89,7 +97,7 @@ def test_once_approved_it_has_a_key_a_journal_and_a_configuration(
     found = enrol(tmp_path)
     assert folder.load(tmp_path) == found and found.device == UUID(int=5)
     kept = Journal(tmp_path, keys.load(tmp_path))
-    assert kept.sealing_key() == SEALING and kept.end()[0] == 0
+    assert kept.pin() == PIN and kept.end()[0] == 0
     kept.close()
     assert {path.name for path in tmp_path.iterdir()} == {
         "bridge.toml",

@@ -18,7 +18,7 @@ from reader_bridge.chain.journal import FILE, Journal, TicketGone
 from reader_bridge.chain.store import Damaged, NotWritten, OfAnother
 from reader_bridge.device import keys
 from reader_bridge.messages import GENESIS, Kind, Statement
-from tests.bridge.papers import SEALING, again, journal, statement, ticket
+from tests.bridge.papers import PIN, again, journal, statement, ticket
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
@@ -302,7 +302,7 @@ def test_a_new_key_takes_over_chain_tickets_and_what_waits(tmp_path: Path) -> No
     (waiting,) = found.waiting()
     assert waiting.sha256 == before.signed.sha256
     messages.opened(after.private.public_key(), Kind.statement, waiting.stated.signed, Statement)
-    assert found.sealing_key() == SEALING
+    assert found.pin() == PIN
     assert found.tickets(datetime.now(UTC)) == [mine]
     found.close()
     with pytest.raises(OfAnother):
@@ -353,5 +353,11 @@ def test_what_waits_stands_nowhere_in_the_file_as_it_is(tmp_path: Path) -> None:
     mine = ticket(officer="Nobody Anywhere")
     found.set_tickets((mine,))
     held = (tmp_path / FILE).read_bytes()
-    for secret in (stated.signed.body[:40], b"Nobody Anywhere", SEALING.public, mine.nonce):
+    for secret in (
+        stated.signed.body[:40],
+        b"Nobody Anywhere",
+        PIN.identity,
+        PIN.key.public,
+        mine.nonce,
+    ):
         assert secret not in held

@@ -17,7 +17,9 @@ from reader_bridge.chain.journal import Journal
 from reader_bridge.chain.store import NotWritten
 from reader_bridge.line import by_http, by_socket
 from reader_bridge.line.endings import Blocked, Over
-from reader_bridge.line.link import SPREAD, Link
+from reader_bridge.line.keeping import keep_up
+from reader_bridge.line.link import Link
+from reader_bridge.line.retries import SPREAD, Retries
 from reader_bridge.messages import (
     GENESIS,
     Challenge,
@@ -30,7 +32,7 @@ from reader_bridge.messages import (
     Welcome,
 )
 from tests.bridge.lines import Server, pc, up
-from tests.bridge.papers import SEALING, statement
+from tests.bridge.papers import KEYS, shown, statement
 
 
 async def test_statements_go_out_in_order_and_are_settled_by_their_receipts(tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ async def test_a_server_that_takes_nothing_is_not_asked_in_a_loop(tmp_path: Path
                 await server.say(socket, Missing(1))
 
         at.server.talks = deaf
-        at.link.pause = lambda: 60.0  # type: ignore[method-assign]
+        at.link.retries.pause = lambda: 60.0  # type: ignore[method-assign]
         at.state()
         async with up(at.link):
             await at.until(lambda: at.journal.notes().get("error", "").startswith("Stuck"))
@@ -125,7 +127,7 @@ async def test_a_device_that_is_ended_stops_and_says_so(tmp_path: Path, code: st
 
         at.server.talks = ends
         with pytest.raises(Over):
-            await asyncio.wait_for(at.link.run(), 5)
+            await asyncio.wait_for(keep_up(at.link), 5)
         assert at.journal.notes()["ended"]
 
 
@@ -135,13 +137,13 @@ async def test_a_device_that_the_server_does_not_know_waits_for_it_to_know_bette
     async with pc(tmp_path) as at:
         at.server.key = bytes(31) + b"x"  # the server was set up wrong for a while
         pauses: list[int] = []
-        real = at.link.pause
+        real = at.link.retries.pause
 
         def pause() -> float:
-            pauses.append(at.link._tries)
+            pauses.append(at.link.retries.tries)
             return real()
 
-        at.link.pause = pause  # type: ignore[method-assign]
+        at.link.retries.pause = pause  # type: ignore[method-assign]
         async with up(at.link) as line:
             await at.until(lambda: len(pauses) > 2)
             assert min(pauses) >= 16 and at.journal.notes()["ended"]
@@ -187,10 +189,10 @@ async def test_a_server_that_goes_is_come_back_to_spread_out(tmp_path: Path, clo
             await socket.close(close)
 
         at.server.talks = goes
-        at.link.pause = lambda: 60.0  # type: ignore[method-assign]
+        at.link.retries.pause = lambda: 60.0  # type: ignore[method-assign]
         async with up(at.link):
             await at.until(lambda: at.journal.notes().get("error", "").startswith("Busy"))
-        assert at.link._tries >= SPREAD
+        assert at.link.retries.tries >= SPREAD
 
 
 async def test_a_server_that_vanishes_does_not_get_its_whole_fleet_back_at_once(
@@ -204,10 +206,10 @@ async def test_a_server_that_vanishes_does_not_get_its_whole_fleet_back_at_once(
             socket.transport.abort()
 
         at.server.talks = vanishes
-        at.link.pause = lambda: 60.0  # type: ignore[method-assign]
+        at.link.retries.pause = lambda: 60.0  # type: ignore[method-assign]
         async with up(at.link):
             await at.until(lambda: at.journal.notes().get("error", "").startswith("Busy"))
-        assert at.link._tries >= SPREAD
+        assert at.link.retries.tries >= SPREAD
 
 
 async def test_a_loose_cable_does_not_keep_a_counter_waiting(
@@ -224,19 +226,18 @@ async def test_a_loose_cable_does_not_keep_a_counter_waiting(
             socket.transport.abort()
 
         at.server.talks = falls_silent
-        at.link.pause = lambda: 60.0  # type: ignore[method-assign]
+        at.link.retries.pause = lambda: 60.0  # type: ignore[method-assign]
         async with up(at.link):
             await at.until(lambda: "ConnectionClosed" in at.journal.notes().get("error", ""))
-        assert at.link._tries == 0
+        assert at.link.retries.tries == 0
         over.set()
 
 
-def test_the_pauses_grow_to_five_minutes_and_are_at_random(tmp_path: Path) -> None:
+def test_the_pauses_grow_to_five_minutes_and_are_at_random() -> None:
     bounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
     tried = []
     for _ in range(200):
-        line = Link.__new__(Link)
-        line._tries = 0
+        line = Retries()
         tried.append([line.pause() for _ in bounds])
     for at, bound in enumerate(bounds):
         column = [one[at] for one in tried]
@@ -253,14 +254,14 @@ async def test_a_line_that_breaks_at_once_after_its_welcome_is_not_tried_ever_fa
             socket.transport.abort()
 
         at.server.talks = breaks
-        real, pauses = Link.pause, list[int]()
+        real, pauses = Retries.pause, list[int]()
 
         def pause() -> float:
-            pauses.append(at.link._tries)
-            real(at.link)
+            pauses.append(at.link.retries.tries)
+            real(at.link.retries)
             return 0.01
 
-        at.link.pause = pause  # type: ignore[method-assign]
+        at.link.retries.pause = pause  # type: ignore[method-assign]
         async with up(at.link):
             await at.until(lambda: len(pauses) >= 5)
         assert pauses[:5] == [SPREAD + n for n in range(5)]
@@ -273,11 +274,11 @@ async def test_a_server_whose_chain_is_not_ours_is_gone_on_with_by_nobody(tmp_pa
         async def other(server: Server, socket: ServerConnection) -> None:
             await server.say(socket, Challenge(bytes(32), "x", datetime.now(UTC)))
             await socket.recv()
-            await server.say(socket, Welcome(1, b"x" * 32, SEALING, datetime.now(UTC)))
+            await server.say(socket, Welcome(1, b"x" * 32, KEYS, datetime.now(UTC)))
 
         at.server.talks = other
         with pytest.raises(Over):
-            await asyncio.wait_for(at.link.run(), 5)
+            await asyncio.wait_for(keep_up(at.link), 5)
         assert at.journal.count() == 1
 
 
@@ -333,7 +334,7 @@ async def test_a_wrong_clock_is_noted_and_stops_nothing(tmp_path: Path) -> None:
             at_server = datetime(2020, 1, 1, tzinfo=UTC)
             await server.say(socket, Challenge(bytes(32), "x", at_server))
             await socket.recv()
-            await server.say(socket, Welcome(0, GENESIS, SEALING, at_server))
+            await server.say(socket, Welcome(0, GENESIS, KEYS, at_server))
             await socket.wait_closed()
 
         at.server.talks = later
@@ -353,16 +354,16 @@ async def test_where_no_websocket_ever_passes_the_line_is_not_left_every_ten_min
 
         async def by_ws(line: Link) -> None:
             if left.pop(0) == "passes":
-                line.begun(Welcome(0, GENESIS, SEALING, datetime.now(UTC)), "WebSocket")
+                line.begun(Welcome(0, GENESIS, KEYS, datetime.now(UTC)), "WebSocket")
                 return
-            line.unanswered += 1
-            raise Blocked if line.unanswered >= by_socket.UNANSWERED else TimeoutError
+            line.retries.unanswered += 1
+            raise Blocked if line.retries.unanswered >= by_socket.UNANSWERED else TimeoutError
 
         async def by_requests(line: Link) -> None:
             assert left.pop(0) == "http"
-            line.begun(Welcome(0, GENESIS, SEALING, datetime.now(UTC)), "HTTP")
-            kept.append(round((line.http_until - time.monotonic()) / 60))
-            line.http_until = 0.0  # as if that time had gone by
+            line.begun(Welcome(0, GENESIS, KEYS, datetime.now(UTC)), "HTTP")
+            kept.append(round((line.retries.http_until - time.monotonic()) / 60))
+            line.retries.http_until = 0.0  # as if that time had gone by
 
         monkeypatch.setattr(by_socket, "hold", by_ws)
         monkeypatch.setattr(by_http, "hold", by_requests)
@@ -432,10 +433,11 @@ async def test_nothing_is_sealed_to_a_key_that_the_server_has_changed(
 ) -> None:
     async with pc(tmp_path) as at:
         changed = SealingKey("changed", X25519PrivateKey.generate().public_key().public_bytes_raw())
-        welcome = Welcome(0, GENESIS, changed, datetime.now(UTC))
+        later = shown(sealing=changed, since=datetime.now(UTC))
+        welcome = Welcome(0, GENESIS, later, datetime.now(UTC))
         if by == "a new line":
             at.link.begun(welcome, "test")
         else:
             at.link.heard(welcome)
-        assert at.link.agent.stating.key == changed
-        assert at.journal.sealing_key() == changed  # also for a reading without the server
+        for pin in (at.link.agent.stating.pin, at.journal.pin()):  # also without the server
+            assert pin is not None and pin.key == changed

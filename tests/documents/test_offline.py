@@ -108,7 +108,7 @@ def test_an_installations_own_keys_need_not_be_named(
     assert verify(file).exit_code == 0
     told = CliRunner().invoke(main, ["keys", "public"])
     assert {k["kid"] for k in json.loads(told.output)["keys"]} == {
-        key.kid for key in ring.list() if key.purpose in (Purpose.token, *keys.FOR_EVER)
+        key.kid for key in ring.list() if key.purpose in keys.PUBLISHED
     }
     assert not any(key.secret in told.output for key in ring.list())
 

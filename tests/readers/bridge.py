@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api import ids
 from api.db import Database
-from api.readers.bridges import connecting, device_queries
+from api.readers.bridges import connecting, device_queries, identity
 from api.readers.bridges.connecting import Device
-from reader_bridge.messages import Enrolment, Kind, ReaderSeen, SealingKey, Signed, sign
+from reader_bridge.messages import Enrolment, Kind, ReaderSeen, ServerKeys, Signed, sign
 from tests.readers.desk_pc import READER, DeskPC
 from tests.world import Person, World, encode, now
 
@@ -54,7 +54,7 @@ class FakeBridge(DeskPC):
         assert approved.status_code == 200, approved.text
         granted = (await bridge.poll(begun)).raise_for_status().json()
         bridge.id = UUID(granted["device"])
-        bridge.sealing = msgspec.convert(granted["key"], SealingKey)
+        bridge.know(msgspec.convert(granted["keys"], ServerKeys))
         return bridge
 
     # -- enrolment -------------------------------------------------------------------------------
@@ -67,6 +67,7 @@ class FakeBridge(DeskPC):
         said: dict[str, Any] = {
             "audience": AUDIENCE,
             "public_key": public(self.key),
+            "server": identity.shown().identity,
             "name": "SAMPLE-PC",
             "platform": "Linux 6.1 x86_64",
             "software": "reader-bridge 0.1",

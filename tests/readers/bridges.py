@@ -121,7 +121,7 @@ class Bridge(DeskPC):
         await self.say(messages.Greeting(self.hello(challenge.challenge)))
         found = await self.heard()
         assert isinstance(found, Welcome), found
-        self.sealing = found.key
+        self.know(found.keys)
         await self.until(messages.Tickets)
         return found
 
@@ -132,7 +132,7 @@ class Bridge(DeskPC):
     async def heard(self, within_s: float = 8.0) -> FromServer:
         assert self.socket is not None
         async with asyncio.timeout(within_s):
-            return messages.from_server(await self.socket.recv())
+            return self.told(messages.from_server(await self.socket.recv()))
 
     async def until(self, kind: type[Any], within_s: float = 8.0) -> Any:
         async with asyncio.timeout(within_s):

@@ -21,6 +21,10 @@ from api.permissions import Worker
 from reader_bridge.fields import CardText
 from reader_bridge.messages import (
     GENESIS,
+    Arm,
+    Asked,
+    Asking,
+    FromServer,
     Hello,
     Kind,
     Photographed,
@@ -30,12 +34,16 @@ from reader_bridge.messages import (
     Rotation,
     Sealed,
     SealingKey,
+    ServerKeys,
     Signed,
     Stated,
     Statement,
+    Tickets,
+    opened,
     seal,
     sign,
 )
+from reader_bridge.server_keys import Pin, followed, pinned
 
 READER = "Sample Reader 00 00"
 ATR = b"\x3b\x78\x18\x00\x00TH NID 3."
@@ -57,6 +65,8 @@ class DeskPC:
         self.boot, self.starts = ids.new(), 1
         self.sequence, self.head = 0, GENESIS
         self.sealing: SealingKey | None = None
+        self.pin: Pin | None = None
+        self.said = b""
         self.readers = list(readers)
 
     @property
@@ -103,6 +113,29 @@ class DeskPC:
             tx.now,
         )
 
+    # -- what it is told -------------------------------------------------------------------------
+
+    def know(self, keys: ServerKeys, audience: str | None = None) -> None:
+        """Who shows itself so is its server from now on, or still. Raises `Foreign`."""
+        of = audience or settings.current().base_url
+        first = self.pin is None
+        self.pin = pinned(keys.identity, keys, of) if first else followed(self.pin, keys, of)
+        self.sealing = self.pin.key
+
+    def told(self, message: FromServer) -> FromServer:
+        """What stands in an `Asked` that the server has signed for the last hello; anything else as
+        it is, for which no signature is needed."""
+        if isinstance(message, Asked):
+            assert self.pin is not None
+            signed = Signed(message.body, message.signature)
+            said = opened(self.pin.public, Kind.asked, signed, Asking)
+            assert said.hello == self.said
+            return said.message
+        assert not isinstance(message, Arm) and (
+            not isinstance(message, Tickets) or not message.tickets
+        ), "asked without a signature"
+        return message
+
     # -- what it says ----------------------------------------------------------------------------
 
     def hello(self, challenge: bytes, **said: Any) -> Signed:
@@ -123,7 +156,9 @@ class DeskPC:
             }
             | said
         )
-        return sign(self.key, Kind.hello, body)
+        signed = sign(self.key, Kind.hello, body)
+        self.said = signed.sha256
+        return signed
 
     def restart(self) -> None:
         """The program begins anew; the chain goes on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,10 +16,15 @@ from api import ids
 from reader_bridge import enrolment, service
 from reader_bridge.device.folder import Configuration
 from reader_bridge.enrolment import Begun
+from reader_bridge.line import rotation
 from reader_bridge.pcsc.watcher import Watcher
 from tests.bridge.scripted import ScriptedReaders
+from tests.pcsc.people import person
+from tests.pcsc.virtual_card import VirtualCard
 from tests.readers.bridges import Running
-from tests.world import Person, encode
+from tests.world import Person, World, encode
+
+READER = "Sample Reader A 00 00"
 
 
 class At:
@@ -38,41 +43,59 @@ class At:
         return answer.json() if answer.content else None
 
 
-async def enrolled(at: Running, head: Person, where: Path, audience: str) -> Configuration:
-    """Enrols the folder's PC, approved by `head` for their own office."""
+async def enrolled(
+    at: Running, head: Person, where: Path, audience: str, *, by: str = ""
+) -> Configuration:
+    """Enrols the folder's PC, approved by `head` for their own office; `by`: the PC's way there."""
     approver, shown = At(at, head), asyncio.Queue[Begun]()
     loop = asyncio.get_running_loop()
 
     def show(begun: Begun) -> None:
         loop.call_soon_threadsafe(shown.put_nowait, begun)
 
+    given_up = threading.Event()
+
+    def pause(seconds: float) -> None:
+        if given_up.wait(min(seconds, 0.05)):
+            raise TimeoutError  # as whoever enrols does who waits no longer
+
     def ask() -> Configuration:
         return enrolment.enrol(
             where,
-            at.url,
+            by or at.url,
             audience=audience,
             name="พีซีตัวอย่าง",
             software="test",
             show=show,
             in_file=True,
-            pause=lambda seconds: time.sleep(min(seconds, 0.05)),
+            pause=pause,
         )
 
     asking = asyncio.create_task(asyncio.to_thread(ask))
-    begun = await shown.get()
-    looked = await approver.request(
-        "POST", "/v1/bridges/enrolments/look", {"user_code": begun.user_code}
-    )
-    office = (await approver.request("GET", "/v1/me"))["office"]["id"]
-    await approver.request(
-        "POST",
-        f"/v1/bridges/enrolments/{looked['id']}/approve",
-        {
-            "fingerprint": begun.fingerprint[:14],
-            "office": office,
-            "name": "พีซีตัวอย่าง",
-        },
-    )
+    telling = asyncio.create_task(shown.get())
+    await asyncio.wait((asking, telling), return_when=asyncio.FIRST_COMPLETED)
+    if asking.done():
+        telling.cancel()
+        return asking.result()
+    try:
+        begun = telling.result()
+        looked = await approver.request(
+            "POST", "/v1/bridges/enrolments/look", {"user_code": begun.user_code}
+        )
+        office = (await approver.request("GET", "/v1/me"))["office"]["id"]
+        await approver.request(
+            "POST",
+            f"/v1/bridges/enrolments/{looked['id']}/approve",
+            {
+                "fingerprint": begun.fingerprint[:14],
+                "office": office,
+                "name": "พีซีตัวอย่าง",
+            },
+        )
+    except BaseException:
+        given_up.set()
+        await asyncio.gather(asking, return_exceptions=True)
+        raise
     return await asking
 
 
@@ -119,3 +142,31 @@ async def until(who: At, intent: UUID, within_s: float = 20.0, **wanted: Any) ->
             if all(found[name] == value for name, value in wanted.items()):
                 return found
             await asyncio.sleep(0.02)
+
+
+def notes(where: Path) -> dict[str, str]:
+    _, kept = rotation.opened(where)
+    try:
+        return kept.notes()
+    finally:
+        kept.close()
+
+
+async def noted(where: Path, true: Any, seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not true(notes(where)):
+            await asyncio.sleep(0.05)
+
+
+async def read_once(
+    server: Running, world: World, device: UUID, port: ScriptedReaders, number: int, desk: UUID
+) -> dict[str, Any]:
+    officer, intent = At(server, world.inspector), ids.new()
+    body = {"desk": desk, "purpose": "identify_complainant"}
+    await officer.request("PUT", f"/v1/intents/{intent}", body)
+    await until(officer, intent, step="waiting")
+    port.insert(READER, VirtualCard(person(number)))
+    found = await until(officer, intent, state="delivered")
+    port.remove(READER)
+    reading: dict[str, Any] = await officer.request("GET", f"/v1/readings/{found['reading']}")
+    return reading

@@ -16,9 +16,10 @@ from api import clock, codes, ids
 from api.app import create_app
 from api.db import Database
 from api.permissions import Worker
-from api.readers.bridges import enrolment_queries
+from api.readers.bridges import enrolment_queries, identity
 from api.settings import Settings
 from reader_bridge.messages import Kind, Signed, fingerprint, sign
+from reader_bridge.server_keys import enrolment_fingerprint
 from tests.readers.bridge import FakeBridge, look, public
 from tests.world import Person, World, encode
 
@@ -41,18 +42,19 @@ async def test_a_pc_is_a_device_of_the_office_once_a_person_has_compared_its_fin
     bridge = FakeBridge(world)
     begun = await _begun(bridge)
     assert len(begun["user_code"]) == 9 and begun["user_code"][4] == "-"
-    assert begun["fingerprint"] == fingerprint(public(bridge.key))
+    server, code = identity.shown().identity, begun["user_code"]
+    assert begun["fingerprint"] == enrolment_fingerprint(public(bridge.key), server, code)
     assert (begun["expires_in"], begun["interval"]) == (900, 5)
     assert (await world.http.get(begun["verification_uri"])).status_code == 200
     approved = await bridge.approve(world.head, begun)
     assert approved.status_code == 200, approved.text
-    assert approved.json()["fingerprint"] == begun["fingerprint"]
+    assert approved.json()["fingerprint"] == fingerprint(public(bridge.key))
     for _ in range(2):  # the first answer may be lost
         granted = (await bridge.poll(begun)).json()
         assert granted["device"] == approved.json()["id"]
         assert granted["audience"] == "http://testserver"
         assert granted["office"].startswith("สำนักงานอุตสาหกรรมจังหวัด")
-        assert granted["key"]["kid"].startswith("reading-")
+        assert granted["keys"] == msgspec.json.decode(encode(identity.shown()))
     async with db.read() as tx:
         told = await tx.values(
             """

@@ -72,8 +72,8 @@ class Caller:
         self.challenge = found.challenge.challenge
         welcome, *rest = found.messages
         assert isinstance(welcome, Welcome)
-        self.bridge.sealing = welcome.key
-        return rest
+        self.bridge.know(welcome.keys)
+        return [self.bridge.told(message) for message in rest]
 
 
 async def caller(db: Database, world: World, at: Running) -> Caller:
@@ -248,7 +248,8 @@ async def test_a_card_is_not_told_to_an_exchange_that_nobody_waits_for_any_more(
     await asyncio.sleep(0.5)
     made = (await arm(one, world, world.inspector, desk.bridge)).json()
     await asyncio.sleep(0.5)
-    assert made["id"] in (await desk.post(one)).text
+    (told,) = await desk.say(one)
+    assert isinstance(told, Arm) and str(told.intent) == made["id"]
 
 
 async def test_a_later_exchange_of_a_device_ends_the_one_that_waits(
@@ -259,10 +260,11 @@ async def test_a_later_exchange_of_a_device_ends_the_one_that_waits(
     await desk.say(one)
     first = asyncio.create_task(desk.post(one, wait_s=20))
     await asyncio.sleep(0.5)
-    second = asyncio.create_task(desk.post(one, wait_s=20))
-    assert "arm" not in (await asyncio.wait_for(first, 4)).text
+    second = asyncio.create_task(desk.say(one, wait_s=20))
+    assert "asked" not in (await asyncio.wait_for(first, 4)).text
     made = (await arm(one, world, world.inspector, desk.bridge)).json()
-    assert made["id"] in (await asyncio.wait_for(second, 4)).text
+    (told,) = await asyncio.wait_for(second, 4)
+    assert isinstance(told, Arm) and str(told.intent) == made["id"]
 
 
 async def test_a_new_key_is_taken_and_acknowledged(

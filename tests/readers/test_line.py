@@ -13,14 +13,13 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from api import ids
 from api.db import Database
 from api.readers.channel import challenges
 from api.settings import Settings
 from reader_bridge import attending, service
 from reader_bridge.chain.journal import Journal
 from reader_bridge.device import folder, keys
-from reader_bridge.line import by_http, by_socket, link, rotation
+from reader_bridge.line import by_http, by_socket, retries, rotation
 from reader_bridge.line.endings import Over
 from tests.bridge.papers import statement
 from tests.bridge.scripted import ScriptedReaders
@@ -28,7 +27,7 @@ from tests.pcsc.people import person
 from tests.pcsc.virtual_card import VirtualCard
 from tests.readers.between import Between, between
 from tests.readers.bridges import Running, running
-from tests.readers.pc import At, enrolled, mapped, serving, until
+from tests.readers.pc import enrolled, mapped, noted, read_once, serving
 from tests.world import World
 
 READER = "Sample Reader A 00 00"
@@ -49,7 +48,7 @@ async def way(server: Running) -> AsyncIterator[Between]:
 @pytest.fixture(autouse=True)
 def _unhurried_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of seconds become some of hundredths."""
-    monkeypatch.setattr(link, "FIRST_RETRY_S", 0.02)
+    monkeypatch.setattr(retries, "FIRST_RETRY_S", 0.02)
     monkeypatch.setattr(by_http, "IDLE_WAIT_S", 1)
     monkeypatch.setattr(by_socket, "LOOK_S", 0.1)
     monkeypatch.setattr(by_socket, "ROTATES_S", 0.3)
@@ -67,20 +66,6 @@ async def desk(
     return found
 
 
-def notes(where: Path) -> dict[str, str]:
-    _, kept = rotation.opened(where)
-    try:
-        return kept.notes()
-    finally:
-        kept.close()
-
-
-async def noted(where: Path, true: Any, seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not true(notes(where)):
-            await asyncio.sleep(0.05)
-
-
 async def device_row(db: Database, device: UUID | None) -> Any:
     class Row(msgspec.Struct):
         state: str
@@ -91,20 +76,6 @@ async def device_row(db: Database, device: UUID | None) -> Any:
         return await tx.one(
             Row, "select state, sequence, public_key from bridge where id = $1", device
         )
-
-
-async def read_once(
-    server: Running, world: World, device: UUID, port: ScriptedReaders, number: int, desk: UUID
-) -> dict[str, Any]:
-    officer, intent = At(server, world.inspector), ids.new()
-    body = {"desk": desk, "purpose": "identify_complainant"}
-    await officer.request("PUT", f"/v1/intents/{intent}", body)
-    await until(officer, intent, step="waiting")
-    port.insert(READER, VirtualCard(person(number)))
-    found = await until(officer, intent, state="delivered")
-    port.remove(READER)
-    reading: dict[str, Any] = await officer.request("GET", f"/v1/readings/{found['reading']}")
-    return reading
 
 
 @pytest.mark.parametrize("mode", ["refuses", "swallows"])
@@ -142,7 +113,7 @@ async def test_by_http_a_websocket_is_tried_again_after_a_while(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(link, "HTTP_FOR_S", 1.5)
+    monkeypatch.setattr(retries, "HTTP_FOR_S", 1.5)
     way.mode = "refuses"
     await desk(server, world, conf, tmp_path, way)
     async with serving(tmp_path, ScriptedReaders(READER)):

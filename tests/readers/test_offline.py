@@ -13,6 +13,7 @@ import pytest_asyncio
 from api import ids
 from api.db import Database
 from api.permissions import Worker
+from api.readers.bridges import identity
 from api.readers.model import TICKETS_AT_ONCE
 from api.readers.problems import (
     ReadingNotFound,
@@ -89,7 +90,9 @@ async def test_as_many_tickets_as_there_may_be_fit_into_one_message(desk: Desk) 
         found = await tickets.unused(tx, desk.bridge)
     assert len(found) == TICKETS_AT_ONCE
     longest = [msgspec.structs.replace(one, officer="ช" * tickets.SHOWN) for one in found]
-    assert len(messages.encode(Tickets(tuple(longest)))) < messages.LARGEST
+    signed = identity.signed(bytes(32), Tickets(tuple(longest)))
+    assert len(messages.encode(signed)) < messages.LARGEST_ASKED
+    assert messages.from_server(messages.encode(signed)) == signed
 
 
 async def test_a_list_has_the_sessions_own_readings_and_those_by_ticket_and_no_others(

@@ -81,7 +81,8 @@ class PC(Bridge):
                 self._sent_away(found)
                 return
             assert isinstance(found, Welcome)
-            self.sealing, self.here = found.key, True
+            self.know(found.keys, PUBLIC_URL)
+            self.here = True
             self.welcomes += 1
             for _, stated in self.unsettled:
                 await self.say(stated)

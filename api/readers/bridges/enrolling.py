@@ -9,15 +9,14 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from api import codes, events, ids, keys, limits, sealed, settings
+from api import codes, events, ids, limits, sealed, settings
 from api.db import Tx
 from api.limits import Bucket
 from api.permissions import Session
 from api.problems import Malformed, Overloaded
 from api.readers import views
-from api.readers.bridges import enrolment_queries, reach, service
+from api.readers.bridges import enrolment_queries, identity, reach, service
 from api.readers.bridges.enrolment_queries import EnrolmentRow
 from api.readers.bridges.keys import public
 from api.readers.bridges.problems import AccessDenied, AuthorizationPending, ExpiredToken, SlowDown
@@ -42,11 +41,10 @@ from reader_bridge.messages import (
     Enrolment,
     Kind,
     NotSigned,
-    SealingKey,
     Signed,
-    fingerprint,
     opened,
 )
+from reader_bridge.server_keys import enrolment_fingerprint
 
 VERB: Final = "bridge.approve"
 PAGE: Final = "/bridges/enrol"
@@ -56,13 +54,14 @@ _EARLY: Final = timedelta(milliseconds=500)
 USER_CODE: Final = 8
 """Characters, one of them the check: 35 random bits, which the limits below make enough."""
 _FINGERPRINT: Final = range(12, 21)
-"""So many hexadecimal digits are compared. Another key that begins with twelve of them is not found
-in the quarter of an hour that a code lives; one with eight can be."""
+"""So many hexadecimal digits are compared. Nobody can look for keys of which they agree, for the
+code that goes in with them is drawn after both keys are told: each try is a new enrolment."""
 _HEX: Final = frozenset("0123456789ABCDEF")
 
 
 class _Claimed(msgspec.Struct):
     public_key: bytes
+    server: bytes = b""
 
 
 # --- the PC ---------------------------------------------------------------------------------------
@@ -86,12 +85,15 @@ async def ask(tx: Tx, signed: Signed, network: str) -> views.EnrolmentBegun:
         raise KeyTaken()
     for _ in range(3):
         id, device_code, user_code = ids.new(), secrets.token_urlsafe(32), codes.new(USER_CODE)
+        shown = codes.shown(user_code)
+        fingerprint = enrolment_fingerprint(asked.public_key, asked.server, shown)
         made = await enrolment_queries.insert(
             tx,
             id,
             sealed.index("bridge.device_code", device_code),
             sealed.index("bridge.user_code", user_code),
             asked,
+            fingerprint,
             network,
             tx.now + ENROLMENT_FOR,
         )
@@ -103,8 +105,8 @@ async def ask(tx: Tx, signed: Signed, network: str) -> views.EnrolmentBegun:
     await events.record(tx, "bridge.enrolment_asked", "bridge_enrolment", id, facts=facts)
     return views.EnrolmentBegun(
         device_code=device_code,
-        user_code=codes.shown(user_code),
-        fingerprint=fingerprint(asked.public_key),
+        user_code=shown,
+        fingerprint=fingerprint,
         verification_uri=settings.current().base_url + PAGE,
         expires_in=int(ENROLMENT_FOR.total_seconds()),
         interval=int(INTERVAL.total_seconds()),
@@ -138,22 +140,20 @@ async def poll(tx: Tx, device_code: str) -> views.EnrolmentGranted:
         audience=settings.current().base_url,
         office=row.office or "",
         name=row.device_name or "",
-        key=sealing_key(),
+        keys=identity.shown(),
     )
 
 
-def sealing_key() -> SealingKey:
-    """The key to which readings are sealed now."""
-    kid, key = keys.ring().sealing()
-    return SealingKey(kid, key.public_bytes(Encoding.Raw, PublicFormat.Raw))
-
-
 def _verified(signed: Signed) -> Enrolment:
-    """The enrolment, of whoever has the private half of the key that it presents."""
+    """The enrolment, of whoever has the private half of the key that it presents, and has seen this
+    server's identity: not one that went before, whose thief could stand in between."""
     try:
-        key = public(msgspec.json.decode(signed.body, type=_Claimed).public_key)
+        claimed = msgspec.json.decode(signed.body, type=_Claimed)
+        key = public(claimed.public_key)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         raise EnrolmentWrong(reason="key") from None
+    if claimed.server != identity.shown().identity:
+        raise EnrolmentWrong(reason="server")
     try:
         asked = opened(key, Kind.enrolment, signed, Enrolment)
     except NotSigned:
@@ -193,8 +193,8 @@ async def look(tx: Tx, code: str, network: str) -> views.Enrolment:
 
 
 async def compare(tx: Tx, id: UUID, said: str) -> int | None:
-    """Holds a fingerprint against that of the key that asked: None where it is that one, else how
-    many tries are left; the fifth wrong one locks the enrolment. In a transaction of its own,
+    """Holds a fingerprint against that of who asked: None where it is that one, else how many tries
+    are left; the fifth wrong one locks the enrolment. In a transaction of its own,
     before `approve`: however many come at once, five are compared.
 
     Raises `Malformed`, `EnrolmentNotFound` and `EnrolmentOver`.
@@ -255,7 +255,7 @@ def _is_fingerprint(row: EnrolmentRow, said: str) -> bool:
     digits = said.replace(" ", "").replace("-", "").upper()
     if len(digits) not in _FINGERPRINT or not _HEX.issuperset(digits):
         raise Malformed(reason="12 hexadecimal digits", where="fingerprint")
-    return fingerprint(row.public_key).replace(" ", "").startswith(digits)
+    return row.fingerprint.replace(" ", "").startswith(digits)
 
 
 def _tries(tx: Tx, network: str) -> list[Bucket]:

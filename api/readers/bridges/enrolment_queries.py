@@ -18,6 +18,7 @@ class EnrolmentRow(msgspec.Struct):
     id: UUID
     state: str
     public_key: bytes
+    fingerprint: str
     name: str
     platform: str
     software: str
@@ -34,9 +35,9 @@ class EnrolmentRow(msgspec.Struct):
 
 
 _ENROLMENT = """
-    select e.id, e.state, e.public_key, e.name, e.platform, e.software, e.key_protection, e.network,
-        e.tries, e.polled_at, e.asked_at, e.expires_at, e.bridge, b.name as device_name,
-        b.state as device_state, o.name_th as office
+    select e.id, e.state, e.public_key, e.fingerprint, e.name, e.platform, e.software,
+        e.key_protection, e.network, e.tries, e.polled_at, e.asked_at, e.expires_at, e.bridge,
+        b.name as device_name, b.state as device_state, o.name_th as office
     from bridge_enrolment e left join bridge b on b.id = e.bridge
         left join office o on o.id = b.office
 """
@@ -48,6 +49,7 @@ async def insert(
     device_code: bytes,
     user_code: bytes,
     asked: Enrolment,
+    fingerprint: str,
     network: str,
     expires_at: datetime,
 ) -> bool:
@@ -56,8 +58,8 @@ async def insert(
         await tx.run(
             """
             insert into bridge_enrolment (id, device_code, user_code, public_key, name, platform,
-                software, key_protection, network, asked_at, expires_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                software, key_protection, network, asked_at, expires_at, fingerprint)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             on conflict do nothing
             """,
             id,
@@ -71,6 +73,7 @@ async def insert(
             network,
             tx.now,
             expires_at,
+            fingerprint,
         )
     )
 

@@ -20,7 +20,7 @@ import msgspec
 
 from api.permissions import NOBODY
 from api.problems import Overloaded
-from api.readers.bridges import connecting
+from api.readers.bridges import connecting, identity
 from api.readers.channel import challenges
 from api.readers.channel.hub import Hub
 from api.readers.channel.talk import Over, Talk, welcome
@@ -100,7 +100,8 @@ async def exchange(
             answer = await talk.answer(said) if signed else _UNSIGNED
             if answer is not None:
                 out.append(answer)
-        out += await _news(hub, talk, asked.wait_s if len(out) == 1 else 0, gone, turn)
+        news = await _news(hub, talk, asked.wait_s if len(out) == 1 else 0, gone, turn)
+        out += [identity.signed(asked.hello.sha256, message) for message in news]
     except Over as over:
         out.append(Ended(over.code))
     return Exchanged(challenge=challenges.issue(await hub.mark()), messages=out)

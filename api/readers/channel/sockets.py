@@ -17,7 +17,7 @@ from uuid import UUID
 
 from api.permissions import NOBODY
 from api.problems import Overloaded
-from api.readers.bridges import connecting
+from api.readers.bridges import connecting, identity
 from api.readers.bridges.connecting import Device
 from api.readers.channel import challenges
 from api.readers.channel.hub import DISTURBED, Hub
@@ -86,7 +86,17 @@ async def serve(hub: Hub, scope: Any, receive: Receive, send: Send, network: str
 class Connection:
     """A bridge's socket; until `begin` nobody knows whose."""
 
-    __slots__ = ("_closing", "_hub", "_news", "_queue", "_receive", "_send", "_sender", "talk")
+    __slots__ = (
+        "_closing",
+        "_hello",
+        "_hub",
+        "_news",
+        "_queue",
+        "_receive",
+        "_send",
+        "_sender",
+        "talk",
+    )
 
     def __init__(self, hub: Hub, receive: Receive, send: Send) -> None:
         self._hub, self._receive, self._send = hub, receive, send
@@ -94,6 +104,7 @@ class Connection:
         self._sender: asyncio.Task[None] | None = None
         self._news: str = ""  # "", "running" or "again"
         self._closing: int | None = None
+        self._hello = b""
         self.talk: Talk | None = None
 
     # -- in --------------------------------------------------------------------------------------
@@ -116,6 +127,7 @@ class Connection:
                 device = await connecting.connect(
                     tx, said.hello, challenge, self._hub.server, given.moves
                 )
+            self._hello = said.hello.sha256
             self.talk = Talk(self._hub, device.id, challenge)
             return device
         except (NotUnderstood, BridgeUnknown):
@@ -203,7 +215,7 @@ class Connection:
             while self._news:
                 self._news = "running"
                 for message in await self.talk.news():
-                    self.post(message)
+                    self.post(identity.signed(self._hello, message))
                 if self._news == "running":
                     self._news = ""
         except DISTURBED:

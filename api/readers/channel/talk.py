@@ -9,10 +9,10 @@ from uuid import UUID
 
 import msgspec
 
-from api import clock, keys
+from api import clock
 from api.permissions import Bridge
 from api.problems import Overloaded, Problem
-from api.readers.bridges import attached, connecting, device_queries
+from api.readers.bridges import attached, connecting, device_queries, identity
 from api.readers.bridges.connecting import Device
 from api.readers.bridges.device_queries import DeviceRow
 from api.readers.channel import photos, queries
@@ -34,7 +34,6 @@ from reader_bridge.messages import (
     ReadersNow,
     Receipt,
     Rotated,
-    SealingKey,
     Signed,
     Stated,
     Ticket,
@@ -219,11 +218,10 @@ class Talk:
 
 def welcome(device: Device | DeviceRow, beside: int) -> Welcome:
     """`beside`: how many others this process serves, who would all come back at once."""
-    kid, public = keys.ring().sealing()
     return Welcome(
         device.sequence,
         device.head,
-        SealingKey(kid, public.public_bytes_raw()),
+        identity.shown(),
         clock.now(),
         device.office_name,
         device.name,
