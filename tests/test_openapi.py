@@ -18,11 +18,9 @@ import msgspec
 import pytest
 
 from api import codes, handbook
-from api.app import ROUTERS
 from api.complaints import model as complaints
-from api.edge import DEPENDENCIES
 from api.inspection.visits.operations import FieldOperation
-from api.openapi import FOLDER, document
+from api.openapi import FOLDER
 from api.permissions import PERMISSIONS
 from api.problems import CATALOGUE
 from api.routes.docs import ASSETS
@@ -30,6 +28,7 @@ from api.routes.sync import RESULT_PROBLEMS
 from api.shapes import RECORDS
 from api.sync.feed import LOADERS
 from api.sync.service import VERBS
+from tests import described
 from tests.world import World, answer, encode, gate, record
 
 ROOT = FOLDER.parent
@@ -266,7 +265,7 @@ async def test_what_a_phone_gets_is_of_the_documented_shape(world: World) -> Non
 
 
 def test_the_document_of_the_running_code_has_no_route_hidden_from_it() -> None:
-    assert set(document(ROUTERS, DEPENDENCIES)["paths"]) == set(DOCUMENT["paths"])
+    assert set(described.paths()) == set(DOCUMENT["paths"])
 
 
 # --- the page -----------------------------------------------------------------------------------
