@@ -17,12 +17,12 @@ import pytest_asyncio
 from litestar import Litestar
 
 from api import ids, keys, seed, settings, storage
-from api.app import create_app
 from api.db import Database, Tx
 from api.embedded import EmbeddedPostgres
 from api.migrate import migrate
 from api.permissions import Worker
 from api.settings import Settings
+from tests import apps
 from tests.world import World
 
 pytest_plugins = ["tests.workers"]
@@ -104,22 +104,22 @@ class _Undo(Exception):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def app(conf: Settings, db: Database) -> AsyncIterator[Litestar]:
-    found = create_app(conf, db)
     running, stopping = asyncio.Event(), asyncio.Event()
 
-    async def live() -> None:
+    async def live(found: Litestar) -> None:
         async with found.lifespan():  # entered and left by one task, as anyio wants it
             running.set()
             await stopping.wait()
 
-    task = asyncio.create_task(live())
-    waiting = asyncio.create_task(running.wait())
-    await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        task.result()
-    yield found
-    stopping.set()
-    await task
+    with apps.lent(conf, db) as found:
+        task = asyncio.create_task(live(found))
+        waiting = asyncio.create_task(running.wait())
+        await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        yield found
+        stopping.set()
+        await task
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
