@@ -7,13 +7,17 @@ commits; its tests make records of their own and count only those.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+from httpx._transports import default as transports
 from litestar import Litestar
 
 from api import ids, keys, seed, settings, storage
@@ -26,6 +30,21 @@ from tests import apps
 from tests.world import World
 
 pytest_plugins = ["tests.workers"]
+
+
+def _authorities_are_read_once() -> None:
+    """httpx reads them for each client that is told nothing else, a tenth of a second each time."""
+    make = transports.create_ssl_context
+    trusted = functools.cache(make)
+
+    def made(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+        plain = verify is True and cert is None
+        return trusted(trust_env=trust_env) if plain else make(verify, cert, trust_env)
+
+    transports.create_ssl_context = made
+
+
+_authorities_are_read_once()
 
 
 @pytest.fixture(scope="session")
