@@ -37,6 +37,7 @@ def _claims(token: str) -> dict[str, Any]:
 OWN = {_claims(token)[name] for token in PEOPLE.values() for name in ("sid", "sub")}
 _turn = itertools.cycle(PEOPLE)
 _session = requests.Session()
+_session.trust_env = False  # else it looks through the environment for proxies at each request
 
 
 @schemathesis.hook
