@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 MOST = 6
 TOGETHER = ("tests/trials/", "tests/long/")
 """Folders whose files share one installation with servers, and bear no second one beside it."""
-FIRST = ("tests/test_schemathesis.py", "tests/trials/", "tests/inspection/test_orders.py")
+FIRST = (
+    "tests/test_schemathesis.py",
+    "tests/trials/",
+    "tests/test_every_route.py",
+    "tests/inspection/test_orders.py",
+)
 """What takes longest: begun last, it would keep one worker busy while the others have nothing."""
 
 
