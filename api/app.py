@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
+from litestar.datastructures import State
 
 from api import events, reactions
 from api import settings as config
@@ -16,6 +17,7 @@ from api.edge import DEPENDENCIES, EXCEPTION_HANDLERS, admit, options
 from api.envelope import Envelope
 from api.inspection.orders import serving
 from api.keys import Keyring
+from api.readers.channel.exchange import Told
 from api.readers.channel.hub import Hub
 from api.readers.intents import abouts
 from api.readers.model import Purpose
@@ -97,32 +99,13 @@ ROUTERS = [
 
 def create_app(settings: Settings, database: Database | None = None) -> Litestar:
     """The ASGI application. Without `database` it opens a pool of its own while it runs."""
-    config.use(settings)
-    events.react(reactions.REACTIONS)
-    abouts.ask(ABOUTS)
-    accounts.check_settings(settings)
-
-    @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        db = database or await Database.connect(
-            settings.database_url, size=settings.pool_size, statement_s=settings.statement_s
-        )
-        app.state.db = db
-        app.state.readers = hub = Hub(
-            db, settings.database_url, at_once=max(2, settings.pool_size // 2)
-        )
-        async with accounts.running(app.state), hub.running():
-            yield
-        if database is None:
-            await db.close()
-
     routes = [*ROUTERS, *(dev_provider.ROUTES if not settings.production else [])]
     app = Litestar(
         [options(routes), *routes],
         dependencies=DEPENDENCIES,
         exception_handlers=open311.apart(EXCEPTION_HANDLERS),
         before_request=admit,
-        lifespan=[lifespan],
+        lifespan=[_running],
         openapi_config=None,  # `superapp openapi` writes the document, /docs serves it
         compression_config=CompressionConfig(
             backend="gzip", minimum_size=1024, gzip_compress_level=5, exclude_opt_key="uncompressed"
@@ -130,9 +113,38 @@ def create_app(settings: Settings, database: Database | None = None) -> Litestar
         request_max_body_size=settings.max_body_bytes,
         logging_config=None,
     )
+    inner = Envelope(app.asgi_handler, settings.max_body_bytes)
+    app.asgi_handler = bridge_socket.Sockets(inner, app)
+    return configured(app, settings, database)
+
+
+def configured(app: Litestar, settings: Settings, database: Database | None) -> Litestar:
+    """`app`, not running, for other settings of the same routes: making those takes long."""
+    config.use(settings)
+    events.react(reactions.REACTIONS)
+    abouts.ask(ABOUTS)
+    accounts.check_settings(settings)
+    app.state = State()
     app.state.settings = settings
     app.state.db = database
     app.state.keyring = Keyring.open(settings.keyring_path)
-    inner = Envelope(app.asgi_handler, settings.max_body_bytes)
-    app.asgi_handler = bridge_socket.Sockets(inner, app)
+    app.state.readers_told = Told()
     return app
+
+
+@asynccontextmanager
+async def _running(app: Litestar) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    given: Database | None = app.state.db
+    db = given or await Database.connect(
+        settings.database_url, size=settings.pool_size, statement_s=settings.statement_s
+    )
+    app.state.db = db
+    app.state.readers = hub = Hub(
+        db, settings.database_url, at_once=max(2, settings.pool_size // 2)
+    )
+    async with accounts.running(app.state), hub.running():
+        yield
+    app.state.db = given
+    if given is None:
+        await db.close()

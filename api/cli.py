@@ -72,6 +72,7 @@ def up(port: int | None) -> None:
 @click.option("--fd", type=int, hidden=True, help="A listening socket inherited from `up`.")
 def serve(port: int | None, fd: int | None) -> None:
     """Serve the API alone, on a data base that is already migrated."""
+    gc.disable()  # until all is loaded: nothing of it is garbage
     from api import logs, serving
     from api.app import create_app
 
@@ -84,6 +85,7 @@ def serve(port: int | None, fd: int | None) -> None:
     # short-lived objects without cycles. Together a tenth of the processor time.
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+    gc.enable()
     server = serving.server(app, settings)
     if fd is None:
         server.run()

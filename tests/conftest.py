@@ -7,25 +7,44 @@ commits; its tests make records of their own and count only those.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+from httpx._transports import default as transports
 from litestar import Litestar
 
 from api import ids, keys, seed, settings, storage
-from api.app import create_app
 from api.db import Database, Tx
 from api.embedded import EmbeddedPostgres
 from api.migrate import migrate
 from api.permissions import Worker
 from api.settings import Settings
+from tests import apps
 from tests.world import World
 
 pytest_plugins = ["tests.workers"]
+
+
+def _authorities_are_read_once() -> None:
+    """httpx reads them for each client that is told nothing else, a tenth of a second each time."""
+    make = transports.create_ssl_context
+    trusted = functools.cache(make)
+
+    def made(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+        plain = verify is True and cert is None
+        return trusted(trust_env=trust_env) if plain else make(verify, cert, trust_env)
+
+    transports.create_ssl_context = made
+
+
+_authorities_are_read_once()
 
 
 @pytest.fixture(scope="session")
@@ -104,22 +123,22 @@ class _Undo(Exception):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def app(conf: Settings, db: Database) -> AsyncIterator[Litestar]:
-    found = create_app(conf, db)
     running, stopping = asyncio.Event(), asyncio.Event()
 
-    async def live() -> None:
+    async def live(found: Litestar) -> None:
         async with found.lifespan():  # entered and left by one task, as anyio wants it
             running.set()
             await stopping.wait()
 
-    task = asyncio.create_task(live())
-    waiting = asyncio.create_task(running.wait())
-    await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        task.result()
-    yield found
-    stopping.set()
-    await task
+    with apps.lent(conf, db) as found:
+        task = asyncio.create_task(live(found))
+        waiting = asyncio.create_task(running.wait())
+        await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        yield found
+        stopping.set()
+        await task
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

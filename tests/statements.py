@@ -54,19 +54,25 @@ def scan() -> Iterator[Statement | Unread]:
             ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         )
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        inside = {
-            line: node.name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-        }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        for node, function in _calls(tree):
+            if isinstance(node.func, ast.Attribute):
                 found = _statement(node, node.func, module, str(path.relative_to(ROOT)))
                 if isinstance(found, Statement):
-                    found = replace(found, function=inside.get(found.line, ""))
+                    found = replace(found, function=function)
                 if found is not None:
                     yield found
+
+
+def _calls(tree: ast.AST) -> Iterator[tuple[ast.Call, str]]:
+    """Every call of a file, and the innermost function that it stands in."""
+    below = [(tree, "")]
+    while below:
+        node, function = below.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            function = node.name
+        if isinstance(node, ast.Call):
+            yield node, function
+        below += [(child, function) for child in ast.iter_child_nodes(node)]
 
 
 def _statement(

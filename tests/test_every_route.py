@@ -22,17 +22,15 @@ from litestar import Litestar
 from api import codes, ids
 from api.accounts import seed as accounts
 from api.accounts.samples import SAMPLES
-from api.app import ROUTERS
 from api.db import Database
 from api.documents import service as documents
-from api.edge import DEPENDENCIES
 from api.factories.seed import OPERATOR, STRANGER
 from api.notify import service as notify
-from api.openapi import document
 from api.permissions import ANYONE, BY_CODE, PERMISSIONS, Reach, Role, Worker
 from api.readers.bridges import freezing
 from api.readers.fleet import service as fleet
 from api.readers.fleet.model import ReaderAllocation, ReaderRequestEntry
+from tests import described
 from tests.complaints.conftest import by_code, secret, tell, told
 from tests.documents import samples
 from tests.evidence.conftest import APPEND, Phone, noise
@@ -46,7 +44,7 @@ ROLES: dict[str, set[Role]] = {
     for s in SAMPLES
 }
 OPERATIONS: dict[str, tuple[str, str, str]] = {}  # operation → (method, path, verb or "")
-for _path, _item in document(ROUTERS, DEPENDENCIES)["paths"].items():
+for _path, _item in described.paths().items():
     for _method, _operation in _item.items():
         _verb = _operation.get("x-permission", {}).get("verb", "")
         OPERATIONS[_operation["operationId"]] = (_method.upper(), _path, _verb)

@@ -18,11 +18,9 @@ import msgspec
 import pytest
 
 from api import codes, handbook
-from api.app import ROUTERS
 from api.complaints import model as complaints
-from api.edge import DEPENDENCIES
 from api.inspection.visits.operations import FieldOperation
-from api.openapi import FOLDER, document
+from api.openapi import FOLDER
 from api.permissions import PERMISSIONS
 from api.problems import CATALOGUE
 from api.routes.docs import ASSETS
@@ -30,6 +28,7 @@ from api.routes.sync import RESULT_PROBLEMS
 from api.shapes import RECORDS
 from api.sync.feed import LOADERS
 from api.sync.service import VERBS
+from tests import described
 from tests.world import World, answer, encode, gate, record
 
 ROOT = FOLDER.parent
@@ -59,9 +58,15 @@ def answers_with(operation: str, status: str = "200") -> dict[str, Any]:
 # --- the files ----------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def contract() -> dict[str, str]:
+    """What the code says, by the names of the files."""
+    return handbook.contract()
+
+
 @pytest.mark.parametrize("name", ["openapi.json", "problems.json"])
-def test_the_committed_file_is_what_the_code_says(name: str) -> None:
-    text = handbook.contract()[name]
+def test_the_committed_file_is_what_the_code_says(contract: dict[str, str], name: str) -> None:
+    text = contract[name]
     assert (FOLDER / name).read_text(encoding="utf-8") == text, "run: make openapi"
 
 
@@ -266,7 +271,7 @@ async def test_what_a_phone_gets_is_of_the_documented_shape(world: World) -> Non
 
 
 def test_the_document_of_the_running_code_has_no_route_hidden_from_it() -> None:
-    assert set(document(ROUTERS, DEPENDENCIES)["paths"]) == set(DOCUMENT["paths"])
+    assert set(described.paths()) == set(DOCUMENT["paths"])
 
 
 # --- the page -----------------------------------------------------------------------------------

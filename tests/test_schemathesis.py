@@ -75,12 +75,15 @@ async def play_as(
         *("--checks", ",".join(checks)),
         *(part for name in LEFT_OUT for part in ("--exclude-operation-id", name)),
         *("--warnings", "off", "--no-color", "--no-shrink", "--continue-on-failure"),
+        *("--generation-database", "none"),  # each run starts anew; keeping examples costs a tenth
         *options,
     ]
     process = await asyncio.create_subprocess_exec(
         *command,
         env=os.environ
         | {"SCHEMATHESIS_HOOKS": "tests.fuzz_hooks", "PYTHONPATH": str(ROOT)}
+        # The tables of Unicode, which it works out in seconds, are kept there from run to run.
+        | {"HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis")}
         | {"FUZZ_PEOPLE": json.dumps(people), "FUZZ_KNOWN": json.dumps(known)},
         cwd=served.log.parent,  # where its cache and replays may go
         stdout=asyncio.subprocess.PIPE,

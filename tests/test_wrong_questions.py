@@ -11,15 +11,13 @@ from uuid import uuid4
 import pytest
 
 from api import edge
-from api.app import ROUTERS
 from api.db import Database
-from api.edge import DEPENDENCIES
-from api.openapi import document
+from tests import described
 from tests.world import World
 
 QUESTIONS = [
     (re.sub(r"{\w+}", lambda _: str(uuid4()), path), parameter["name"])
-    for path, methods in document(ROUTERS, DEPENDENCIES)["paths"].items()
+    for path, methods in described.paths().items()
     for parameter in methods.get("get", {}).get("parameters", ())
     if parameter.get("in") == "query"
 ]

@@ -7,6 +7,7 @@ in one process; so does `make test ARGS=…` that names a file, a test or `-k`.
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 MOST = 6
 TOGETHER = ("tests/trials/", "tests/long/")
 """Folders whose files share one installation with servers, and bear no second one beside it."""
-FIRST = ("tests/test_schemathesis.py", "tests/trials/", "tests/inspection/test_orders.py")
+FIRST = (
+    "tests/test_schemathesis.py",
+    "tests/trials/",
+    "tests/test_every_route.py",
+    "tests/inspection/test_orders.py",
+)
 """What takes longest: begun last, it would keep one worker busy while the others have nothing."""
 
 
@@ -49,6 +55,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and "world" in item.fixturenames:
             item.fixturenames.insert(0, "own_jobs")
+
+
+def pytest_collection_finish() -> None:
+    """Seven thousand tests stay to the end: the collector need not walk them again and again."""
+    gc.freeze()
 
 
 def scope(nodeid: str) -> str:

@@ -19,7 +19,7 @@ from api.edge import get, network, post
 from api.permissions import PUBLIC
 from api.readers.bridges import identity
 from api.readers.channel import challenges, sockets
-from api.readers.channel.exchange import Told, exchange
+from api.readers.channel.exchange import exchange
 from api.readers.problems import (
     BridgeElsewhere,
     BridgeEnded,
@@ -100,7 +100,6 @@ class Sockets:
 
     def __init__(self, app: ASGIApp, of: Litestar) -> None:
         self.app, self.of = app, of
-        of.state.readers_told = Told()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.WEBSOCKET and scope["path"] == sockets.PATH:

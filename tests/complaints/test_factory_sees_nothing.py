@@ -18,11 +18,9 @@ import msgspec
 import pytest
 
 from api import ids
-from api.app import ROUTERS
 from api.clock import bangkok_date
-from api.edge import DEPENDENCIES
-from api.openapi import document
 from api.permissions import PERMISSIONS, Role
+from tests import described
 from tests.complaints.matters import about, accepted, planned
 from tests.evidence.conftest import Phone, photograph
 from tests.inspection.orders import serve, signed
@@ -209,7 +207,7 @@ async def test_every_route_that_a_company_may_read_is_compared() -> None:
         "/v1/own-complaints/{complaint}/evidence",
     }
     found = set()
-    for path, item in document(ROUTERS, DEPENDENCIES)["paths"].items():
+    for path, item in described.paths().items():
         verb = item.get("get", {}).get("x-permission", {}).get("verb")
         if verb and Role.operator in PERMISSIONS[verb]:
             found.add(path)

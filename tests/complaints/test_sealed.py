@@ -18,11 +18,9 @@ from api import ids
 from api.accounts import authority
 from api.accounts.model import AuthorityGrant, Power
 from api.accounts.samples import BY_KEY
-from api.app import ROUTERS
 from api.complaints.desk import service as desk
-from api.edge import DEPENDENCIES
-from api.openapi import document
 from api.permissions import Worker
+from tests import described
 from tests.complaints.conftest import begun, by_code, detail, do, secret, tell
 from tests.world import Person, World, encode
 
@@ -303,7 +301,7 @@ async def _life(world: World, id: UUID, other: UUID) -> None:
 _PARAMETER = re.compile(r"{[a-z_]+}")
 _READ = sorted(
     path
-    for path, item in document(ROUTERS, DEPENDENCIES)["paths"].items()
+    for path, item in described.paths().items()
     if "get" in item and any(word in path for word in ("complaint", "public", "open311", "case"))
 )
 _WANTED = {"/v1/complaints-nearby": {"lat": 13.6, "lng": 100.6, "category": "odour"}}

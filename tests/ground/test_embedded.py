@@ -27,7 +27,7 @@ as_root = pytest.mark.skipif(not embedded.is_root(), reason="needs root, to beco
 @pytest.fixture
 def fresh() -> Iterator[Path]:
     """A folder to be, which `nobody` can reach (pytest's own are private to this user)."""
-    place = embedded._temporary_home()
+    place = embedded._temporary_home(durable=False)
     yield place / "data"
     shutil.rmtree(place, ignore_errors=True)
 
@@ -35,7 +35,7 @@ def fresh() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
     """The same for all tests here that do not mind data of others in it."""
-    place = embedded._temporary_home()
+    place = embedded._temporary_home(durable=False)
     yield place / "data"
     shutil.rmtree(place, ignore_errors=True)
 

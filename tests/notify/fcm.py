@@ -5,6 +5,7 @@ What a token says it is answered with: `sleep-…` is late, `gone-…` unregiste
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 import time
@@ -68,11 +69,17 @@ ANSWERS: dict[str, tuple[int, dict[str, Any]]] = {
 }
 
 
+@functools.cache
+def service_key() -> rsa.RSAPrivateKey:
+    """The service account's; one is enough for all tests."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 class Fcm:
     """What the server received, and how it is to behave."""
 
     def __init__(self) -> None:
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.key = service_key()
         self.requests: list[dict[str, Any]] = []
         self.accepted: list[dict[str, Any]] = []
         self.tokens_issued = 0

@@ -16,7 +16,6 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
 from api import ids, serving
-from api.app import create_app
 from api.db import Database
 from api.readers.channel.hub import Hub
 from api.settings import Settings
@@ -31,6 +30,7 @@ from reader_bridge.messages import (
     Stated,
     Welcome,
 )
+from tests import apps
 from tests.readers.desk_pc import JPEG, DeskPC
 from tests.readers.desk_pc import READER as READER
 from tests.world import Person, World, encode
@@ -64,24 +64,24 @@ class Running:
 @asynccontextmanager
 async def running(conf: Settings, db: Database, *, deaf: bool = False) -> AsyncIterator[Running]:
     """One more API server on the same data base. A deaf one neither hears nor tells the others."""
-    app = create_app(conf, db)
-    server = serving.server(app, conf)
-    mine = _Server(server.config)
-    listening = socket.create_server(("127.0.0.1", 0))
-    task = asyncio.create_task(mine.serve(sockets=[listening]))
-    while not mine.started:
-        await asyncio.sleep(0.01)
-        if task.done():
-            task.result()
-    found = Running(app, mine, listening.getsockname()[1])
-    if deaf:
-        found.hub.wire = None
-    try:
-        yield found
-    finally:
-        mine.should_exit = True
-        await task
-        listening.close()
+    with apps.lent(conf, db) as app:
+        server = serving.server(app, conf)
+        mine = _Server(server.config)
+        listening = socket.create_server(("127.0.0.1", 0))
+        task = asyncio.create_task(mine.serve(sockets=[listening]))
+        while not mine.started:
+            await asyncio.sleep(0.01)
+            if task.done():
+                task.result()
+        found = Running(app, mine, listening.getsockname()[1])
+        if deaf:
+            found.hub.wire = None
+        try:
+            yield found
+        finally:
+            mine.should_exit = True
+            await task
+            listening.close()
 
 
 class Bridge(DeskPC):
