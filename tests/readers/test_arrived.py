@@ -16,7 +16,7 @@ from api import clock
 from api.db import Database, Tx
 from api.permissions import Worker
 from api.readers.model import PASSED_ON_LATE_FOR
-from api.readers.readings import accept, telling
+from api.readers.readings import accept, judging, telling
 from api.settings import Settings
 from reader_bridge.messages import Arm, Receipt, Tickets
 from tests.readers.bridges import CARD, Bridge, Running, Screen, arm, running, screen
@@ -187,7 +187,7 @@ async def test_two_transactions_that_tell_the_same_officers_do_not_wait_for_each
 
     monkeypatch.setattr(telling, "arrived", slowly)
 
-    async def take(pair: list[accept.Asked]) -> list[Any]:
+    async def take(pair: list[judging.Asked]) -> list[Any]:
         async with db.begin(Worker("test")) as tx:
             return await accept.take_all(tx, pair)
 

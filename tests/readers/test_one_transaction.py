@@ -16,7 +16,7 @@ from api.db import Database
 from api.permissions import Worker
 from api.problems import Overloaded
 from api.readers.problems import BridgeForked, BridgeUnknown
-from api.readers.readings import accept, together
+from api.readers.readings import accept, judging, together
 from api.readers.readings.together import Together
 from api.settings import Settings
 from reader_bridge.messages import Missing, Receipt
@@ -171,7 +171,7 @@ async def test_whose_session_ends_between_question_and_answer_costs_nobody_elses
     door: Door, desks: list[Desk], db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone, other = desks[1], desks[0]
-    real = accept._new
+    real = judging.new_reading
 
     async def late(*given: Any) -> Any:
         new = await real(*given)
@@ -181,7 +181,7 @@ async def test_whose_session_ends_between_question_and_answer_costs_nobody_elses
         return new
 
     waiting = [await other.arm(), await gone.arm()]
-    monkeypatch.setattr(accept, "_new", late)
+    monkeypatch.setattr(judging, "new_reading", late)
     async with door.shut():
         coming = [door.come(other, waiting[0]), door.come(gone, waiting[1])]
     kept, lost = await asyncio.gather(*coming)
@@ -201,7 +201,7 @@ async def test_a_chain_that_is_moved_meanwhile_is_asked_again_for_itself_alone(
     moved, other = desks[:2]
     waiting = [await moved.arm(), await other.arm()]
     elsewhere = moved.state(waiting[0])
-    real, asked = accept._new, []
+    real, asked = judging.new_reading, []
 
     async def late(tx: Any, basis: Any, one: Any, *more: Any) -> Any:
         new = await real(tx, basis, one, *more)
@@ -211,7 +211,7 @@ async def test_a_chain_that_is_moved_meanwhile_is_asked_again_for_itself_alone(
             await moved.send_retrying(*elsewhere)
         return new
 
-    monkeypatch.setattr(accept, "_new", late)
+    monkeypatch.setattr(judging, "new_reading", late)
     async with door.shut():
         again = asyncio.create_task(door.together.take(moved.bridge, *elsewhere))
         coming = door.come(other, waiting[1])

@@ -21,7 +21,7 @@ from api.readers.problems import (
     BridgeUnknown,
     ReadingNotFound,
 )
-from api.readers.readings import accept, service
+from api.readers.readings import judging, service
 from reader_bridge import messages
 from reader_bridge.fields import CardText
 from reader_bridge.messages import Missing, Receipt, SealingKey, Signed
@@ -327,7 +327,7 @@ async def test_what_ends_while_it_is_judged_takes_no_reading(
     desk: Desk, db: Database, monkeypatch: pytest.MonkeyPatch, kind: str, ends: str
 ) -> None:
     waiting = await (desk.arm() if kind == "arm" else desk.ticket())
-    real = accept._new
+    real = judging.new_reading
 
     async def late(*given: Any) -> Any:
         """Between the server's question and its answer."""
@@ -343,7 +343,7 @@ async def test_what_ends_while_it_is_judged_takes_no_reading(
 
     keys = await desk.value("select count(*) from data_key")
     with monkeypatch.context() as patched:
-        patched.setattr(accept, "_new", late)
+        patched.setattr(judging, "new_reading", late)
         receipt = await desk.read(waiting)
     async with db.begin(Worker("test")) as tx:
         await tx.run(

@@ -22,7 +22,8 @@ from api.permissions import NOBODY, Bridge
 from api.problems import Overloaded, Problem
 from api.readers.model import Purpose
 from api.readers.readings import accept
-from api.readers.readings.accept import Asked, Outcome
+from api.readers.readings.accept import Outcome
+from api.readers.readings.judging import Asked
 from reader_bridge.messages import Missing, Receipt, Sealed, Signed
 
 log = logging.getLogger("superapp.readers")
