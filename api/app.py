@@ -18,7 +18,7 @@ from api.envelope import Envelope
 from api.inspection.orders import serving
 from api.keys import Keyring
 from api.readers.channel.exchange import Told
-from api.readers.channel.hub import Hub
+from api.readers.channel.hub import Hub, slots
 from api.readers.intents import abouts
 from api.readers.model import Purpose
 from api.readers.uses import confirming
@@ -140,9 +140,7 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
         settings.database_url, size=settings.pool_size, statement_s=settings.statement_s
     )
     app.state.db = db
-    app.state.readers = hub = Hub(
-        db, settings.database_url, at_once=max(2, settings.pool_size // 2)
-    )
+    app.state.readers = hub = Hub(db, settings.database_url, at_once=slots(settings.pool_size))
     async with accounts.running(app.state), hub.running():
         yield
     app.state.db = given

@@ -81,11 +81,7 @@ def serve(port: int | None, fd: int | None) -> None:
     with terminal.explained():
         terminal.needs_database(settings)
         app = create_app(settings)
-    # What is loaded now stays, so the collector need not walk it; and a push makes thousands of
-    # short-lived objects without cycles. Together a tenth of the processor time.
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
-    gc.enable()
+    serving.settle()
     server = serving.server(app, settings)
     if fd is None:
         server.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from importlib.util import find_spec
 from typing import Any, Final
@@ -86,6 +87,15 @@ class Server(uvicorn.Server):
         if hub is not None:
             hub.stop()
         await super().shutdown(sockets)
+
+
+def settle() -> None:
+    """For when all is loaded: it stays, so the collector of garbage need not walk it; and a push
+    makes thousands of short-lived objects without cycles. Together a tenth of the processor time.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+    gc.enable()
 
 
 def server(app: Any, settings: Settings) -> Server:

@@ -52,6 +52,11 @@ DOORS: Final = 2
 """So many are looked up at once who are not known yet: they never use up what known ones need."""
 
 
+def slots(pool_size: int) -> int:
+    """So many transactions at once are of the channel: the rest of the pool is everybody's."""
+    return max(2, pool_size // 2)
+
+
 class Socket(Protocol):
     """A bridge's connection, as the hub sees it. Neither call waits."""
 
