@@ -101,14 +101,15 @@ class Uploader:
     async def through(self, servers: list[Server], cuts: int) -> None:
         """Uploads with so many cuts at random bytes, each time to any of `servers`."""
         await self.create(self.dice.choice(servers))
-        for n in range(1000):
+        for _ in range(1000):
             server = self.dice.choice(servers)
             offset = await self.offset(server)
             if offset == len(self.data):
                 return
-            left = len(self.data) - offset
-            # Small steps at first, so that there is something left for every cut.
-            cut = self.dice.randrange(left // max(1, cuts - n) + 1) if n < cuts else None
+            # Small steps at first, so that there is something left for every cut. A server that is
+            # still busy with the last one ends the line itself: that is none.
+            left, to_come = len(self.data) - offset, cuts - self.cuts
+            cut = self.dice.randrange(left // to_come + 1) if to_come > 0 else None
             await self.patch(server, offset, cut)
         raise AssertionError("the upload never ended")
 
