@@ -10,8 +10,9 @@ import msgspec
 
 from api import clock, ids, keys
 from api.accounts import tokens
-from api.db import Database
+from api.db import Database, Tx
 from api.permissions import Bridge, Role, Session, Worker
+from api.problems import Problem
 from api.readers.model import Purpose
 from api.readers.readings import accept
 from reader_bridge.fields import CardText, Name
@@ -120,15 +121,22 @@ class Desk(DeskPC):
 
     async def send(self, signed: Signed, payload: Sealed | None) -> Receipt | Missing:
         async with self.db.begin(Bridge(self.bridge)) as tx:
-            found = await accept.take(tx, self.bridge, signed, payload)
+            found = await self._take(tx, signed, payload)
         if isinstance(found, Receipt) and not found.replayed:
             self.sequence, self.head = found.sequence, found.sha256
+        return found
+
+    async def _take(self, tx: Tx, signed: Signed, payload: Sealed | None) -> Receipt | Missing:
+        """One alone; raises what it is refused for."""
+        (found,) = await accept.take_all(tx, [accept.asked(self.bridge, signed, payload)])
+        if isinstance(found, Problem):
+            raise found
         return found
 
     async def send_retrying(self, signed: Signed, payload: Sealed | None) -> Receipt | Missing:
         """As the server does: a deadlock is tried anew."""
         found = await self.db.retrying(
-            lambda tx: accept.take(tx, self.bridge, signed, payload), Bridge(self.bridge)
+            lambda tx: self._take(tx, signed, payload), Bridge(self.bridge)
         )
         if isinstance(found, Receipt) and not found.replayed:
             self.sequence, self.head = found.sequence, found.sha256

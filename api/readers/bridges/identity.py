@@ -31,7 +31,8 @@ def shown() -> ServerKeys:
     """This server's identity, what is sealed to, and how the identity came from those before."""
     ring = keys.ring()
     line = tuple(key.kid for key in reversed(ring.usable(Purpose.identity)))  # the active one last
-    return _shown(line[-MOST - 1 :], ring.active(Purpose.reading).kid, settings.current().base_url)
+    kid, public = ring.sealing()
+    return _shown(line[-MOST - 1 :], kid, public.public_bytes_raw(), settings.current().base_url)
 
 
 def signed(hello: bytes, message: FromServer) -> FromServer:
@@ -45,23 +46,15 @@ def signed(hello: bytes, message: FromServer) -> FromServer:
 
 
 @lru_cache(maxsize=8)
-def _shown(line: tuple[str, ...], reading: str, audience: str) -> ServerKeys:
-    ring = keys.ring()
-    held = [_held(kid) for kid in line]
+def _shown(line: tuple[str, ...], kid: str, public: bytes, audience: str) -> ServerKeys:
+    held = [_held(one) for one in line]
     successions: list[Signed] = []
     for old, new in pairwise(held):
         heir = Succession(
             audience=audience, identity=new.public().public_bytes_raw(), since=new.created
         )
         successions.append(sign(old.private(), Kind.succession, heir))
-    opener = ring.opener(reading)
-    assert opener is not None  # the active one is usable
-    sealing = Sealing(
-        audience=audience,
-        kid=reading,
-        public=opener.public_key().public_bytes_raw(),
-        since=_held(reading).created,
-    )
+    sealing = Sealing(audience=audience, kid=kid, public=public, since=_held(kid).created)
     said = sign(held[-1].private(), Kind.sealing_key, sealing)
     return ServerKeys(held[-1].public().public_bytes_raw(), said, tuple(successions))
 

@@ -37,9 +37,8 @@ async def events(hub: Hub, session: Session, again: Again) -> AsyncIterator[byte
     that came by a ticket of the officer's, `end` with a code.
 
     It begins with every intent that is open, and what ended or came in the last ten minutes. It
-    holds neither a
-    transaction nor a connection, and ends with the session, its token, or the server, and for a
-    session's newer ones (`TooManyScreens`).
+    holds neither a transaction nor a connection, and ends with the session, its token, or the
+    server, and for a session's newer ones (`TooManyScreens`).
     """
     told: dict[UUID, tuple[int, str]] = {}
     arrived: set[UUID] = set()

@@ -60,16 +60,6 @@ def asked(device: UUID, signed: Signed, payload: messages.Sealed | None) -> Aske
         raise BridgeUnknown() from None
 
 
-async def take(
-    tx: Tx, device: UUID, signed: Signed, payload: messages.Sealed | None
-) -> Receipt | Missing:
-    """As `take_all` for one; raises what it is refused for."""
-    (found,) = await take_all(tx, [asked(device, signed, payload)])
-    if isinstance(found, Problem):
-        raise found
-    return found
-
-
 async def take_all(tx: Tx, several: Sequence[Asked]) -> list[Outcome]:
     """What becomes of each statement, of which each is another device's. Each is judged alone, and
     nothing of one moves another. An exception is one of all: then nothing of this transaction may

@@ -56,7 +56,7 @@ class Together:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def take(self, device: UUID, signed: Signed, payload: Sealed | None) -> Receipt | Missing:
-        """What `accept.take` answers and raises, once that is committed; also `Overloaded`, and
+        """What becomes of it (`accept.Outcome`), once that is committed. Raises the problem, and
         errors of the data base: then nobody knows, and it is to be said again.
 
         Cancelled, it is not taken, unless that has begun.
